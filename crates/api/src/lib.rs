@@ -1,0 +1,3 @@
+//! Types that cross the wire: the HTTP API for people and tools, and the runner protocol. No behaviour.
+
+pub mod runner;

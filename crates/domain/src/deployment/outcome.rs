@@ -1,0 +1,88 @@
+//! What a runner says of one piece of a deployment.
+
+use crate::foundation::{Digest, Millis};
+use crate::report::TestSummary;
+use serde::{Deserialize, Serialize};
+
+/// What is on a part's target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// What the target says of itself.
+    pub live: Live,
+    /// The fence that the target holds; none where it keeps none.
+    pub fence: Option<u64>,
+    /// Whether it is well.
+    pub health: Health,
+    /// How the target knows, in a few words: "supervisor status", "observe script".
+    pub source: String,
+}
+
+/// What a target says is running on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Live {
+    /// Nothing was ever put there.
+    Nothing,
+    /// The release with this manifest digest.
+    Release(Digest),
+    /// Something that the target names otherwise, shortened to 200 bytes.
+    Named(String),
+    /// It could not be found out, for this reason.
+    Unknown(String),
+}
+
+/// Whether what is on a target is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// Well.
+    Healthy,
+    /// On its way.
+    Progressing,
+    /// Not well.
+    Degraded,
+    /// Nothing says so.
+    Unknown,
+}
+
+/// How an apply ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApplyOutcome {
+    /// The release is in place.
+    Applied,
+    /// It is not; the reason in one sentence.
+    Failed(String),
+    /// The target holds a higher fence and refused.
+    Stale {
+        /// The fence that the target holds.
+        held: u64,
+    },
+    /// Nobody knows whether it took effect; the reason in one sentence.
+    Unknown(String),
+}
+
+/// How a check ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckOutcome {
+    /// Whether it passed.
+    pub verdict: CheckVerdict,
+    /// What was seen, in one sentence: "200, version 1.42 after 0.3 s".
+    pub evidence: String,
+    /// What its reports said. A check without reports counts as one test.
+    pub tests: Option<TestSummary>,
+    /// How long it took.
+    pub took: Millis,
+}
+
+/// Whether a check passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckVerdict {
+    /// As it should be.
+    Passed,
+    /// Not as it should be.
+    Failed,
+    /// The runner could not check.
+    Lost,
+}

@@ -1,0 +1,11 @@
+//! The small words of every room: digests, time, ids, people. No rules live here.
+
+mod digest;
+mod id;
+mod text;
+mod time;
+
+pub use digest::{Digest, DigestParseError, Sha256};
+pub use id::{DeploymentId, EnvironmentKey, EnvironmentName, IdParseError, JobKey, ProjectKey, ReleaseId, RepositoryKey, RunId, RunnerKey};
+pub use text::{Actor, ActorKind, Revision, RevisionParseError, alias_of};
+pub use time::{Millis, Timestamp};

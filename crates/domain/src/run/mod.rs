@@ -1,0 +1,5 @@
+//! One execution of a pipeline for one change: its jobs, their attempts, their end.
+
+mod outcome;
+
+pub use outcome::{Artifact, ArtifactForm, AttemptResult, JobOutcome, StepOutcome};

@@ -1,0 +1,73 @@
+//! What a runner says of one attempt of a job.
+
+use crate::foundation::{Digest, Millis};
+use crate::report::TestSummary;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How one attempt of a job ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobOutcome {
+    /// The end itself.
+    pub result: AttemptResult,
+    /// Why, in one sentence, where the result alone does not say it.
+    pub reason: Option<String>,
+    /// Each step that was started, in order.
+    pub steps: Vec<StepOutcome>,
+    /// `name=value` lines of the file named by `TRUNKLINE_OUTPUT`.
+    pub outputs: BTreeMap<String, String>,
+    /// What was kept.
+    pub artifacts: Vec<Artifact>,
+    /// What the reports said.
+    pub tests: Option<TestSummary>,
+}
+
+/// The ends of an attempt that a runner can see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttemptResult {
+    /// Every step exited 0 and every artifact was there.
+    Passed,
+    /// A step exited non-zero, or an artifact was missing.
+    Failed,
+    /// The time ran out.
+    TimedOut,
+    /// It was asked to end.
+    Cancelled,
+    /// The runner could not do it: no disk, no snapshot, killed.
+    Lost,
+}
+
+/// How one step ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepOutcome {
+    /// Exit code, or 128 and the signal's number.
+    pub code: i32,
+    /// How long it took.
+    pub took: Millis,
+}
+
+/// Kept bytes, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// The artifact's name.
+    pub name: String,
+    /// Digest of the bytes.
+    pub digest: Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// What the bytes are.
+    pub form: ArtifactForm,
+}
+
+/// What an artifact's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArtifactForm {
+    /// One file.
+    File,
+    /// One file that may be executed.
+    Executable,
+    /// A folder, packed as a reproducible tar: sorted, owner 0, time 0.
+    Folder,
+}

@@ -1,0 +1,3 @@
+//! The `trunkline` program: server, runner, command line and pages in one.
+
+fn main() {}
