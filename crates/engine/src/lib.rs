@@ -1,1 +1,24 @@
-//! See the crate's description in Cargo.toml.
+//! Commands become recorded facts: one command, one transaction, one entry. The engine also keeps the index of
+//! waiting work and the leases, and says what is due. It is stepped by its caller: it spawns nothing, waits for
+//! nothing and reads no clock.
+
+mod assign;
+mod dispatch;
+mod request;
+mod state;
+mod store;
+mod verify;
+mod work;
+
+pub use dispatch::{Engine, OpenError};
+pub use request::{Answer, Beside, Call, CommandKey, Receipt, Report, Request};
+pub use store::{Blobs, BlobError, Head, Read, Store, StoreError, StoredEntry, Text};
+pub use verify::{Verification, VerifyError, rebuild_rows, verify};
+pub use work::WorkRef;
+
+/// Calls that one transaction takes at most.
+pub const BATCH_MAX: usize = 256;
+/// Commands that one command may bring about in other rooms.
+pub const FOLLOW_UPS_MAX: usize = 256;
+/// How far a follow-up may be from the command that a caller gave.
+pub const FOLLOW_DEPTH_MAX: u32 = 8;

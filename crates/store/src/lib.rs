@@ -1,1 +1,16 @@
-//! See the crate's description in Cargo.toml.
+//! Where state, ledger, rows and bytes are kept: in memory for tests and the simulator, in SQLite and files for real.
+
+mod blobs;
+mod folder;
+mod log;
+mod memory;
+mod sqlite;
+
+#[cfg(test)]
+mod tests;
+
+pub use blobs::FileBlobs;
+pub use folder::{DataFolder, FolderError};
+pub use log::{LogError, LogStore};
+pub use memory::MemoryStore;
+pub use sqlite::{SqliteReader, SqliteStore};

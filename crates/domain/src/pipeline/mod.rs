@@ -6,6 +6,7 @@
 mod definition;
 mod environment;
 mod plan;
+mod skeleton;
 mod pattern;
 
 pub use definition::{
@@ -15,6 +16,7 @@ pub use definition::{
 pub use environment::{After, Check, CheckRule, EnvironmentRule, HttpCheck, Part, PartKind, ProcessPart, QueuePolicy, RollbackCause, RunPart, Tier};
 pub use pattern::Pattern;
 pub use plan::{FrozenFile, Plan};
+pub use skeleton::{EnvironmentSkeleton, JobSkeleton, PartSkeleton, ReleaseSkeleton};
 
 /// Limits of a definition. Each refusal names the one that bit.
 pub mod limit {

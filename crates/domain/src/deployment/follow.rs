@@ -1,0 +1,70 @@
+//! What an environment's fact makes a deployment do, and what a deployment's fact makes its environment and release do.
+
+use super::{Command, Deployment, DeploymentResult, Fact, FailureCause, Requested};
+use crate::environment::{self, Environment};
+use crate::foundation::{DeploymentId, EnvironmentKey, ReleaseId};
+use crate::release;
+
+/// What a deployment's fact makes others do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// Its environment.
+    Environment(EnvironmentKey, environment::Command),
+    /// Its release.
+    Release(ReleaseId, release::Command),
+}
+
+/// What an environment's fact makes a deployment do.
+pub fn follow_environment(fact: &environment::Fact, environment: &Environment) -> Option<(DeploymentId, Command)> {
+    match fact {
+        environment::Fact::Promoted { deployment, release, cause, skeleton } => {
+            let requested = Requested {
+                project: environment.project.clone(),
+                environment: environment.name.clone(),
+                number: 0,
+                release: *release,
+                cause: cause.clone(),
+                skeleton: skeleton.clone(),
+            };
+            Some((*deployment, Command::Request(Box::new(requested))))
+        }
+        environment::Fact::Superseded { deployment, .. } => Some((*deployment, Command::GiveUp { result: DeploymentResult::Superseded })),
+        environment::Fact::Withdrawn { deployment } => Some((*deployment, Command::GiveUp { result: DeploymentResult::Cancelled })),
+        environment::Fact::LockGranted { deployment, fence } => Some((*deployment, Command::Begin { fence: *fence })),
+        environment::Fact::Opened { .. }
+        | environment::Fact::Pending(_)
+        | environment::Fact::Accepted
+        | environment::Fact::Declined { .. }
+        | environment::Fact::LockReleased { .. } => None,
+    }
+}
+
+/// What a deployment's fact makes its environment and its release do.
+pub fn follow(fact: &Fact, id: DeploymentId, deployment: &Deployment) -> Vec<Follow> {
+    let Fact::Ended { result, .. } = fact else { return Vec::new() };
+    let key = EnvironmentKey { project: deployment.project.clone(), name: deployment.environment.clone() };
+    let Some(progress) = deployment.done() else {
+        // It never had the lock. If it ended by itself it may still be in the queue.
+        return match result {
+            DeploymentResult::Cancelled => vec![Follow::Environment(key, environment::Command::Withdraw { deployment: id })],
+            _ => Vec::new(),
+        };
+    };
+    let touched = !progress.applied.is_empty() || progress.applies > 0;
+    let settle = environment::Command::Settle { deployment: id, result: *result, touched };
+    let mut follows = Vec::new();
+    // First the release, so that its veto stands before anything else is offered.
+    match result {
+        DeploymentResult::Succeeded => {
+            let verified = release::Command::NoteVerified { environment: deployment.environment.clone() };
+            follows.push(Follow::Release(deployment.release, verified));
+        }
+        DeploymentResult::Failed(FailureCause::Health | FailureCause::Verify) if !deployment.cause.is_rollback() => {
+            let veto = release::Command::Veto { from: deployment.environment.clone(), deployment: id };
+            follows.push(Follow::Release(deployment.release, veto));
+        }
+        DeploymentResult::Failed(_) | DeploymentResult::Cancelled | DeploymentResult::Superseded | DeploymentResult::Refused => {}
+    }
+    follows.push(Follow::Environment(key, settle));
+    follows
+}

@@ -1,0 +1,152 @@
+//! What may be asked of an environment, what happens to it, and why it refuses.
+
+use super::Cause;
+use crate::deployment::DeploymentResult;
+use crate::foundation::{DeploymentId, EnvironmentName, ProjectKey, ReleaseId};
+use crate::pipeline::EnvironmentSkeleton;
+use serde::{Deserialize, Serialize};
+
+/// What may be asked of an environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Take a release that may come.
+    Offer(Box<Offer>),
+    /// Let an environment that is new in the delivery file take releases.
+    Accept,
+    /// Bring an earlier verified release back.
+    RollBack {
+        /// Which; absent: the one before.
+        to: Option<ReleaseId>,
+    },
+    /// The holder ended.
+    Settle {
+        /// Which deployment.
+        deployment: DeploymentId,
+        /// How.
+        result: DeploymentResult,
+        /// Whether something may have changed on a target.
+        touched: bool,
+    },
+    /// Take a waiting deployment out of the queue.
+    Withdraw {
+        /// Which deployment.
+        deployment: DeploymentId,
+    },
+}
+
+/// A release that may come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The project.
+    pub project: ProjectKey,
+    /// Which release.
+    pub release: ReleaseId,
+    /// Why.
+    pub cause: Cause,
+    /// What its delivery file says of this environment.
+    pub skeleton: Box<EnvironmentSkeleton>,
+    /// Where it is verified.
+    pub verified_in: Vec<EnvironmentName>,
+    /// Whether it is the project's first release: its environments need no acceptance.
+    pub first: bool,
+}
+
+/// What happened to an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// A release named it for the first time.
+    Opened {
+        /// The project.
+        project: ProjectKey,
+        /// Its name.
+        name: EnvironmentName,
+        /// Whether releases may come at once.
+        accepted: bool,
+    },
+    /// A release waits until a person accepts the environment.
+    Pending(Box<Offer>),
+    /// A person accepted the environment.
+    Accepted,
+    /// A release that was offered does not come.
+    Declined {
+        /// Which release.
+        release: ReleaseId,
+        /// Why.
+        reason: Declined,
+    },
+    /// A release shall be deployed; its deployment waits.
+    Promoted {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// The release.
+        release: ReleaseId,
+        /// Why.
+        cause: Cause,
+        /// What its delivery file says of this environment.
+        skeleton: Box<EnvironmentSkeleton>,
+    },
+    /// A waiting deployment gave way to a newer one.
+    Superseded {
+        /// Which.
+        deployment: DeploymentId,
+        /// To which.
+        by: DeploymentId,
+    },
+    /// A waiting deployment was taken out by a person.
+    Withdrawn {
+        /// Which.
+        deployment: DeploymentId,
+    },
+    /// A deployment may act.
+    LockGranted {
+        /// Which.
+        deployment: DeploymentId,
+        /// Under which fence.
+        fence: u64,
+    },
+    /// The holder ended.
+    LockReleased {
+        /// Which.
+        deployment: DeploymentId,
+        /// How.
+        result: DeploymentResult,
+    },
+}
+
+/// Why an offered release does not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Declined {
+    /// `after` of the newest release verified here is in force and does not hold for it.
+    EarlierAfterInForce,
+    /// The environment is busy, and its policy is `reject`.
+    Busy,
+    /// Too many wait.
+    QueueFull,
+    /// It is here already, or about to come.
+    AlreadyHere,
+}
+
+/// Why an environment refuses.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No release named it yet.
+    #[error("there is no such environment yet: it comes into being with the first release that names it")]
+    Missing,
+    /// Nothing was verified here before.
+    #[error("no earlier release was verified here: there is nothing to go back to")]
+    NothingToGoBackTo,
+    /// That one was not verified here.
+    #[error("that release was not verified here, or too long ago")]
+    NotVerifiedHere,
+    /// It runs here already.
+    #[error("that release is the one that runs here")]
+    AlreadyHere,
+    /// It is accepted already.
+    #[error("the environment takes releases already")]
+    AlreadyAccepted,
+    /// The deployment is not in the queue.
+    #[error("deployment {0} does not wait here")]
+    NotWaiting(DeploymentId),
+}

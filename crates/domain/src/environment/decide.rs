@@ -1,0 +1,268 @@
+//! What may happen to an environment.
+
+use super::command::Declined;
+use super::{Cause, Command, Current, Environment, Fact, Offer, QUEUE_MAX, Refusal, Slot, VERIFIED_MAX, VerifiedRelease};
+use crate::context::Context;
+use crate::deployment::{DeploymentResult, FailureCause};
+use crate::foundation::{DeploymentId, EnvironmentName, ReleaseId, Timestamp};
+use crate::pipeline::{QueuePolicy, RollbackCause};
+use crate::release::{self, Release};
+
+/// Whether the command may happen, and what follows from it.
+pub fn decide(state: Option<&Environment>, command: Command, context: &Context) -> Result<Vec<Fact>, Refusal> {
+    match (state, command) {
+        (None, Command::Offer(offer)) => Ok(open(*offer, context)),
+        (None, _) => Err(Refusal::Missing),
+        (Some(environment), Command::Offer(offer)) => Ok(take(environment, *offer, context)),
+        (Some(environment), Command::Accept) => accept(environment, context),
+        (Some(environment), Command::RollBack { to }) => roll_back(environment, to, context),
+        (Some(environment), Command::Settle { deployment, result, touched }) => Ok(settle(environment, deployment, result, touched, context)),
+        (Some(environment), Command::Withdraw { deployment }) => withdraw(environment, deployment),
+    }
+}
+
+/// Facts so far together with the state that they make.
+struct Course<'a> {
+    environment: Environment,
+    facts: Vec<Fact>,
+    context: &'a Context,
+}
+
+impl<'a> Course<'a> {
+    fn of(environment: &Environment, context: &'a Context) -> Self {
+        Self { environment: environment.clone(), facts: Vec::new(), context }
+    }
+
+    fn record(&mut self, fact: Fact) {
+        apply(&mut self.environment, &fact, self.context.now);
+        self.facts.push(fact);
+    }
+
+    /// Grants the lock to the next in the queue, if nobody holds it.
+    fn grant(mut self) -> Vec<Fact> {
+        if self.environment.holder.is_none()
+            && let Some(next) = self.environment.queue.first()
+        {
+            let fact = Fact::LockGranted { deployment: next.deployment, fence: self.environment.fence + 1 };
+            self.record(fact);
+        }
+        self.facts
+    }
+}
+
+fn open(offer: Offer, context: &Context) -> Vec<Fact> {
+    let opened = Fact::Opened { project: offer.project.clone(), name: offer.skeleton.name.clone(), accepted: offer.first };
+    let environment = evolve(None, &opened, context.now);
+    let mut facts = vec![opened];
+    facts.extend(take(&environment, offer, context));
+    facts
+}
+
+fn take(environment: &Environment, offer: Offer, context: &Context) -> Vec<Fact> {
+    if !environment.accepted {
+        return vec![Fact::Pending(Box::new(offer))];
+    }
+    if let Some(reason) = declined(environment, &offer) {
+        return vec![Fact::Declined { release: offer.release, reason }];
+    }
+    let mut course = Course::of(environment, context);
+    let deployment = DeploymentId::new(context.id);
+    if offer.skeleton.queue == QueuePolicy::Newest {
+        for slot in environment.queue.iter().filter(|slot| !slot.cause.is_rollback()) {
+            course.record(Fact::Superseded { deployment: slot.deployment, by: deployment });
+        }
+    }
+    course.record(Fact::Promoted { deployment, release: offer.release, cause: offer.cause, skeleton: offer.skeleton });
+    course.grant()
+}
+
+fn declined(environment: &Environment, offer: &Offer) -> Option<Declined> {
+    let by_itself = offer.cause == Cause::Promotion;
+    // A weakened `after` takes effect one release later: the one in force must hold too.
+    if by_itself && environment.after_in_force().is_some_and(|after| !after.holds(&offer.verified_in)) {
+        return Some(Declined::EarlierAfterInForce);
+    }
+    let coming = environment.holder.iter().chain(&environment.queue).any(|slot| slot.release == offer.release);
+    let here = environment.current.as_ref().is_some_and(|current| current.release == offer.release && current.result == DeploymentResult::Succeeded);
+    if coming || (here && environment.holder.is_none() && environment.queue.is_empty()) {
+        return Some(Declined::AlreadyHere);
+    }
+    let busy = environment.holder.is_some();
+    match offer.skeleton.queue {
+        QueuePolicy::Reject if busy => Some(Declined::Busy),
+        QueuePolicy::Queue if environment.queue.len() >= QUEUE_MAX => Some(Declined::QueueFull),
+        QueuePolicy::Reject | QueuePolicy::Queue | QueuePolicy::Newest => None,
+    }
+}
+
+fn accept(environment: &Environment, context: &Context) -> Result<Vec<Fact>, Refusal> {
+    if environment.accepted {
+        return Err(Refusal::AlreadyAccepted);
+    }
+    let mut course = Course::of(environment, context);
+    course.record(Fact::Accepted);
+    let accepted = course.environment.clone();
+    let mut facts = course.facts;
+    if let Some(offer) = environment.pending.clone() {
+        facts.extend(take(&accepted, *offer, context));
+    }
+    Ok(facts)
+}
+
+fn roll_back(environment: &Environment, to: Option<ReleaseId>, context: &Context) -> Result<Vec<Fact>, Refusal> {
+    let current = environment.current.as_ref();
+    let runs_here = current.filter(|current| current.result == DeploymentResult::Succeeded).map(|current| current.release);
+    let target = match to {
+        Some(to) if runs_here == Some(to) => return Err(Refusal::AlreadyHere),
+        Some(to) => environment.verified.iter().find(|verified| verified.release == to).ok_or(Refusal::NotVerifiedHere)?,
+        None => environment.verified.iter().find(|verified| Some(verified.release) != runs_here).ok_or(Refusal::NothingToGoBackTo)?,
+    };
+    let cause = Cause::Rollback { undoes: current.map(|current| current.deployment), by: Some(context.actor.name.clone()) };
+    let mut course = Course::of(environment, context);
+    course.record(promoted(target, cause, context));
+    Ok(course.grant())
+}
+
+fn promoted(target: &VerifiedRelease, cause: Cause, context: &Context) -> Fact {
+    Fact::Promoted { deployment: DeploymentId::new(context.id), release: target.release, cause, skeleton: target.skeleton.clone() }
+}
+
+fn settle(environment: &Environment, deployment: DeploymentId, result: DeploymentResult, touched: bool, context: &Context) -> Vec<Fact> {
+    let Some(holder) = environment.holder.as_ref().filter(|holder| holder.deployment == deployment) else { return Vec::new() };
+    let mut course = Course::of(environment, context);
+    course.record(Fact::LockReleased { deployment, result });
+    if undo_wanted(holder, result, touched)
+        && let Some(target) = course.environment.verified.first().cloned()
+    {
+        let cause = Cause::Rollback { undoes: Some(deployment), by: None };
+        course.record(promoted(&target, cause, context));
+    }
+    course.grant()
+}
+
+/// Whether the last verified release shall come back by itself.
+fn undo_wanted(holder: &Slot, result: DeploymentResult, touched: bool) -> bool {
+    let rule = |cause| holder.skeleton.rollback.contains(&cause);
+    let wanted = match result {
+        DeploymentResult::Failed(FailureCause::Health) => rule(RollbackCause::Health),
+        DeploymentResult::Failed(FailureCause::Verify) => rule(RollbackCause::Verify),
+        DeploymentResult::Cancelled => rule(RollbackCause::Health),
+        // Nobody knows what runs: a person decides.
+        DeploymentResult::Failed(FailureCause::Unknown) => false,
+        DeploymentResult::Succeeded | DeploymentResult::Superseded | DeploymentResult::Refused => false,
+    };
+    // A rollback that fails is not rolled back again: it would go round for ever.
+    wanted && touched && !holder.cause.is_rollback()
+}
+
+fn withdraw(environment: &Environment, deployment: DeploymentId) -> Result<Vec<Fact>, Refusal> {
+    if environment.queue.iter().any(|slot| slot.deployment == deployment) {
+        Ok(vec![Fact::Withdrawn { deployment }])
+    } else {
+        Err(Refusal::NotWaiting(deployment))
+    }
+}
+
+/// The state after the fact, which was recorded at `at`.
+pub fn evolve(state: Option<Environment>, fact: &Fact, at: Timestamp) -> Environment {
+    match (state, fact) {
+        (None, Fact::Opened { project, name, accepted }) => Environment {
+            project: project.clone(),
+            name: name.clone(),
+            accepted: *accepted,
+            pending: None,
+            fence: 0,
+            holder: None,
+            queue: Vec::new(),
+            current: None,
+            verified: Vec::new(),
+        },
+        (None, _) => unreachable!("INVARIANT: the first fact of an environment is Opened"),
+        (Some(mut environment), fact) => {
+            apply(&mut environment, fact, at);
+            environment
+        }
+    }
+}
+
+fn apply(environment: &mut Environment, fact: &Fact, at: Timestamp) {
+    match fact {
+        Fact::Opened { .. } => unreachable!("INVARIANT: an environment is opened once"),
+        Fact::Pending(offer) => environment.pending = Some(offer.clone()),
+        Fact::Accepted => {
+            environment.accepted = true;
+            environment.pending = None;
+        }
+        Fact::Declined { .. } => {}
+        Fact::Promoted { deployment, release, cause, skeleton } => {
+            let slot =
+                Slot { deployment: *deployment, release: *release, cause: cause.clone(), skeleton: skeleton.clone(), since: at };
+            // What brings production back goes before what is new.
+            let place = if cause.is_rollback() { 0 } else { environment.queue.len() };
+            environment.queue.insert(place, slot);
+        }
+        Fact::Superseded { deployment, .. } | Fact::Withdrawn { deployment } => {
+            environment.queue.retain(|slot| slot.deployment != *deployment);
+        }
+        Fact::LockGranted { deployment, fence } => {
+            let place = environment.queue.iter().position(|slot| slot.deployment == *deployment);
+            let mut slot = environment.queue.remove(place.expect("INVARIANT: the lock goes to one in the queue"));
+            slot.since = at;
+            environment.fence = *fence;
+            environment.holder = Some(slot);
+        }
+        Fact::LockReleased { deployment, result } => release_lock(environment, *deployment, *result, at),
+    }
+}
+
+fn release_lock(environment: &mut Environment, deployment: DeploymentId, result: DeploymentResult, at: Timestamp) {
+    let holder = environment.holder.take().expect("INVARIANT: only a holder releases the lock");
+    let release = holder.release;
+    // A release that failed here is no longer one to go back to; one that succeeded becomes the newest.
+    let failed = matches!(result, DeploymentResult::Failed(_));
+    if failed || result == DeploymentResult::Succeeded {
+        environment.verified.retain(|verified| verified.release != release);
+    }
+    if result == DeploymentResult::Succeeded {
+        environment.verified.insert(0, VerifiedRelease { release, deployment, skeleton: holder.skeleton });
+        environment.verified.truncate(VERIFIED_MAX);
+    }
+    environment.current = Some(Current { deployment, release, result, at });
+}
+
+/// What a release's fact makes environments do.
+pub fn follow(fact: &release::Fact, id: ReleaseId, release: &Release) -> Vec<(EnvironmentName, Command)> {
+    let offer = |name: &EnvironmentName, cause: Cause| {
+        let skeleton = release.environment(name)?;
+        let offer = Offer {
+            project: release.cut.project.clone(),
+            release: id,
+            cause,
+            skeleton: Box::new(skeleton.clone()),
+            verified_in: release.verified.clone(),
+            first: release.cut.number == 1,
+        };
+        Some((name.clone(), Command::Offer(Box::new(offer))))
+    };
+    let newly_open = |before: &EnvironmentName| {
+        let earlier: Vec<_> = release.verified.iter().filter(|name| *name != before).cloned().collect();
+        release
+            .cut
+            .environments
+            .iter()
+            .filter(|next| next.after.names().contains(before))
+            .filter(|next| next.after.holds(&release.verified) && !next.after.holds(&earlier))
+            .filter(|next| release.veto_for(&next.name).is_none())
+            .filter_map(|next| offer(&next.name, Cause::Promotion))
+            .collect()
+    };
+    match fact {
+        release::Fact::Cut(cut) => {
+            let first = cut.environments.iter().filter(|environment| environment.after.names().is_empty());
+            first.filter_map(|environment| offer(&environment.name, Cause::Promotion)).collect()
+        }
+        release::Fact::Verified { environment } => newly_open(environment),
+        release::Fact::PromotionRequested { environment, by } => offer(environment, Cause::Person(by.clone())).into_iter().collect(),
+        release::Fact::Vetoed(_) => Vec::new(),
+    }
+}

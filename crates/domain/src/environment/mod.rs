@@ -1,0 +1,113 @@
+//! Where releases run: the unit of concurrency. An environment holds its queue, the one deployment that may
+//! act on it, the fence that rises with every grant, and what was verified here.
+
+mod command;
+mod decide;
+
+#[cfg(test)]
+mod tests;
+
+pub use command::{Command, Fact, Offer, Refusal};
+pub use decide::{decide, evolve, follow};
+
+use crate::foundation::{DeploymentId, EnvironmentName, ProjectKey, ReleaseId, Timestamp};
+use crate::pipeline::{After, EnvironmentSkeleton};
+use serde::{Deserialize, Serialize};
+
+/// Deployments that may wait at once.
+pub const QUEUE_MAX: usize = 100;
+/// Verified releases that are remembered for a rollback.
+pub const VERIFIED_MAX: usize = 10;
+
+/// An environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The project.
+    pub project: ProjectKey,
+    /// Its name.
+    pub name: EnvironmentName,
+    /// Whether releases may come; a later new environment waits for a person.
+    pub accepted: bool,
+    /// The offer that waits for acceptance; a newer one replaces it.
+    pub pending: Option<Box<Offer>>,
+    /// The number of the last grant.
+    pub fence: u64,
+    /// The deployment that may act, if any.
+    pub holder: Option<Slot>,
+    /// Deployments that wait, next first.
+    pub queue: Vec<Slot>,
+    /// What was deployed last, and whether it is verified here.
+    pub current: Option<Current>,
+    /// Releases verified here, newest first, each once.
+    pub verified: Vec<VerifiedRelease>,
+}
+
+/// A deployment in the queue or at work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// What it deploys.
+    pub release: ReleaseId,
+    /// Why.
+    pub cause: Cause,
+    /// What the release's delivery file says of this environment.
+    pub skeleton: Box<EnvironmentSkeleton>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Why a deployment happens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The release satisfied `after`.
+    Promotion,
+    /// A person asked for this release here.
+    Person(String),
+    /// An earlier release comes back.
+    Rollback {
+        /// The deployment that it undoes.
+        undoes: Option<DeploymentId>,
+        /// The person who asked; absent where a failure did.
+        by: Option<String>,
+    },
+}
+
+/// What was deployed last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Current {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// What it deployed.
+    pub release: ReleaseId,
+    /// How it ended.
+    pub result: crate::deployment::DeploymentResult,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
+/// A release verified here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifiedRelease {
+    /// The release.
+    pub release: ReleaseId,
+    /// The deployment that was verified.
+    pub deployment: DeploymentId,
+    /// What its delivery file says of this environment.
+    pub skeleton: Box<EnvironmentSkeleton>,
+}
+
+impl Cause {
+    /// Whether an earlier release comes back.
+    pub fn is_rollback(&self) -> bool {
+        matches!(self, Cause::Rollback { .. })
+    }
+}
+
+impl Environment {
+    /// The `after` of the newest release verified here: in force until a newer one is verified.
+    pub fn after_in_force(&self) -> Option<&After> {
+        self.verified.first().map(|verified| &verified.skeleton.after)
+    }
+}

@@ -1,0 +1,304 @@
+//! What may happen to a run.
+
+use super::evolve::{apply, begin as begin_state};
+use super::{
+    Artifact, AttemptResult, Command, EndedJob, Fact, JobEnded, JobOutcome, JobResult, JobState, LOST_ATTEMPTS_MAX, LeasedJob, LogNote,
+    REASON_BYTES_MAX, Refusal, ReleaseVerdict, Run, RunResult, RunStatus, StartRun, Started,
+};
+use crate::context::Context;
+use crate::foundation::{JobKey, RunnerKey};
+use crate::pipeline::{FailureMode, JobSkeleton, ReleaseSkeleton, RetryCause, VersionRule};
+
+/// Whether the command may happen, and what follows from it.
+pub fn decide(state: Option<&Run>, command: Command, context: &Context) -> Result<Vec<Fact>, Refusal> {
+    match (state, command) {
+        (None, Command::Start(start)) => Ok(begin(*start, context)),
+        (Some(_), Command::Start(_)) => Err(Refusal::Exists),
+        (None, _) => Err(Refusal::Missing),
+        (Some(run), command) => match (&run.status, command) {
+            (RunStatus::Ended { .. }, Command::Expire) => Ok(Vec::new()),
+            (RunStatus::Ended { result, .. }, Command::Cancel) => Err(Refusal::Ended(*result)),
+            (_, Command::Lease { job, runner }) => lease(run, job, runner, context),
+            (_, Command::Report { job, epoch, outcome, log }) => report(run, &job, epoch, *outcome, log, context),
+            (_, Command::Lose { job, epoch }) => lose(run, &job, epoch, context),
+            (_, Command::Cancel) => Ok(cancel(run, context)),
+            (_, Command::Expire) => Ok(expire(run, context)),
+            (_, Command::Start(_)) => Err(Refusal::Exists),
+        },
+    }
+}
+
+/// Facts so far together with the state that they make, so that each next decision sees the ones before.
+struct Course<'a> {
+    run: Run,
+    facts: Vec<Fact>,
+    context: &'a Context,
+}
+
+impl<'a> Course<'a> {
+    fn of(run: &Run, context: &'a Context) -> Self {
+        Self { run: run.clone(), facts: Vec::new(), context }
+    }
+
+    fn record(&mut self, fact: Fact) {
+        apply(&mut self.run, &fact, self.context.now);
+        self.facts.push(fact);
+    }
+
+    fn end_job(&mut self, job: JobKey, result: JobResult, reason: Option<String>) {
+        let ended = JobEnded { job, result, reason, artifacts: Vec::new(), outputs: Default::default(), tests: None, log: None };
+        self.record(Fact::JobEnded(Box::new(ended)));
+    }
+
+    /// Queues, skips and ends whatever can be now.
+    fn go_on(mut self) -> Vec<Fact> {
+        if matches!(self.run.status, RunStatus::Ended { .. }) {
+            return self.facts;
+        }
+        // A skipped job may unblock an earlier one of the file, so pass until nothing moves: at most once for each level of the graph.
+        let mut moved = true;
+        while moved {
+            moved = false;
+            for index in 0..self.run.jobs.len() {
+                if let Some(fact) = unblock(&self.run, index) {
+                    self.record(fact);
+                    moved = true;
+                }
+            }
+        }
+        if self.run.jobs.iter().all(|job| job.ended().is_some()) {
+            let end = end_of(&self.run);
+            self.record(end);
+        }
+        self.facts
+    }
+}
+
+fn begin(start: StartRun, context: &Context) -> Vec<Fact> {
+    let StartRun { project, revision, reference, change, plan } = start;
+    let version = plan.as_ref().ok().and_then(|plan| {
+        let rule = &plan.release.as_ref()?.version;
+        let scope = super::change_scope(&revision, &reference, change.pull_request.as_ref().map(|pull| pull.number));
+        match rule {
+            VersionRule::Calver => {
+                let (year, month, _) = context.now.date();
+                Some(format!("{year}.{month}.{}", context.number))
+            }
+            VersionRule::GitDescribe => plan.described.clone(),
+            VersionRule::Expression(expression) => match expression.evaluate(&scope) {
+                Ok(crate::expression::Value::Text(text)) if !text.is_empty() && text.len() <= 100 => Some(text),
+                _ => None,
+            },
+        }
+    });
+    let (plan, refused) = match plan {
+        Ok(plan) => (Some(plan), Vec::new()),
+        Err(reasons) => (None, reasons),
+    };
+    let started = Started { project, number: context.number, revision, reference, change, version, plan, refused };
+    let course = Course { run: begin_state(&started, context.now), facts: vec![Fact::Started(Box::new(started))], context };
+    course.go_on()
+}
+
+/// What becomes of a blocked job now, if anything.
+fn unblock(run: &Run, index: usize) -> Option<Fact> {
+    if run.jobs[index] != JobState::Blocked {
+        return None;
+    }
+    let jobs = &run.plan.as_ref()?.jobs;
+    let job = &jobs[index];
+    let mut satisfied = true;
+    for need in &job.needs {
+        let ended = run.jobs[*need as usize].ended()?;
+        satisfied &= match ended.result {
+            JobResult::Passed => true,
+            JobResult::Failed => jobs[*need as usize].failure == FailureMode::Warn,
+            JobResult::Skipped | JobResult::Cancelled | JobResult::Lost => false,
+        };
+    }
+    if run.status == RunStatus::Cancelling {
+        return Some(job_end(job, JobResult::Cancelled, None));
+    }
+    // A condition that looks at `needs` decides by itself; any other one comes on top of the rule.
+    let own_rule = job.condition.as_ref().is_some_and(|condition| condition.mentions("needs"));
+    if !satisfied && !own_rule {
+        return Some(job_end(job, JobResult::Skipped, Some("what it needs did not pass".to_owned())));
+    }
+    match job.condition.as_ref().map(|condition| condition.is_true(&run.scope(&job.needs))) {
+        None | Some(Ok(true)) => Some(Fact::JobQueued { job: job.key.clone(), attempt: 1 }),
+        Some(Ok(false)) => Some(job_end(job, JobResult::Skipped, Some("its condition is false".to_owned()))),
+        Some(Err(error)) => Some(job_end(job, JobResult::Failed, Some(shorten(&format!("its condition: {error}"))))),
+    }
+}
+
+fn job_end(job: &JobSkeleton, result: JobResult, reason: Option<String>) -> Fact {
+    let ended = JobEnded { job: job.key.clone(), result, reason, artifacts: Vec::new(), outputs: Default::default(), tests: None, log: None };
+    Fact::JobEnded(Box::new(ended))
+}
+
+fn lease(run: &Run, job: JobKey, runner: RunnerKey, context: &Context) -> Result<Vec<Fact>, Refusal> {
+    match run.job(&job).map(|job| job.state) {
+        None => Err(Refusal::NoSuchJob(job)),
+        Some(JobState::Queued { .. }) => Ok(vec![Fact::JobLeased { job, epoch: context.epoch, runner }]),
+        Some(_) => Err(Refusal::NotQueued(job)),
+    }
+}
+
+fn held<'a>(run: &'a Run, key: &JobKey, epoch: u64) -> Result<(&'a JobSkeleton, &'a LeasedJob), Refusal> {
+    let job = run.job(key).ok_or_else(|| Refusal::NoSuchJob(key.clone()))?;
+    match job.state {
+        JobState::Leased(leased) if leased.epoch == epoch => Ok((job.skeleton, leased)),
+        _ => Err(Refusal::Stale { job: key.clone(), epoch }),
+    }
+}
+
+fn report(run: &Run, key: &JobKey, epoch: u64, outcome: JobOutcome, log: LogNote, context: &Context) -> Result<Vec<Fact>, Refusal> {
+    let (job, leased) = held(run, key, epoch)?;
+    let mut course = Course::of(run, context);
+    if run.status != RunStatus::Cancelling && may_retry(job, leased.attempt, &outcome) {
+        let reason = outcome.reason.as_deref().map(shorten);
+        course.record(Fact::AttemptEnded { job: key.clone(), result: outcome.result, reason });
+        course.record(Fact::JobQueued { job: key.clone(), attempt: leased.attempt + 1 });
+        return Ok(course.facts);
+    }
+    let result = match outcome.result {
+        AttemptResult::Passed => JobResult::Passed,
+        AttemptResult::Failed | AttemptResult::TimedOut => JobResult::Failed,
+        AttemptResult::Cancelled => JobResult::Cancelled,
+        AttemptResult::Lost => JobResult::Lost,
+    };
+    course.record(Fact::JobEnded(Box::new(JobEnded {
+        job: key.clone(),
+        result,
+        reason: outcome.reason.as_deref().map(shorten),
+        artifacts: outcome.artifacts,
+        outputs: outcome.outputs,
+        tests: outcome.tests.map(|tests| tests.without_messages()),
+        log: Some(log),
+    })));
+    Ok(course.go_on())
+}
+
+fn may_retry(job: &JobSkeleton, attempt: u32, outcome: &JobOutcome) -> bool {
+    let code = outcome.steps.last().map(|step| step.code);
+    match outcome.result {
+        AttemptResult::Passed | AttemptResult::Cancelled => false,
+        AttemptResult::Lost => attempt < lost_attempts_max(job),
+        AttemptResult::Failed | AttemptResult::TimedOut => {
+            let asked = job.retry.on.iter().any(|cause| match cause {
+                RetryCause::Failed => true,
+                RetryCause::ExitCode(wanted) => outcome.result == AttemptResult::Failed && code == Some(*wanted),
+                RetryCause::Lost => false,
+            });
+            asked && attempt <= job.retry.max
+        }
+    }
+}
+
+fn lost_attempts_max(job: &JobSkeleton) -> u32 {
+    let asked = if job.retry.on.contains(&RetryCause::Lost) { job.retry.max + 1 } else { 0 };
+    asked.max(LOST_ATTEMPTS_MAX)
+}
+
+fn lose(run: &Run, key: &JobKey, epoch: u64, context: &Context) -> Result<Vec<Fact>, Refusal> {
+    let (job, leased) = held(run, key, epoch)?;
+    let mut course = Course::of(run, context);
+    let reason = format!("runner {} was lost", leased.runner);
+    if run.status == RunStatus::Cancelling {
+        course.end_job(key.clone(), JobResult::Cancelled, Some(reason));
+    } else if leased.attempt < lost_attempts_max(job) {
+        course.record(Fact::AttemptEnded { job: key.clone(), result: AttemptResult::Lost, reason: Some(reason) });
+        course.record(Fact::JobQueued { job: key.clone(), attempt: leased.attempt + 1 });
+    } else {
+        course.end_job(key.clone(), JobResult::Lost, Some(reason));
+    }
+    Ok(course.go_on())
+}
+
+fn cancel(run: &Run, context: &Context) -> Vec<Fact> {
+    if run.status == RunStatus::Cancelling {
+        return Vec::new();
+    }
+    let mut course = Course::of(run, context);
+    course.record(Fact::CancelRequested);
+    let queued: Vec<JobKey> =
+        run.jobs().filter(|job| matches!(job.state, JobState::Queued { .. })).map(|job| job.skeleton.key.clone()).collect();
+    for job in queued {
+        course.end_job(job, JobResult::Cancelled, None);
+    }
+    course.go_on()
+}
+
+fn expire(run: &Run, context: &Context) -> Vec<Fact> {
+    let mut course = Course::of(run, context);
+    for job in run.jobs() {
+        let key = job.skeleton.key.clone();
+        match job.state {
+            JobState::Queued { due, .. } if *due <= context.now => {
+                course.end_job(key, JobResult::Lost, Some(format!("no runner took it within {}", super::QUEUE_MAX)));
+            }
+            JobState::Leased(leased) if leased.due <= context.now => {
+                let (result, reason) = match run.status {
+                    RunStatus::Cancelling => (JobResult::Cancelled, "its runner did not answer to cancelling"),
+                    RunStatus::Running | RunStatus::Ended { .. } => (JobResult::Failed, "its time ran out and its runner did not say how it ended"),
+                };
+                course.end_job(key, result, Some(reason.to_owned()));
+            }
+            JobState::Queued { .. } | JobState::Leased(_) | JobState::Blocked | JobState::Ended(_) => {}
+        }
+    }
+    course.go_on()
+}
+
+fn end_of(run: &Run) -> Fact {
+    let result = result_of(run);
+    Fact::Ended { result, release: release_verdict(run, result) }
+}
+
+fn result_of(run: &Run) -> RunResult {
+    if run.plan.is_none() {
+        return RunResult::Refused;
+    }
+    if run.status == RunStatus::Cancelling {
+        return RunResult::Cancelled;
+    }
+    let failed = run.jobs().any(|job| {
+        let ended = job.state.ended().map(|ended| ended.result);
+        matches!(ended, Some(JobResult::Failed | JobResult::Lost | JobResult::Cancelled)) && job.skeleton.failure == FailureMode::Fail
+    });
+    if failed { RunResult::Failed } else { RunResult::Passed }
+}
+
+fn release_verdict(run: &Run, result: RunResult) -> ReleaseVerdict {
+    let Some(rule) = run.plan.as_ref().and_then(|plan| plan.release.as_ref()) else { return ReleaseVerdict::NotAsked };
+    let passed = |key: &JobKey| run.job(key).and_then(|job| job.state.ended()).is_some_and(|ended| ended.result == JobResult::Passed);
+    if result != RunResult::Passed || rule.needs.as_ref().is_some_and(|needs| !needs.iter().all(passed)) {
+        return ReleaseVerdict::NotPassed;
+    }
+    let needs: Vec<u32> = (0..run.jobs.len() as u32).collect();
+    match rule.condition.as_ref().map(|condition| condition.is_true(&run.scope(&needs))) {
+        Some(Ok(false)) => ReleaseVerdict::ConditionFalse,
+        Some(Err(error)) => ReleaseVerdict::Impossible(shorten(&error.to_string())),
+        None | Some(Ok(true)) => complete(run, rule),
+    }
+}
+
+fn complete(run: &Run, rule: &ReleaseSkeleton) -> ReleaseVerdict {
+    if run.version.is_none() {
+        return ReleaseVerdict::Impossible("no version could be made for it".to_owned());
+    }
+    let have: Vec<&Artifact> = run.jobs.iter().filter_map(JobState::ended).flat_map(|ended: &EndedJob| &ended.artifacts).collect();
+    let missing = rule.artifacts.iter().flatten().find(|name| !have.iter().any(|artifact| artifact.name == **name));
+    match missing {
+        Some(name) => ReleaseVerdict::Impossible(format!("no job of this run made the artifact '{name}'")),
+        None => ReleaseVerdict::Cut,
+    }
+}
+
+fn shorten(text: &str) -> String {
+    let mut end = text.len().min(REASON_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}

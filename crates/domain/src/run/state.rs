@@ -1,0 +1,266 @@
+//! What a run is, between two facts.
+
+use super::{Artifact, PlanNote};
+use crate::change::ChangeNote;
+use crate::foundation::{JobKey, ProjectKey, Revision, RunnerKey, Timestamp};
+use crate::pipeline::JobSkeleton;
+use crate::report::TestSummary;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The project.
+    pub project: ProjectKey,
+    /// Its number in the project.
+    pub number: u32,
+    /// The commit.
+    pub revision: Revision,
+    /// The ref that was pushed.
+    pub reference: String,
+    /// What facts say of the commit.
+    pub change: ChangeNote,
+    /// The version that a release of it has or would have.
+    pub version: Option<String>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// The plan; absent where the delivery file was refused.
+    pub plan: Option<PlanNote>,
+    /// Why the delivery file was refused.
+    pub refused: Vec<String>,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// The jobs' states, in the order of the plan.
+    pub jobs: Vec<JobState>,
+}
+
+/// Where a run stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunStatus {
+    /// Jobs wait or run.
+    Running,
+    /// Somebody wants it to end; running jobs are told so.
+    Cancelling,
+    /// It ended.
+    Ended {
+        /// How.
+        result: RunResult,
+        /// When.
+        at: Timestamp,
+        /// Whether a release follows.
+        release: ReleaseVerdict,
+    },
+}
+
+/// Where a job stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobState {
+    /// What it needs has not ended.
+    Blocked,
+    /// It waits for a runner.
+    Queued {
+        /// Which try, from 1.
+        attempt: u32,
+        /// Since when.
+        since: Timestamp,
+        /// Until when at most.
+        due: Timestamp,
+    },
+    /// A runner has it.
+    Leased(LeasedJob),
+    /// It ended.
+    Ended(Box<EndedJob>),
+}
+
+/// A job that a runner has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeasedJob {
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// Under which lease.
+    pub epoch: u64,
+    /// Which runner.
+    pub runner: RunnerKey,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when at most; nearer once cancelling was asked for.
+    pub due: Timestamp,
+}
+
+/// A job that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedJob {
+    /// How.
+    pub result: JobResult,
+    /// Why, in a sentence.
+    pub reason: Option<String>,
+    /// The last try, from 1; 0 where it never ran.
+    pub attempt: u32,
+    /// When the last try began.
+    pub began: Option<Timestamp>,
+    /// When it ended.
+    pub at: Timestamp,
+    /// What it kept.
+    pub artifacts: Vec<Artifact>,
+    /// What it said to later jobs.
+    pub outputs: BTreeMap<String, String>,
+    /// Its tests.
+    pub tests: Option<TestSummary>,
+    /// What it printed.
+    pub log: Option<super::LogNote>,
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobResult {
+    /// Every step exited 0 and every artifact was there.
+    Passed,
+    /// It ran and did not pass.
+    Failed,
+    /// Its condition was false, or what it needs did not pass.
+    Skipped,
+    /// Somebody ended it.
+    Cancelled,
+    /// No runner finished it.
+    Lost,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunResult {
+    /// Every job that has to pass passed or was skipped by its own condition.
+    Passed,
+    /// A job that has to pass did not.
+    Failed,
+    /// Somebody ended it.
+    Cancelled,
+    /// The delivery file at its commit was refused.
+    Refused,
+}
+
+/// Whether a release follows a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReleaseVerdict {
+    /// It does.
+    Cut,
+    /// The pipeline makes none.
+    NotAsked,
+    /// The run did not pass, or a needed job did not.
+    NotPassed,
+    /// The release's own condition is false.
+    ConditionFalse,
+    /// The release's condition could not be evaluated, or an artifact is missing; the reason in a sentence.
+    Impossible(String),
+}
+
+/// A job together with its skeleton.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// What the plan says of it.
+    pub skeleton: &'a JobSkeleton,
+    /// Where it stands.
+    pub state: &'a JobState,
+}
+
+/// What a run wants of the outside world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// A runner for this job, waiting since then.
+    Runner(JobKey, Timestamp),
+    /// The runner that holds this job under this epoch shall end it.
+    End(JobKey, u64),
+}
+
+impl Run {
+    /// Every job, in the order of the plan.
+    pub fn jobs(&self) -> impl Iterator<Item = Job<'_>> {
+        let skeletons = self.plan.as_ref().map_or(&[][..], |plan| &plan.jobs);
+        skeletons.iter().zip(&self.jobs).map(|(skeleton, state)| Job { skeleton, state })
+    }
+
+    /// One job by its key.
+    pub fn job(&self, key: &JobKey) -> Option<Job<'_>> {
+        self.jobs().find(|job| &job.skeleton.key == key)
+    }
+
+    /// Where the job is in the plan.
+    pub fn job_index(&self, key: &JobKey) -> Option<usize> {
+        self.plan.as_ref()?.jobs.iter().position(|job| &job.key == key)
+    }
+
+    /// The nearest deadline; none once ended.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.jobs.iter().filter_map(JobState::due).min()
+    }
+
+    /// The sum of all jobs' tests.
+    pub fn tests(&self) -> Option<TestSummary> {
+        let mut sum: Option<TestSummary> = None;
+        for tests in self.jobs.iter().filter_map(|job| job.ended()?.tests.clone()) {
+            sum.get_or_insert_default().add(tests);
+        }
+        sum
+    }
+}
+
+impl JobState {
+    /// Its end, if it has ended.
+    pub fn ended(&self) -> Option<&EndedJob> {
+        match self {
+            JobState::Ended(ended) => Some(ended),
+            JobState::Blocked | JobState::Queued { .. } | JobState::Leased(_) => None,
+        }
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        match self {
+            JobState::Queued { due, .. } => Some(*due),
+            JobState::Leased(leased) => Some(leased.due),
+            // A blocked job waits for others, which have deadlines.
+            JobState::Blocked | JobState::Ended(_) => None,
+        }
+    }
+}
+
+/// What a run wants of the outside world.
+pub fn wants(run: &Run) -> Vec<Want> {
+    let cancelling = run.status == RunStatus::Cancelling;
+    run.jobs()
+        .filter_map(|job| match job.state {
+            JobState::Queued { since, .. } => Some(Want::Runner(job.skeleton.key.clone(), *since)),
+            JobState::Leased(leased) if cancelling => Some(Want::End(job.skeleton.key.clone(), leased.epoch)),
+            JobState::Leased(_) | JobState::Blocked | JobState::Ended(_) => None,
+        })
+        .collect()
+}
+
+impl JobResult {
+    /// In a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            JobResult::Passed => "passed",
+            JobResult::Failed => "failed",
+            JobResult::Skipped => "skipped",
+            JobResult::Cancelled => "cancelled",
+            JobResult::Lost => "lost",
+        }
+    }
+}
+
+impl fmt::Display for RunResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RunResult::Passed => "passed",
+            RunResult::Failed => "failed",
+            RunResult::Cancelled => "cancelled",
+            RunResult::Refused => "refused",
+        })
+    }
+}

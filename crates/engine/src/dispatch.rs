@@ -1,0 +1,540 @@
+//! One call after the other, many calls a transaction.
+
+use crate::assign;
+use crate::request::{Answer, Beside, Call, Receipt, Report, Request};
+use crate::state::{States, load};
+use crate::store::{Head, Store, StoreError, StoredEntry};
+use crate::work::{WorkIndex, WorkRef};
+use crate::{FOLLOW_DEPTH_MAX, FOLLOW_UPS_MAX};
+use std::collections::VecDeque;
+use trunkline_api::runner::{Assignment, ClaimRequest, Outcome, RenewReply, RenewRequest, ReportRequest, WorkReply};
+use trunkline_domain::context::Context;
+use trunkline_domain::deployment;
+use trunkline_domain::foundation::{Actor, DeploymentId, Digest, Millis, ProjectKey, ReleaseId, RunnerKey, Sha256, Timestamp};
+use trunkline_domain::ledger::{Entry, Via, leaf_hash};
+use trunkline_domain::reading;
+use trunkline_domain::record::{Command, Fact, Key, Refusal, State, decide, follow};
+use trunkline_domain::release;
+use trunkline_domain::run::{self, LogNote};
+
+/// Nothing expires and no lease is lost for this long after a start: runners must have had time to call.
+const QUIET_AFTER_START: Millis = Millis::seconds(60);
+
+/// Commands become recorded facts. One engine writes to a store at a time.
+pub struct Engine<S> {
+    store: S,
+    head: Head,
+    states: States,
+    work: WorkIndex,
+    started: Timestamp,
+    now: Timestamp,
+    leases: u32,
+    /// Makes fresh ids: 10 random bytes from the shell, and a counter.
+    seed: [u8; 32],
+    ids: u64,
+    /// Whether the transaction wrote something besides entries.
+    dirty: bool,
+}
+
+/// Why an engine could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What an entry is made of while it is made.
+struct Draft {
+    facts: Vec<Fact>,
+    touched: Vec<Key>,
+    follow_ups: usize,
+}
+
+/// Why a request did not happen.
+enum Stop {
+    Answer(Answer),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Stop::Store(error)
+    }
+}
+
+impl<S: Store> Engine<S> {
+    /// Takes over a store. `seed` is fresh entropy; lease numbers of this start are higher than all before.
+    pub fn open(mut store: S, now: Timestamp, seed: [u8; 32]) -> Result<Self, OpenError> {
+        let mut head = store.head()?;
+        head.starts += 1;
+        store.begin()?;
+        store.head_put(&head)?;
+        store.commit()?;
+        let now = now.max(head.at);
+        let mut work = WorkIndex::default();
+        let mut states = States::default();
+        for key in store.open_keys()? {
+            if let Some(state) = states.get(&store, &key)? {
+                work.load(&key, state, now);
+            }
+        }
+        Ok(Self { store, head, states, work, started: now, now, leases: 0, seed, ids: 0, dirty: false })
+    }
+
+    /// The store, for reading.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Gives the store back.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
+    /// Where the ledger ends.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// How many pieces of work wait and how many are held.
+    pub fn work_counts(&self) -> (usize, usize) {
+        self.work.counts()
+    }
+
+    /// Waiting work and held leases as sorted text.
+    pub fn work_picture(&self) -> Vec<String> {
+        self.work.picture()
+    }
+
+    /// A state as it is now.
+    pub fn state(&mut self, key: &Key) -> Result<Option<&State>, StoreError> {
+        self.states.get(&self.store, key)
+    }
+
+    /// Does the calls in one transaction and answers each. An error means that nothing of the batch is kept, and that the process must end.
+    pub fn execute(&mut self, calls: Vec<Call>, now: Timestamp) -> Result<Vec<Answer>, StoreError> {
+        // Engine time never goes back, whatever the caller's clock does.
+        self.now = self.now.max(now).max(self.head.at);
+        let size = self.head.frontier.size();
+        self.dirty = false;
+        self.store.begin()?;
+        let mut answers = Vec::with_capacity(calls.len());
+        for call in calls {
+            answers.push(self.call(call)?);
+        }
+        if self.head.frontier.size() == size && !self.dirty {
+            // Nothing was recorded: nothing has to be flushed.
+            self.store.abort()?;
+        } else {
+            self.store.head_put(&self.head)?;
+            self.store.commit()?;
+        }
+        Ok(answers)
+    }
+
+    fn call(&mut self, call: Call) -> Result<Answer, StoreError> {
+        match call {
+            Call::Command(request) => self.request(*request),
+            Call::Claim(claim) => self.claim(&claim),
+            Call::Report(report) => self.report(*report),
+            Call::Renew(renew) => self.renew(&renew),
+        }
+    }
+
+    fn request(&mut self, request: Request) -> Result<Answer, StoreError> {
+        if let Some(key) = &request.key
+            && let Some((seq, body)) = self.store.command_key(&key.project, &key.key)?
+        {
+            let same = body == key.body;
+            return Ok(if same { Answer::Done(Receipt { seq: Some(seq), facts: Vec::new() }) } else { Answer::Conflict(seq) });
+        }
+        self.store.mark()?;
+        let head = self.head.clone();
+        let mut draft = Draft { facts: Vec::new(), touched: Vec::new(), follow_ups: 0 };
+        match self.record(request, &mut draft) {
+            Ok(receipt) => Ok(Answer::Done(receipt)),
+            Err(stop) => {
+                self.head = head;
+                for key in &draft.touched {
+                    self.states.forget(key);
+                }
+                self.store.undo()?;
+                match stop {
+                    Stop::Answer(answer) => Ok(answer),
+                    Stop::Store(error) => Err(error),
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, request: Request, draft: &mut Draft) -> Result<Receipt, Stop> {
+        let Request { actor, via, key, commands, beside } = request;
+        for command in commands {
+            let mut queue = VecDeque::from([(command, 0)]);
+            while let Some((command, depth)) = queue.pop_front() {
+                let from = draft.facts.len();
+                self.decide(command, depth, &actor, draft)?;
+                for index in from..draft.facts.len() {
+                    let follow_ups = self.follow(&draft.facts[index]);
+                    draft.follow_ups += follow_ups.len();
+                    if depth >= FOLLOW_DEPTH_MAX && !follow_ups.is_empty() || draft.follow_ups > FOLLOW_UPS_MAX {
+                        return Err(Stop::Answer(Answer::Invalid("one command would bring about too many others".to_owned())));
+                    }
+                    queue.extend(follow_ups.into_iter().map(|command| (command, depth + 1)));
+                }
+            }
+        }
+        self.keep_beside(beside, draft)?;
+        if draft.facts.is_empty() {
+            return Ok(Receipt { seq: None, facts: Vec::new() });
+        }
+        let facts = std::mem::take(&mut draft.facts);
+        let project = self.project_of(&facts);
+        let seq = self.append(actor, via, project, key.as_ref().map(|key| key.key.clone()), &facts)?;
+        if let Some(key) = key {
+            self.store.command_key_put(&key.project, &key.key, seq, &key.body)?;
+        }
+        self.save(seq, &facts, draft)?;
+        Ok(Receipt { seq: Some(seq), facts })
+    }
+
+    fn decide(&mut self, mut command: Command, depth: u32, actor: &Actor, draft: &mut Draft) -> Result<(), Stop> {
+        let id = self.fresh_id();
+        if let Command::Release(release, release::Command::Cut(_)) = &mut command {
+            *release = ReleaseId::new(id);
+        }
+        let key = command.key();
+        let counter = counter_of(&command);
+        let number = match &counter {
+            Some(name) => self.store.counter(name)? + 1,
+            None => 0,
+        };
+        self.leases += 1;
+        let epoch = u64::from(self.head.starts) << 32 | u64::from(self.leases);
+        let context =
+            Context { now: self.now, actor: if depth == 0 { actor.clone() } else { Actor::system() }, id, number: number as u32, epoch };
+        let state = self.states.get(&self.store, &key)?;
+        let facts = match decide(state, command, &context) {
+            Ok(facts) => facts,
+            Err(refusal) if depth == 0 => return Err(Stop::Answer(Answer::Refused(refusal))),
+            Err(refusal) => {
+                // A follow-up that is refused must not undo what happened; it is recorded where it was refused.
+                draft.facts.push(Fact::FollowRefused { target: key.to_string(), reason: refusal.to_string() });
+                return Ok(());
+            }
+        };
+        if let Some(name) = counter.filter(|_| !facts.is_empty()) {
+            self.store.counter_put(&name, number)?;
+        }
+        if !draft.touched.contains(&key) {
+            draft.touched.push(key.clone());
+        }
+        for fact in facts {
+            self.states.evolve(&key, &fact, self.now);
+            draft.facts.push(fact);
+        }
+        Ok(())
+    }
+
+    fn follow(&self, fact: &Fact) -> Vec<Command> {
+        let state = fact.key().and_then(|key| self.states.loaded(&key));
+        state.map_or_else(Vec::new, |state| follow(fact, state))
+    }
+
+    fn keep_beside(&mut self, beside: Beside, draft: &Draft) -> Result<(), Stop> {
+        for (digest, bytes) in &beside.values {
+            self.store.value_put(digest, bytes)?;
+        }
+        for text in &beside.texts {
+            self.store.text_put(text)?;
+        }
+        let started = draft.facts.iter().find_map(|fact| match fact {
+            Fact::Run { id, fact: run::Fact::Started(started) } => Some((*id, started.as_ref())),
+            _ => None,
+        });
+        if let Some((id, started)) = started {
+            let seq = self.head.frontier.size() + 1;
+            for row in reading::commit_rows(&started.project, started.number, id, &started.revision, &beside.commits) {
+                self.store.row_put(seq, &row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn project_of(&self, facts: &[Fact]) -> Option<ProjectKey> {
+        facts.iter().find_map(|fact| {
+            let key = fact.key()?;
+            self.states.loaded(&key)?.project(&key).cloned()
+        })
+    }
+
+    fn append(
+        &mut self,
+        actor: Actor,
+        via: Via,
+        project: Option<ProjectKey>,
+        command_key: Option<String>,
+        facts: &[Fact],
+    ) -> Result<u64, StoreError> {
+        let seq = self.head.frontier.size() + 1;
+        let project_seq = match &project {
+            Some(project) => {
+                let name = format!("entry/{project}");
+                let next = self.store.counter(&name)? + 1;
+                self.store.counter_put(&name, next)?;
+                Some(next)
+            }
+            None => None,
+        };
+        let entry = Entry { v: 1, seq, at: self.now, project: project.clone(), project_seq, actor, via, command_key, facts: facts.iter().collect::<Vec<_>>() };
+        let bytes = entry.to_bytes();
+        let leaf = leaf_hash(&bytes);
+        let place = project.as_ref().zip(project_seq);
+        self.store.entry_append(&StoredEntry { seq, bytes, leaf }, place)?;
+        self.head.frontier.append(leaf);
+        self.head.at = self.now;
+        Ok(seq)
+    }
+
+    fn save(&mut self, seq: u64, facts: &[Fact], draft: &Draft) -> Result<(), StoreError> {
+        for key in &draft.touched {
+            let Some(state) = self.states.loaded(key) else { continue };
+            let own: Vec<Fact> = facts.iter().filter(|fact| fact.key().as_ref() == Some(key)).cloned().collect();
+            if own.is_empty() {
+                continue;
+            }
+            self.store.aggregate_put(key, &state.pieces_changed(&own), state.due())?;
+            for fact in &own {
+                for row in reading::rows(fact, state, self.now) {
+                    self.store.row_put(seq, &row)?;
+                }
+                self.work.note(fact, state, self.now);
+            }
+        }
+        Ok(())
+    }
+
+    fn fresh_id(&mut self) -> uuid::Uuid {
+        self.ids += 1;
+        let mut hash = Sha256::default();
+        hash.update(&self.seed);
+        hash.update(&self.ids.to_be_bytes());
+        let digest = hash.finish();
+        let mut random = [0; 10];
+        random.copy_from_slice(&digest.as_bytes()[..10]);
+        uuid::Builder::from_unix_timestamp_millis(u64::try_from(self.now.0).unwrap_or(0), &random).into_uuid()
+    }
+
+    fn claim(&mut self, claim: &ClaimRequest) -> Result<Answer, StoreError> {
+        let next = self.give(&claim.runner)?;
+        Ok(Answer::Work(WorkReply { next }))
+    }
+
+    fn give(&mut self, runner: &RunnerKey) -> Result<Option<Assignment>, StoreError> {
+        let Some(work) = self.work.next(self.now) else { return Ok(None) };
+        let command = match &work {
+            WorkRef::Job(run, job) => Command::Run(*run, run::Command::Lease { job: job.clone(), runner: runner.clone() }),
+            WorkRef::Piece(id, piece) => {
+                let manifest = self.manifest_of(*id)?;
+                Command::Deployment(*id, deployment::Command::Lease { work: *piece, runner: runner.clone(), manifest })
+            }
+        };
+        match self.request(Request::new(Actor::runner(runner.as_str()), Via::Runner, command))? {
+            Answer::Done(receipt) => {
+                let epoch = receipt.facts.iter().find_map(epoch_of);
+                let epoch = epoch.ok_or_else(|| StoreError::Damaged(format!("the lease of {work} left no fact")))?;
+                assign::assignment(&mut self.states, &self.store, &work, epoch).map(Some)
+            }
+            other => Err(StoreError::Damaged(format!("waiting work {work} was refused: {other:?}"))),
+        }
+    }
+
+    fn manifest_of(&mut self, id: DeploymentId) -> Result<Digest, StoreError> {
+        let key = Key::Deployment(id);
+        let Some(State::Deployment(deployment)) = self.states.get(&self.store, &key)? else {
+            return Err(StoreError::Damaged(format!("{key} is missing")));
+        };
+        let release = Key::Release(deployment.release);
+        match self.states.get(&self.store, &release)? {
+            Some(State::Release(release)) => Ok(release.cut.manifest),
+            _ => Err(StoreError::Damaged(format!("{release} is missing"))),
+        }
+    }
+
+    fn report(&mut self, report: Report) -> Result<Answer, StoreError> {
+        let Report { request, log_sealed } = report;
+        let Ok(work) = request.lease.work.parse::<WorkRef>() else {
+            return Ok(Answer::Invalid(format!("'{}' is not a piece of work", request.lease.work)));
+        };
+        let inline = request.log.inline.as_ref().map(String::as_bytes);
+        let sealed = match inline {
+            Some(bytes) => bytes.len() as u64 == request.log.bytes && Digest::of(bytes) == request.log.digest,
+            None => log_sealed,
+        };
+        let log = LogNote { bytes: request.log.bytes, digest: request.log.digest, sealed };
+        let Some(command) = command_of(&work, &request, log) else {
+            return Ok(Answer::Invalid(format!("the outcome does not fit '{}'", request.lease.work)));
+        };
+        let actor = Actor::runner(request.runner.as_str());
+        match self.request(Request::new(actor, Via::Runner, command))? {
+            Answer::Done(_) => {
+                self.keep_evidence(&request)?;
+                let next = if request.claim_next { self.give(&request.runner)? } else { None };
+                Ok(Answer::Work(WorkReply { next }))
+            }
+            Answer::Refused(Refusal::Run(run::Refusal::Stale { .. } | run::Refusal::Ended(_) | run::Refusal::Missing))
+            | Answer::Refused(Refusal::Deployment(
+                deployment::Refusal::Stale { .. } | deployment::Refusal::Ended(_) | deployment::Refusal::Waiting | deployment::Refusal::Missing,
+            )) => {
+                self.dirty = true;
+                self.store.plain_put("stale-report", &lease_key(&request), &serde_json::to_vec(&request).unwrap_or_default())?;
+                Ok(Answer::Stale)
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// What is kept of a report beside its facts: the short log, and the failed tests with their messages.
+    fn keep_evidence(&mut self, request: &ReportRequest) -> Result<(), StoreError> {
+        let key = lease_key(request);
+        if let Some(inline) = &request.log.inline {
+            self.store.plain_put("log", &key, inline.as_bytes())?;
+        }
+        let tests = match &request.outcome {
+            Outcome::Job(outcome) => outcome.tests.as_ref(),
+            Outcome::Verify(outcome) => outcome.tests.as_ref(),
+            Outcome::Observe(_) | Outcome::Apply(_) => None,
+        };
+        if let Some(tests) = tests {
+            let bytes = serde_json::to_vec(tests).expect("a summary has only string keys");
+            self.store.plain_put("tests", &key, &bytes)?;
+        }
+        // Which lease was the last of this work, so that a reader finds its log by the work alone.
+        self.store.plain_put("last-lease", &request.lease.work, request.lease.epoch.to_string().as_bytes())
+    }
+
+    fn renew(&mut self, renew: &RenewRequest) -> Result<Answer, StoreError> {
+        let mut reply = RenewReply::default();
+        for lease in &renew.leases {
+            match self.work.renew(lease, self.now) {
+                None => reply.lost.push(lease.clone()),
+                Some(work) => {
+                    if self.shall_end(&work)? {
+                        reply.cancel.push(lease.clone());
+                    }
+                }
+            }
+        }
+        Ok(Answer::Renewed(reply))
+    }
+
+    fn shall_end(&mut self, work: &WorkRef) -> Result<bool, StoreError> {
+        let key = match work {
+            WorkRef::Job(run, _) => Key::Run(*run),
+            WorkRef::Piece(deployment, _) => Key::Deployment(*deployment),
+        };
+        Ok(match self.states.get(&self.store, &key)? {
+            Some(State::Run(run)) => run.status == run::RunStatus::Cancelling,
+            Some(State::Deployment(deployment)) => deployment.progress().is_some_and(|progress| progress.cancelling),
+            _ => false,
+        })
+    }
+
+    /// Commands that time alone brings about: lost leases and passed deadlines. To be executed by the caller.
+    pub fn due(&self, now: Timestamp) -> Result<Vec<Call>, StoreError> {
+        let now = self.now.max(now);
+        if now.since(self.started) < QUIET_AFTER_START {
+            return Ok(Vec::new());
+        }
+        let lost = self.work.lost(now).into_iter().map(|(work, epoch)| lose(work, epoch));
+        let mut calls: Vec<Call> = lost.collect();
+        for key in self.store.open_keys()? {
+            let due = match self.states.loaded(&key) {
+                Some(state) => state.due(),
+                None => load(&self.store, &key)?.and_then(|state| state.due()),
+            };
+            if due.is_some_and(|due| due <= now) {
+                calls.extend(expire(&key));
+            }
+            if calls.len() >= crate::BATCH_MAX {
+                break;
+            }
+        }
+        calls.truncate(crate::BATCH_MAX);
+        Ok(calls)
+    }
+
+    /// When waiting work that may not be given out yet may be.
+    pub fn next_after(&self) -> Option<Timestamp> {
+        self.work.next_after(self.now)
+    }
+
+    /// The commands that take all leases from a runner that is known to be dead.
+    pub fn lose_runner(&self, runner: &RunnerKey) -> Vec<Call> {
+        self.work.held_by(runner).into_iter().map(|(work, epoch)| lose(work, epoch)).collect()
+    }
+}
+
+fn lease_key(request: &ReportRequest) -> String {
+    format!("{}/{}", request.lease.work, request.lease.epoch)
+}
+
+fn lose(work: WorkRef, epoch: u64) -> Call {
+    let command = match work {
+        WorkRef::Job(run, job) => Command::Run(run, run::Command::Lose { job, epoch }),
+        WorkRef::Piece(id, work) => Command::Deployment(id, deployment::Command::Lose { work, epoch }),
+    };
+    Call::Command(Box::new(Request::new(Actor::system(), Via::Timer, command)))
+}
+
+fn expire(key: &Key) -> Option<Call> {
+    let command = match key {
+        Key::Run(run) => Command::Run(*run, run::Command::Expire),
+        Key::Deployment(id) => Command::Deployment(*id, deployment::Command::Expire),
+        Key::Repository(_) | Key::Project(_) | Key::Release(_) | Key::Environment(_) => return None,
+    };
+    Some(Call::Command(Box::new(Request::new(Actor::system(), Via::Timer, command))))
+}
+
+/// The name under which what this command may create is counted.
+fn counter_of(command: &Command) -> Option<String> {
+    match command {
+        Command::Run(_, run::Command::Start(start)) => Some(format!("run/{}", start.project)),
+        Command::Release(_, release::Command::Cut(cut)) => Some(format!("release/{}", cut.note.project)),
+        Command::Deployment(_, deployment::Command::Request(requested)) => Some(format!("deployment/{}", requested.project)),
+        _ => None,
+    }
+}
+
+fn epoch_of(fact: &Fact) -> Option<u64> {
+    match fact {
+        Fact::Run { fact: run::Fact::JobLeased { epoch, .. }, .. } => Some(*epoch),
+        Fact::Deployment { fact: deployment::Fact::Leased { epoch, .. }, .. } => Some(*epoch),
+        _ => None,
+    }
+}
+
+fn command_of(work: &WorkRef, request: &ReportRequest, log: LogNote) -> Option<Command> {
+    let epoch = request.lease.epoch;
+    Some(match (work, request.outcome.clone()) {
+        (WorkRef::Job(run, job), Outcome::Job(outcome)) => {
+            Command::Run(*run, run::Command::Report { job: job.clone(), epoch, outcome: Box::new(outcome), log })
+        }
+        (WorkRef::Piece(id, work), outcome) => {
+            let work = *work;
+            let command = match (work, outcome) {
+                (deployment::WorkKey::Observe(_), Outcome::Observe(observed)) => {
+                    deployment::Command::ReportObserved { work, epoch, observed: Box::new(observed) }
+                }
+                (deployment::WorkKey::Apply(_), Outcome::Apply(outcome)) => deployment::Command::ReportApplied { work, epoch, outcome, log },
+                (deployment::WorkKey::Verify(_), Outcome::Verify(outcome)) => {
+                    deployment::Command::ReportChecked { work, epoch, outcome: Box::new(outcome), log }
+                }
+                _ => return None,
+            };
+            Command::Deployment(*id, command)
+        }
+        (WorkRef::Job(..), _) => return None,
+    })
+}

@@ -1,0 +1,102 @@
+//! What the engine is asked, and what it answers.
+
+use trunkline_api::runner::{ClaimRequest, RenewReply, RenewRequest, ReportRequest, WorkReply};
+use trunkline_domain::foundation::{Actor, Digest, ProjectKey, Revision};
+use trunkline_domain::ledger::Via;
+use trunkline_domain::record::{Command, Fact, Refusal};
+
+use crate::store::Text;
+
+/// A call of the engine.
+#[derive(Clone, Debug)]
+pub enum Call {
+    /// Commands that happen together or not at all, as one entry.
+    Command(Box<Request>),
+    /// A runner asks for work.
+    Claim(ClaimRequest),
+    /// A runner tells how its work ended.
+    Report(Box<Report>),
+    /// A runner still holds its leases.
+    Renew(RenewRequest),
+}
+
+/// Commands that happen together or not at all.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Who asks.
+    pub actor: Actor,
+    /// By which way.
+    pub via: Via,
+    /// Makes the request happen once, however often it is sent.
+    pub key: Option<CommandKey>,
+    /// The commands, in order.
+    pub commands: Vec<Command>,
+    /// What is kept beside the facts.
+    pub beside: Beside,
+}
+
+impl Request {
+    /// One command without anything beside it.
+    pub fn new(actor: Actor, via: Via, command: Command) -> Self {
+        Self { actor, via, key: None, commands: vec![command], beside: Beside::default() }
+    }
+}
+
+/// What makes a request happen once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandKey {
+    /// Unique within this project.
+    pub project: ProjectKey,
+    /// The key, at most 300 bytes.
+    pub key: String,
+    /// Digest of what is asked: the same key with another one is a conflict.
+    pub body: Digest,
+}
+
+/// What is kept beside the facts, in the same transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// Immutable values that the facts name.
+    pub values: Vec<(Digest, Vec<u8>)>,
+    /// People's words.
+    pub texts: Vec<Text>,
+    /// Commits that a started run carries besides its own.
+    pub commits: Vec<Revision>,
+}
+
+/// A runner's report together with what the server knows of its log.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What the runner says.
+    pub request: ReportRequest,
+    /// Whether the streamed log has the size and digest that the report names. Ignored for an inline log.
+    pub log_sealed: bool,
+}
+
+/// What the engine answers.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// It happened.
+    Done(Receipt),
+    /// It did not, for this reason.
+    Refused(Refusal),
+    /// The same command key was used for something else, recorded with this entry.
+    Conflict(u64),
+    /// Perhaps work.
+    Work(WorkReply),
+    /// The lease is not held any more.
+    Stale,
+    /// Leases renewed.
+    Renewed(RenewReply),
+    /// The call makes no sense.
+    Invalid(String),
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// The entry; absent where nothing had to happen.
+    pub seq: Option<u64>,
+    /// Its facts; empty where the key was used before for the same.
+    pub facts: Vec<Fact>,
+}

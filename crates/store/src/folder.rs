@@ -1,0 +1,89 @@
+//! The data folder: what lies where, and that one process at a time owns it.
+
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A data folder that this process owns until it is dropped.
+#[derive(Debug)]
+pub struct DataFolder {
+    root: PathBuf,
+    _lock: Flock<File>,
+}
+
+/// Why a data folder could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// Another process has it.
+    #[error("the data folder {folder} is in use by process {pid}: stop that one, or give another folder with --data")]
+    InUse {
+        /// Which folder.
+        folder: PathBuf,
+        /// By whom, as its lock file says.
+        pid: String,
+    },
+    /// The file system said no.
+    #[error("the data folder {0} cannot be used")]
+    Io(PathBuf, #[source] std::io::Error),
+}
+
+impl DataFolder {
+    /// Makes the folder where it is missing (mode 0700) and takes its lock.
+    pub fn open(root: &Path) -> Result<Self, FolderError> {
+        let fail = |error| FolderError::Io(root.to_owned(), error);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(fail)?;
+        let root = root.canonicalize().map_err(fail)?;
+        let path = root.join("lock");
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(fail)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut lock) => {
+                lock.set_len(0).map_err(fail)?;
+                write!(lock, "{}", std::process::id()).map_err(fail)?;
+                Ok(Self { root, _lock: lock })
+            }
+            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid).map_err(fail)?;
+                Err(FolderError::InUse { folder: root, pid })
+            }
+            Err((_, errno)) => Err(fail(errno.into())),
+        }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The database.
+    pub fn database(&self) -> PathBuf {
+        self.root.join("trunkline.db")
+    }
+
+    /// Immutable bytes by digest.
+    pub fn blobs(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
+    /// Long logs.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// Git repositories.
+    pub fn repositories(&self) -> PathBuf {
+        self.root.join("repositories")
+    }
+
+    /// What the built-in runner works in.
+    pub fn runner(&self) -> PathBuf {
+        self.root.join("runner")
+    }
+
+    /// The operator's token.
+    pub fn token(&self) -> PathBuf {
+        self.root.join("operator.token")
+    }
+}

@@ -1,0 +1,147 @@
+//! One contract for every store, and what is special to files.
+
+use super::{DataFolder, FileBlobs, FolderError, LogError, LogStore, MemoryStore, SqliteReader, SqliteStore};
+use trunkline_domain::foundation::{Digest, Timestamp};
+use trunkline_domain::ledger::leaf_hash;
+use trunkline_domain::reading::{Row, Table};
+use trunkline_domain::record::Key;
+use trunkline_engine::{BlobError, Blobs, Head, Read, Store, StoredEntry, Text};
+
+fn contract(store: &mut dyn Store, reread: &dyn Fn() -> Option<Box<dyn Read>>) {
+    let project = "shop".parse().unwrap();
+    let key = Key::Project("shop".parse().unwrap());
+    assert_eq!(store.head().unwrap(), Head::default());
+    assert_eq!(store.aggregate(&key).unwrap(), None);
+
+    store.begin().unwrap();
+    store.mark().unwrap();
+    store.aggregate_put(&key, &[(String::new(), b"1".to_vec()), ("b".into(), b"2".to_vec())], Some(Timestamp(7))).unwrap();
+    store.mark().unwrap();
+    store.aggregate_put(&key, &[("b".into(), b"3".to_vec())], None).unwrap();
+    store.counter_put("n", 5).unwrap();
+    store.undo().unwrap();
+    assert_eq!(store.counter("n").unwrap(), 0, "undo reaches back to the mark");
+    assert_eq!(store.open_keys().unwrap(), vec![key.clone()]);
+    assert_eq!(store.aggregate(&key).unwrap().unwrap(), vec![(String::new(), b"1".to_vec()), ("b".into(), b"2".to_vec())]);
+    if let Some(reader) = reread() {
+        assert_eq!(reader.aggregate(&key).unwrap(), None, "nothing is visible before the commit");
+    }
+    let entry = StoredEntry { seq: 1, bytes: b"{}".to_vec(), leaf: leaf_hash(b"{}") };
+    store.entry_append(&entry, Some((&project, 1))).unwrap();
+    let mut head = Head { at: Timestamp(9), starts: 2, ..Head::default() };
+    head.frontier.append(entry.leaf);
+    store.head_put(&head).unwrap();
+    store.command_key_put(&project, "push", 1, &Digest::of(b"x")).unwrap();
+    store.value_put(&Digest::of(b"v"), b"v").unwrap();
+    let text = Text { salt: [3; 16], text: "Ana ü".into() };
+    store.text_put(&text).unwrap();
+    store.plain_put("log", "k", b"line\n").unwrap();
+    store.counter_put("n", 6).unwrap();
+    for (seq, key, body) in [(1, "shop/1", "a"), (1, "shop/2", "b"), (2, "shop/1", "c"), (2, "shop/1", "d"), (2, "other/1", "e")] {
+        store.row_put(seq, &Row { table: Table::Run, key: key.into(), body: body.into() }).unwrap();
+    }
+    store.commit().unwrap();
+    store.begin().unwrap();
+    store.counter_put("n", 99).unwrap();
+    store.plain_remove("log", "k").unwrap();
+    store.abort().unwrap();
+
+    let check = |store: &dyn Read| {
+        assert_eq!(store.head().unwrap(), head);
+        assert_eq!(store.entries(0, 10).unwrap(), vec![entry.clone()]);
+        assert_eq!(store.entries(1, 10).unwrap(), vec![]);
+        assert_eq!(store.keys().unwrap(), vec![key.clone()]);
+        assert_eq!(store.command_key(&project, "push").unwrap(), Some((1, Digest::of(b"x"))));
+        assert_eq!(store.value(&Digest::of(b"v")).unwrap().unwrap(), b"v");
+        assert_eq!(store.value(&Digest::of(b"w")).unwrap(), None);
+        assert_eq!(store.text(&text.digest()).unwrap().unwrap(), text);
+        assert_eq!(store.plain("log", "k").unwrap().unwrap(), b"line\n");
+        assert_eq!(store.plain_list("log", 5).unwrap(), vec![("k".to_owned(), b"line\n".to_vec())]);
+        assert_eq!(store.counter("n").unwrap(), 6);
+        assert_eq!(store.row(Table::Run, "shop/1").unwrap().unwrap(), b"d");
+        let rows = |before, limit| store.rows(Table::Run, "shop/", before, limit).unwrap();
+        assert_eq!(rows(None, 9), vec![("shop/2".to_owned(), b"b".to_vec()), ("shop/1".to_owned(), b"d".to_vec())]);
+        assert_eq!(rows(None, 1), vec![("shop/2".to_owned(), b"b".to_vec())]);
+        assert_eq!(rows(Some("shop/2"), 9), vec![("shop/1".to_owned(), b"d".to_vec())]);
+        assert_eq!(store.row_history(Table::Run, "shop/1", 9).unwrap(), vec![(2, b"d".to_vec()), (1, b"a".to_vec())]);
+    };
+    check(store);
+    if let Some(reader) = reread() {
+        check(reader.as_ref());
+    }
+}
+
+#[test]
+fn memory_keeps_the_contract() {
+    contract(&mut MemoryStore::default(), &|| None);
+}
+
+#[test]
+fn sqlite_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    contract(&mut store, &|| Some(Box::new(SqliteReader::open(&path).unwrap())));
+}
+
+#[test]
+fn a_newer_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    drop(SqliteStore::open(&path).unwrap());
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let error = SqliteStore::open(&path).err().unwrap().to_string();
+    assert!(error.contains("version 99"), "{error}");
+}
+
+#[test]
+fn a_folder_has_one_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = DataFolder::open(folder.path()).unwrap();
+    match DataFolder::open(folder.path()) {
+        Err(FolderError::InUse { pid, .. }) => assert_eq!(pid, std::process::id().to_string()),
+        other => panic!("{other:?}"),
+    }
+    drop(first);
+    DataFolder::open(folder.path()).unwrap();
+}
+
+#[test]
+fn blobs_are_checked_when_written_and_when_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = FileBlobs::open(folder.path()).unwrap();
+    let digest = Digest::of(b"hello");
+    assert!(matches!(blobs.put(&digest, &mut &b"hullo"[..]), Err(BlobError::Mismatch { .. })));
+    assert!(!blobs.has(&digest));
+    assert_eq!(blobs.put(&digest, &mut &b"hello"[..]).unwrap(), 5);
+    assert_eq!(blobs.put(&digest, &mut &b"hello"[..]).unwrap(), 5);
+    let mut bytes = Vec::new();
+    assert_eq!(blobs.get(&digest, &mut bytes).unwrap(), 5);
+    assert_eq!(bytes, b"hello");
+    let hex = digest.hex();
+    std::fs::write(folder.path().join(&hex[..2]).join(&hex[2..]), b"hullo").unwrap();
+    assert!(matches!(blobs.get(&digest, &mut Vec::new()), Err(BlobError::Mismatch { .. })));
+    assert!(matches!(blobs.get(&Digest::of(b"none"), &mut Vec::new()), Err(BlobError::Missing(_))));
+}
+
+#[test]
+fn a_log_is_exact_at_every_offset() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = LogStore::open(folder.path()).unwrap();
+    let bytes: Vec<u8> = (0..700_000u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
+    for (index, chunk) in bytes.chunks(99_999).enumerate() {
+        logs.append("run/job", index as u64 * 99_999, chunk).unwrap();
+    }
+    assert!(matches!(logs.append("run/job", 5, b"x"), Err(LogError::Offset { have: 700_000 })));
+    let ranges = [0, 1, 262_143, 262_144, 524_288, 699_999, 700_000];
+    for from in ranges {
+        let found = logs.read("run/job", from, usize::MAX).unwrap().unwrap();
+        assert_eq!(found, &bytes[from as usize..], "open, from {from}");
+    }
+    assert_eq!(logs.finish("run/job").unwrap(), Some((700_000, Digest::of(&bytes))));
+    for from in ranges {
+        assert_eq!(logs.read("run/job", from, 300_000).unwrap().unwrap(), &bytes[from as usize..bytes.len().min(from as usize + 300_000)]);
+    }
+    assert_eq!(logs.read("none", 0, 10).unwrap(), None);
+    assert_eq!(logs.finish("none").unwrap(), None);
+}
