@@ -51,7 +51,7 @@ pub(crate) struct WorkIndex {
     /// (deployments first, not before, arrival) → work.
     waiting: BTreeMap<(u8, Timestamp, u64), WorkRef>,
     place: HashMap<WorkRef, (u8, Timestamp, u64)>,
-    held: HashMap<WorkRef, Held>,
+    held: BTreeMap<WorkRef, Held>,
     arrivals: u64,
 }
 
@@ -99,7 +99,7 @@ impl WorkIndex {
                 self.waiting.retain(|_, work| !matches!(work, WorkRef::Piece(other, _) if other == id));
                 self.place.retain(|work, _| !matches!(work, WorkRef::Piece(other, _) if other == id));
                 let renewed: Vec<(WorkRef, Held)> =
-                    self.held.extract_if(|work, _| matches!(work, WorkRef::Piece(other, _) if other == id)).collect();
+                    self.held.extract_if(.., |work, _| matches!(work, WorkRef::Piece(other, _) if other == id)).collect();
                 self.load_deployment(*id, deployment, now);
                 for (work, old) in renewed {
                     if let Some(held) = self.held.get_mut(&work).filter(|held| held.epoch == old.epoch) {

@@ -1,0 +1,160 @@
+//! What must hold after every step. Each function is named after the sentence that it checks.
+
+use crate::target::Targets;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use trunkline_domain::deployment;
+use trunkline_domain::environment;
+use trunkline_domain::foundation::{DeploymentId, EnvironmentKey, RunId, Timestamp};
+use trunkline_domain::ledger::Entry;
+use trunkline_domain::record::{Fact, Key, State, evolve};
+use trunkline_domain::run;
+
+/// An invariant that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its number in the promises, `I5`.
+    pub invariant: &'static str,
+    /// What was seen.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.what)
+    }
+}
+
+fn violated<T>(invariant: &'static str, what: impl Into<String>) -> Result<T, Violation> {
+    Err(Violation { invariant, what: what.into() })
+}
+
+/// What the ledger says so far, folded entry by entry.
+#[derive(Default)]
+pub struct Witness {
+    /// Entries taken in.
+    pub seq: u64,
+    /// States that the facts make.
+    pub states: HashMap<Key, State>,
+    epochs: HashMap<String, u64>,
+    holders: HashMap<EnvironmentKey, DeploymentId>,
+    ended: HashSet<String>,
+    /// Parts that are declared harmless to apply twice.
+    idempotent: HashMap<DeploymentId, bool>,
+    keys: HashSet<String>,
+}
+
+impl Witness {
+    /// Takes in the next entry.
+    pub fn take(&mut self, entry: &Entry<Fact>) -> Result<(), Violation> {
+        if entry.seq != self.seq + 1 {
+            return violated("I12", format!("entry {} follows entry {}", entry.seq, self.seq));
+        }
+        self.seq = entry.seq;
+        if let (Some(project), Some(key)) = (&entry.project, &entry.command_key)
+            && !self.keys.insert(format!("{project} {key}"))
+        {
+            return violated("I2", format!("the key '{key}' was recorded twice"));
+        }
+        for fact in &entry.facts {
+            self.check(fact)?;
+            let Some(key) = fact.key() else { continue };
+            let state = self.states.remove(&key);
+            if let Some(state) = evolve(state, fact, entry.at) {
+                self.states.insert(key, state);
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, fact: &Fact) -> Result<(), Violation> {
+        match fact {
+            Fact::Run { id, fact } => self.run(*id, fact),
+            Fact::Environment { id, fact } => self.one_holder_per_environment(id, fact),
+            Fact::Deployment { id, fact } => self.deployment(*id, fact),
+            Fact::FollowRefused { target, reason } => violated("follow", format!("{target} refused a follow-up: {reason}")),
+            Fact::Repository { .. } | Fact::Project { .. } | Fact::Release { .. } => Ok(()),
+        }
+    }
+
+    fn run(&mut self, id: RunId, fact: &run::Fact) -> Result<(), Violation> {
+        match fact {
+            run::Fact::JobLeased { job, epoch, .. } => self.epochs_strictly_rise(format!("{id}/{job}"), *epoch),
+            run::Fact::JobEnded(ended) => self.one_final_state(format!("{id}/{}", ended.job)),
+            run::Fact::Ended { .. } => self.one_final_state(id.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    fn deployment(&mut self, id: DeploymentId, fact: &deployment::Fact) -> Result<(), Violation> {
+        match fact {
+            deployment::Fact::Requested(requested) => {
+                self.idempotent.insert(id, requested.skeleton.parts.iter().all(|part| part.idempotent));
+                Ok(())
+            }
+            deployment::Fact::Leased { epoch, .. } => self.epochs_strictly_rise(id.to_string(), *epoch),
+            deployment::Fact::Ended { .. } => self.one_final_state(id.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    /// I3.
+    fn epochs_strictly_rise(&mut self, work: String, epoch: u64) -> Result<(), Violation> {
+        match self.epochs.insert(work.clone(), epoch) {
+            Some(before) if before >= epoch => violated("I3", format!("{work}: epoch {epoch} after {before}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// I8.
+    fn one_final_state(&mut self, thing: String) -> Result<(), Violation> {
+        if self.ended.insert(thing.clone()) { Ok(()) } else { violated("I8", format!("{thing} ended twice")) }
+    }
+
+    /// I5.
+    fn one_holder_per_environment(&mut self, key: &EnvironmentKey, fact: &environment::Fact) -> Result<(), Violation> {
+        match fact {
+            environment::Fact::LockGranted { deployment, .. } => match self.holders.insert(key.clone(), *deployment) {
+                Some(holder) => violated("I5", format!("{key}: {deployment} got the lock that {holder} holds")),
+                None => Ok(()),
+            },
+            environment::Fact::LockReleased { deployment, .. } => match self.holders.remove(key) {
+                Some(holder) if holder == *deployment => Ok(()),
+                other => violated("I5", format!("{key}: {deployment} released the lock of {other:?}")),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// I6 and I7.
+    pub fn targets(&self, targets: &Targets) -> Result<(), Violation> {
+        for ((environment, part), target) in targets.all() {
+            if target.fences.windows(2).any(|pair| pair[1] < pair[0]) {
+                return violated("I6", format!("{environment} {part}: accepted fences {:?}", target.fences));
+            }
+            for (deployment, applies) in &target.accepted {
+                if *applies > 1 && self.idempotent.get(deployment) == Some(&false) {
+                    return violated("I7", format!("{environment} {part}: {deployment} took effect {applies} times"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// I9, once the server has been up for a while.
+    pub fn nothing_is_overdue(&self, now: Timestamp, late: trunkline_domain::foundation::Millis) -> Result<(), Violation> {
+        for (key, state) in &self.states {
+            if let Some(due) = state.due()
+                && now.since(due) > late
+            {
+                return violated("I9", format!("{key} was due {} ago", now.since(due)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every run and deployment has ended.
+    pub fn open(&self) -> Vec<String> {
+        self.states.iter().filter(|(_, state)| state.due().is_some()).map(|(key, _)| key.to_string()).collect()
+    }
+}

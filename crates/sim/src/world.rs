@@ -1,0 +1,554 @@
+//! One world: an engine, its runners and targets, and a seed that decides what happens next.
+
+use crate::coverage::Coverage;
+use crate::invariants::{Violation, Witness};
+use crate::random::Random;
+use crate::runner::SimRunner;
+use crate::store::CrashStore;
+use crate::target::Targets;
+use crate::workload;
+use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, RenewRequest, ReportRequest, Work};
+use trunkline_domain::deployment::{self, ApplyOutcome, CheckOutcome, CheckVerdict, Live, SettledAs, WorkState};
+use trunkline_domain::environment;
+use trunkline_domain::foundation::{Actor, DeploymentId, Digest, EnvironmentKey, Millis, ProjectKey, ReleaseId, Timestamp};
+use trunkline_domain::ledger::{Entry, Via};
+use trunkline_domain::record::{Command, Fact, Key, State};
+use trunkline_domain::run::{Artifact, ArtifactForm, AttemptResult, JobOutcome, StepOutcome};
+use trunkline_domain::{project, release, repository, run};
+use trunkline_engine::{Answer, Call, Engine, Read, Report as LogReport, Request, verify};
+
+/// Steps of a seed before everything is left to end.
+const STEPS: u32 = 330;
+/// Steps in which everything must end.
+const CALM_STEPS: u32 = 4_000;
+
+/// A bug planted in the surroundings, to see that it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plant {
+    /// None.
+    Nothing,
+    /// The store says that it has committed and keeps nothing over a crash.
+    ForgetfulStore,
+    /// Targets do not compare fences.
+    FencelessTarget,
+}
+
+/// What a seed came to.
+#[derive(Debug)]
+pub struct Report {
+    /// What was seen.
+    pub coverage: Coverage,
+    /// What did not hold.
+    pub violation: Option<Violation>,
+    /// Entries recorded.
+    pub entries: u64,
+}
+
+/// Runs one seed to its end.
+pub fn run_seed(seed: u64, plant: Plant) -> Report {
+    let mut world = World::new(seed, plant);
+    let violation = world.live().err();
+    Report { coverage: world.coverage, violation, entries: world.witness.seq }
+}
+
+struct World {
+    random: Random,
+    engine: Option<Engine<CrashStore>>,
+    now: Timestamp,
+    up_since: Timestamp,
+    runners: Vec<SimRunner>,
+    targets: Targets,
+    witness: Witness,
+    coverage: Coverage,
+    projects: Vec<ProjectKey>,
+    pushes: u64,
+    sent: Vec<Request>,
+    /// The highest entry that was acknowledged.
+    acknowledged: u64,
+    calm: bool,
+}
+
+impl World {
+    fn new(seed: u64, plant: Plant) -> Self {
+        let mut random = Random::new(seed);
+        let now = Timestamp(1_790_000_000_000);
+        let mut store = CrashStore::default();
+        store.forgets = plant == Plant::ForgetfulStore;
+        let engine = Engine::open(store, now, seed_bytes(&mut random)).ok();
+        let runners = (0..3).map(SimRunner::new).collect();
+        let mut targets = Targets::default();
+        targets.fenceless = plant == Plant::FencelessTarget;
+        let projects = ["shop", "web"].map(|name| name.parse().expect("a project's name")).to_vec();
+        Self {
+            random,
+            engine,
+            now,
+            up_since: now,
+            runners,
+            targets,
+            witness: Witness::default(),
+            coverage: Coverage::default(),
+            projects,
+            pushes: 0,
+            sent: Vec::new(),
+            acknowledged: 0,
+            calm: false,
+        }
+    }
+
+    fn live(&mut self) -> Result<(), Violation> {
+        for project in self.projects.clone() {
+            let repository = project.as_str().parse().expect("a repository's name");
+            self.command(Command::Repository(repository, repository::Command::Create))?;
+            let repository = project.as_str().parse().expect("a repository's name");
+            self.command(Command::Project(project, project::Command::Add { repository }))?;
+        }
+        for _ in 0..STEPS {
+            self.step()?;
+            self.check()?;
+        }
+        self.calm = true;
+        for _ in 0..CALM_STEPS {
+            if self.witness.open().is_empty() {
+                return self.finish();
+            }
+            self.calm_step()?;
+            self.check()?;
+        }
+        Err(Violation { invariant: "S13", what: format!("still open: {:?}", self.witness.open()) })
+    }
+
+    fn finish(&mut self) -> Result<(), Violation> {
+        let store = self.engine.as_ref().expect("an engine").store();
+        verify(store, None).map(drop).map_err(|error| Violation { invariant: "I12", what: error.to_string() })
+    }
+
+    fn step(&mut self) -> Result<(), Violation> {
+        self.coverage.commands += 1;
+        match self.random.below(100) {
+            0..8 => self.push(),
+            8..28 => self.claim(),
+            28..58 => self.work(),
+            58..66 => self.renew_all(),
+            66..76 => self.pass_time(),
+            76..79 => self.cancel(),
+            79..82 => self.promote(),
+            82..84 => self.roll_back(),
+            84..86 => self.settle(),
+            86..88 => self.accept(),
+            88..90 => self.resend(),
+            90..94 => self.trouble_runner(),
+            94..97 => self.crash(),
+            _ => self.due(),
+        }
+    }
+
+    /// Everybody does their duty, until nothing is left.
+    fn calm_step(&mut self) -> Result<(), Violation> {
+        self.now = self.now + Millis::seconds(5);
+        self.renew_all()?;
+        self.claim()?;
+        self.work()?;
+        self.settle()?;
+        self.due()
+    }
+
+    fn call(&mut self, call: Call) -> Result<Option<Answer>, Violation> {
+        let engine = self.engine.as_mut().expect("an engine");
+        match engine.execute(vec![call], self.now) {
+            Ok(mut answers) => {
+                let answer = answers.pop();
+                if let Some(Answer::Done(receipt)) = &answer
+                    && let Some(seq) = receipt.seq
+                {
+                    self.acknowledged = self.acknowledged.max(seq);
+                }
+                Ok(answer)
+            }
+            Err(_) => {
+                self.restart()?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) -> Result<Option<Answer>, Violation> {
+        self.call(Call::Command(Box::new(Request::new(Actor::person("ana"), Via::Api, command))))
+    }
+
+    /// The process was killed: open again what is left.
+    fn restart(&mut self) -> Result<(), Violation> {
+        let store = self.engine.take().expect("an engine").into_store().recovered();
+        let engine = Engine::open(store, self.now, seed_bytes(&mut self.random));
+        let engine = engine.map_err(|error| Violation { invariant: "F1", what: error.to_string() })?;
+        let size = engine.head().frontier.size();
+        if size < self.acknowledged {
+            return Err(Violation { invariant: "I1", what: format!("entry {} was acknowledged, {size} are left", self.acknowledged) });
+        }
+        self.engine = Some(engine);
+        self.up_since = self.now;
+        Ok(())
+    }
+
+    fn crash(&mut self) -> Result<(), Violation> {
+        let writes = self.random.below(30);
+        let commit_first = self.random.chance(50);
+        self.coverage.fault(if commit_first { "server killed, commit kept" } else { "server killed, commit lost" });
+        // The fuse burns in whatever comes next. The engine gives its store back only at the end, so arm it by reopening.
+        let mut store = self.engine.take().expect("an engine").into_store().recovered();
+        store.arm(writes + 4, commit_first);
+        let engine = Engine::open(store, self.now, seed_bytes(&mut self.random));
+        self.engine = Some(engine.map_err(|error| Violation { invariant: "F1", what: error.to_string() })?);
+        self.up_since = self.now;
+        let size = self.engine.as_ref().map_or(0, |engine| engine.head().frontier.size());
+        if size < self.acknowledged {
+            return Err(Violation { invariant: "I1", what: format!("entry {} was acknowledged, {size} are left", self.acknowledged) });
+        }
+        Ok(())
+    }
+
+    fn push(&mut self) -> Result<(), Violation> {
+        self.pushes += 1;
+        let project = self.random.pick(&self.projects.clone()).cloned().expect("a project");
+        let repository = project.as_str().parse().expect("a repository's name");
+        let request = workload::push(&mut self.random, &project, self.pushes, self.now);
+        let old = match self.witness.states.get(&Key::Repository(project.as_str().parse().expect("a repository's name"))) {
+            Some(State::Repository(repository)) => repository.refs.get("refs/heads/main").cloned(),
+            _ => None,
+        };
+        let new = match &request.commands[0] {
+            Command::Run(_, run::Command::Start(start)) => Some(start.revision.clone()),
+            _ => None,
+        };
+        self.command(Command::Repository(repository, repository::Command::MoveRef { name: "refs/heads/main".to_owned(), old, new }))?;
+        self.sent.push(request.clone());
+        self.call(Call::Command(Box::new(request))).map(drop)
+    }
+
+    /// A push that was recorded, or perhaps was lost in a crash, comes again.
+    fn resend(&mut self) -> Result<(), Violation> {
+        let Some(request) = self.random.pick(&self.sent).cloned() else { return Ok(()) };
+        self.coverage.fault("request sent again");
+        self.call(Call::Command(Box::new(request))).map(drop)
+    }
+
+    fn claim(&mut self) -> Result<(), Violation> {
+        for index in 0..self.runners.len() {
+            if self.runners[index].work.is_some() || self.runners[index].asleep_until > self.now {
+                continue;
+            }
+            let claim = ClaimRequest { runner: self.runners[index].key.clone(), wait_ms: 0 };
+            if let Some(Answer::Work(reply)) = self.call(Call::Claim(claim))?
+                && let Some(assignment) = reply.next
+            {
+                if !self.calm && self.random.chance(3) {
+                    // The answer is lost on the way: the server believes that the runner works.
+                    self.coverage.fault("assignment lost on the way");
+                } else {
+                    self.runners[index].work = Some((assignment, self.now));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn renew_all(&mut self) -> Result<(), Violation> {
+        for index in 0..self.runners.len() {
+            let runner = &self.runners[index];
+            if runner.asleep_until > self.now {
+                continue;
+            }
+            let Some(lease) = runner.lease() else { continue };
+            let renew = RenewRequest { runner: runner.key.clone(), leases: vec![lease] };
+            if let Some(Answer::Renewed(reply)) = self.call(Call::Renew(renew))? {
+                if !reply.lost.is_empty() {
+                    self.runners[index].die();
+                } else if !reply.cancel.is_empty() && self.random.chance(70) {
+                    self.report_cancelled(index)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn report_cancelled(&mut self, index: usize) -> Result<(), Violation> {
+        let Some((assignment, _)) = self.runners[index].work.clone() else { return Ok(()) };
+        let outcome = match &assignment.work {
+            Work::Job(_) => Outcome::Job(job_outcome(AttemptResult::Cancelled, Vec::new())),
+            Work::Observe(_) => Outcome::Observe(unobserved()),
+            Work::Apply(_) => Outcome::Apply(ApplyOutcome::Unknown("ended early".to_owned())),
+            Work::Verify(_) => Outcome::Verify(check_outcome(CheckVerdict::Lost)),
+        };
+        self.report(index, &assignment, outcome)
+    }
+
+    fn work(&mut self) -> Result<(), Violation> {
+        for index in 0..self.runners.len() {
+            let Some((assignment, _)) = self.runners[index].work.clone() else { continue };
+            if self.runners[index].asleep_until > self.now {
+                continue;
+            }
+            let outcome = self.outcome(index, &assignment);
+            if !self.calm && self.random.chance(4) {
+                // It acted on the target, and dies before it tells.
+                self.coverage.fault("runner killed after acting");
+                self.runners[index].die();
+                continue;
+            }
+            self.report(index, &assignment, outcome)?;
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, index: usize, assignment: &Assignment, outcome: Outcome) -> Result<(), Violation> {
+        let log = LogEnd { bytes: 2, digest: Digest::of(b"ok"), inline: Some("ok".to_owned()), dropped: 0 };
+        let runner = self.runners[index].key.clone();
+        let request = ReportRequest { runner, lease: assignment.lease.clone(), outcome, log, claim_next: false };
+        let call = Call::Report(Box::new(LogReport { request, log_sealed: false }));
+        let answer = self.call(call.clone())?;
+        if answer.is_none() {
+            // The server died: the runner tells again later, as it must.
+            return Ok(());
+        }
+        if self.random.chance(5) {
+            self.coverage.fault("report sent twice");
+            self.call(call)?;
+        }
+        self.runners[index].die();
+        Ok(())
+    }
+
+    fn outcome(&mut self, index: usize, assignment: &Assignment) -> Outcome {
+        let subject = &assignment.subject;
+        let environment = subject.environment.clone().map(|name| EnvironmentKey { project: subject.project.clone(), name });
+        match &assignment.work {
+            Work::Job(job) => {
+                let artifacts = job.artifacts.iter().map(|rule| artifact(&rule.name)).collect();
+                let result = match self.random.below(20) {
+                    0..=1 => AttemptResult::Failed,
+                    2 => AttemptResult::TimedOut,
+                    3 => AttemptResult::Lost,
+                    _ => AttemptResult::Passed,
+                };
+                Outcome::Job(job_outcome(result, artifacts))
+            }
+            Work::Observe(part) => {
+                let environment = environment.expect("an observation is of an environment");
+                if self.random.chance(10) {
+                    self.coverage.fault("target cannot be observed");
+                    return Outcome::Observe(unobserved());
+                }
+                Outcome::Observe(self.targets.observe(&environment, &part.part.name))
+            }
+            Work::Apply(part) => {
+                let environment = environment.expect("an apply is to an environment");
+                Outcome::Apply(self.apply(index, assignment, &environment, &part.part.name))
+            }
+            Work::Verify(_) => {
+                let verdict = match self.random.below(20) {
+                    0..=2 => CheckVerdict::Failed,
+                    3 => CheckVerdict::Lost,
+                    _ => CheckVerdict::Passed,
+                };
+                Outcome::Verify(check_outcome(verdict))
+            }
+        }
+    }
+
+    fn apply(&mut self, index: usize, assignment: &Assignment, environment: &EnvironmentKey, part: &str) -> ApplyOutcome {
+        if self.runners[index].acted {
+            return ApplyOutcome::Applied;
+        }
+        let subject = &assignment.subject;
+        let (deployment, release, fence) = match (subject.deployment, subject.release, subject.fence) {
+            (Some(deployment), Some((_, digest)), Some(fence)) => (deployment, digest, fence),
+            _ => return ApplyOutcome::Failed("no deployment".to_owned()),
+        };
+        match self.random.below(20) {
+            0 => return ApplyOutcome::Failed("the target is full".to_owned()),
+            1 => {
+                self.coverage.fault("apply without a trace");
+                return ApplyOutcome::Unknown("the connection broke before".to_owned());
+            }
+            _ => {}
+        }
+        if let Err(held) = self.targets.apply(environment, part, (deployment, release, fence)) {
+            self.coverage.fault("stale fence refused by a target");
+            return ApplyOutcome::Stale { held };
+        }
+        self.runners[index].acted = true;
+        if self.random.chance(8) {
+            self.coverage.fault("apply took effect, answer lost");
+            return ApplyOutcome::Unknown("the connection broke after".to_owned());
+        }
+        ApplyOutcome::Applied
+    }
+
+    fn pass_time(&mut self) -> Result<(), Violation> {
+        match self.random.below(20) {
+            0 => {
+                self.coverage.fault("clock jumps ahead");
+                self.now = self.now + Millis::hours(self.random.below(30));
+            }
+            1 => {
+                // The engine is told an earlier time than before: it must not go back.
+                self.coverage.fault("clock goes back");
+                let now = self.now;
+                self.now = self.now - Millis::minutes(5);
+                self.due()?;
+                self.now = now;
+            }
+            _ => self.now = self.now + Millis(self.random.below(60_000)),
+        }
+        self.due()
+    }
+
+    fn due(&mut self) -> Result<(), Violation> {
+        let calls = self.engine.as_ref().expect("an engine").due(self.now);
+        for call in calls.map_err(|error| Violation { invariant: "F1", what: error.to_string() })? {
+            self.call(call)?;
+        }
+        Ok(())
+    }
+
+    fn trouble_runner(&mut self) -> Result<(), Violation> {
+        let index = self.random.below(self.runners.len() as u64) as usize;
+        if self.random.chance(50) {
+            self.coverage.fault("runner killed");
+            self.runners[index].die();
+            return Ok(());
+        }
+        self.coverage.fault("runner paused");
+        self.runners[index].asleep_until = self.now + Millis::seconds(self.random.below(300));
+        Ok(())
+    }
+
+    fn open_of(&mut self, wanted: impl Fn(&State) -> bool) -> Option<Key> {
+        let mut keys: Vec<Key> = self.witness.states.iter().filter(|(_, state)| wanted(state)).map(|(key, _)| key.clone()).collect();
+        keys.sort();
+        self.random.pick(&keys).cloned()
+    }
+
+    fn cancel(&mut self) -> Result<(), Violation> {
+        let open = |state: &State| matches!(state, State::Run(_) | State::Deployment(_)) && state.due().is_some();
+        match self.open_of(open) {
+            Some(Key::Run(id)) => self.command(Command::Run(id, run::Command::Cancel)).map(drop),
+            Some(Key::Deployment(id)) => self.command(Command::Deployment(id, deployment::Command::Cancel)).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    fn promote(&mut self) -> Result<(), Violation> {
+        let Some(Key::Release(id)) = self.open_of(|state| matches!(state, State::Release(_))) else { return Ok(()) };
+        let name = ["test", "qa", "production"][self.random.below(3) as usize];
+        let environment = name.parse().expect("an environment's name");
+        self.command(Command::Release(id, release::Command::Promote { environment })).map(drop)
+    }
+
+    fn roll_back(&mut self) -> Result<(), Violation> {
+        let key = self.open_of(|state| matches!(state, State::Environment(_)));
+        let Some(Key::Environment(id)) = key else { return Ok(()) };
+        let to: Option<ReleaseId> = match self.witness.states.get(&Key::Environment(id.clone())) {
+            Some(State::Environment(environment)) if self.random.chance(40) => environment.verified.last().map(|verified| verified.release),
+            _ => None,
+        };
+        self.command(Command::Environment(id, environment::Command::RollBack { to })).map(drop)
+    }
+
+    fn accept(&mut self) -> Result<(), Violation> {
+        let waiting = |state: &State| matches!(state, State::Environment(environment) if !environment.accepted);
+        let Some(Key::Environment(id)) = self.open_of(waiting) else { return Ok(()) };
+        self.command(Command::Environment(id, environment::Command::Accept)).map(drop)
+    }
+
+    /// A person looks at the target and says what runs there.
+    fn settle(&mut self) -> Result<(), Violation> {
+        let asking = |state: &State| match state {
+            State::Deployment(deployment) => {
+                deployment.progress().is_some_and(|progress| matches!(progress.state, WorkState::Asking { .. }))
+            }
+            _ => false,
+        };
+        let Some(Key::Deployment(id)) = self.open_of(asking) else { return Ok(()) };
+        let runs = self.what_runs(id);
+        self.command(Command::Deployment(id, deployment::Command::Settle { runs })).map(drop)
+    }
+
+    fn what_runs(&self, id: DeploymentId) -> SettledAs {
+        let Some(State::Deployment(deployment)) = self.witness.states.get(&Key::Deployment(id)) else { return SettledAs::Old };
+        let key = EnvironmentKey { project: deployment.project.clone(), name: deployment.environment.clone() };
+        let part = deployment.progress().map_or(0, |progress| progress.applied.len());
+        let seen = self.targets.observe(&key, &deployment.skeleton.parts[part].name);
+        if deployment.manifest.is_some_and(|manifest| seen.live == Live::Release(manifest)) { SettledAs::Live } else { SettledAs::Old }
+    }
+
+    /// Everything that must hold after every step.
+    fn check(&mut self) -> Result<(), Violation> {
+        let damaged = |what: String| Violation { invariant: "I12", what };
+        let engine = self.engine.as_mut().expect("an engine");
+        let entries = engine.store().entries(self.witness.seq, 10_000).map_err(|error| damaged(error.to_string()))?;
+        let mut touched: Vec<Key> = Vec::new();
+        for stored in entries {
+            let entry: Entry<Fact> =
+                serde_json::from_slice(&stored.bytes).map_err(|error| damaged(format!("entry {}: {error}", stored.seq)))?;
+            self.witness.take(&entry)?;
+            for fact in &entry.facts {
+                self.coverage.fact(&serde_json::to_value(fact).unwrap_or_default());
+                touched.extend(fact.key());
+            }
+        }
+        touched.sort();
+        touched.dedup();
+        for key in touched {
+            self.state_is_what_its_facts_make(&key)?;
+        }
+        self.witness.targets(&self.targets)?;
+        if self.calm && self.now.since(self.up_since) > Millis::seconds(120) {
+            self.witness.nothing_is_overdue(self.now, Millis::seconds(30))?;
+        }
+        Ok(())
+    }
+
+    /// I12, for one state at once rather than for all at the end.
+    fn state_is_what_its_facts_make(&self, key: &Key) -> Result<(), Violation> {
+        let engine = self.engine.as_ref().expect("an engine");
+        let pieces = engine.store().aggregate(key).ok().flatten().unwrap_or_default();
+        let stored = State::from_pieces(key, &pieces).ok();
+        if stored.as_ref() == self.witness.states.get(key) {
+            return Ok(());
+        }
+        Err(Violation { invariant: "I12", what: format!("{key} is stored otherwise than its facts make it") })
+    }
+}
+
+fn seed_bytes(random: &mut Random) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for chunk in bytes.chunks_mut(8) {
+        chunk.copy_from_slice(&random.bits().to_le_bytes());
+    }
+    bytes
+}
+
+fn artifact(name: &str) -> Artifact {
+    Artifact { name: name.to_owned(), digest: Digest::of(name.as_bytes()), size: 1, form: ArtifactForm::File }
+}
+
+fn job_outcome(result: AttemptResult, artifacts: Vec<Artifact>) -> JobOutcome {
+    let code = i32::from(result != AttemptResult::Passed);
+    let artifacts = if result == AttemptResult::Passed { artifacts } else { Vec::new() };
+    let steps = vec![StepOutcome { code, took: Millis(5) }];
+    JobOutcome { result, reason: None, steps, outputs: Default::default(), artifacts, tests: None }
+}
+
+fn unobserved() -> deployment::Observed {
+    deployment::Observed {
+        live: Live::Unknown("no answer".to_owned()),
+        fence: None,
+        health: deployment::Health::Unknown,
+        source: "simulated".to_owned(),
+    }
+}
+
+fn check_outcome(verdict: CheckVerdict) -> CheckOutcome {
+    CheckOutcome { verdict, evidence: "seen".to_owned(), tests: None, took: Millis(3) }
+}
