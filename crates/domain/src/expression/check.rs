@@ -2,7 +2,7 @@
 
 use super::names::{self, Entry, FOREIGN, NOT_YET, Place};
 use super::tree::{self, Collect, Each, Function, Kind, Operator, Tree};
-use super::{Value, template};
+use super::{Value, limit, template};
 use std::fmt;
 use std::ops::Range;
 
@@ -106,6 +106,10 @@ pub fn check(text: &str, place: Place<'_>, expected: &Type) -> Result<Type, Prob
 
 /// Checks every `${{ … }}` of a plain value.
 pub fn check_template(text: &str, place: Place<'_>) -> Result<(), Problem> {
+    if text.len() > limit::VALUE_BYTES_MAX {
+        let message = format!("the text has {} bytes; at most {} are allowed", text.len(), limit::VALUE_BYTES_MAX);
+        return Err(Problem::new(ProblemKind::Limit, 0..text.len(), message));
+    }
     for piece in template::pieces(text) {
         let template::Piece::Expression { text: expression, start } = piece? else { continue };
         let shifted = |mut problem: Problem| {
@@ -197,7 +201,8 @@ impl<'a> Checker<'a> {
             return Ok(Found::Value(local.clone()));
         }
         if NOT_YET.contains(&name) {
-            return Err(not_yet(tree, name));
+            let problem = Problem::new(ProblemKind::NotYet, tree.at.clone(), format!("'{name}' is not yet in this version"));
+            return Err(problem.help(format!("known here: {}", self.place.roots().join(", "))));
         }
         let roots = self.place.roots();
         match names::look_up(name) {
@@ -368,10 +373,6 @@ impl<'a> Checker<'a> {
 
 fn fields_help(path: &str) -> String {
     format!("it has {}", names::fields_of(path).join(", "))
-}
-
-fn not_yet(tree: &Tree, name: &str) -> Problem {
-    Problem::new(ProblemKind::NotYet, tree.at.clone(), format!("'{name}' is not yet in this version"))
 }
 
 fn clash(tree: &Tree, message: String) -> Problem {

@@ -40,8 +40,16 @@ pub enum EvalError {
 type Answer<'a> = Result<Cow<'a, Value>, EvalError>;
 
 pub(super) fn evaluate(text: &str, scope: &Scope) -> Result<Value, EvalError> {
+    evaluate_after(&mut 0, text, scope)
+}
+
+/// Evaluates with the budget that is left after these steps, and adds its own.
+pub(super) fn evaluate_after(steps: &mut usize, text: &str, scope: &Scope) -> Result<Value, EvalError> {
     let tree = tree::parse(text).map_err(|problem| EvalError::Text(problem.message))?;
-    Machine { scope, locals: Vec::new(), steps: 0 }.value(&tree).map(Cow::into_owned)
+    let mut machine = Machine { scope, locals: Vec::new(), steps: *steps };
+    let value = machine.value(&tree).map(Cow::into_owned);
+    *steps = machine.steps;
+    value
 }
 
 struct Machine<'a> {

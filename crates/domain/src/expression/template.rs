@@ -64,10 +64,12 @@ fn closing(inside: &str) -> Option<usize> {
 
 pub(super) fn render(template: &str, scope: &Scope) -> Result<String, EvalError> {
     let mut text = String::new();
+    // One budget for all pieces: a template is no way to many of them.
+    let mut steps = 0;
     for piece in pieces(template) {
         match piece.map_err(|problem| EvalError::Text(problem.message))? {
             Piece::Literal(literal) => text.push_str(literal),
-            Piece::Expression { text: expression, .. } => match evaluate::evaluate(expression, scope)? {
+            Piece::Expression { text: expression, .. } => match evaluate::evaluate_after(&mut steps, expression, scope)? {
                 Value::Text(value) => text.push_str(&value),
                 Value::Int(number) => text.push_str(&number.to_string()),
                 Value::Bool(truth) => text.push_str(if truth { "true" } else { "false" }),

@@ -62,6 +62,8 @@ fn expressions_have_these_values() {
 fn evaluation_fails_with_a_reason() {
     for (source, expected) in [
         ("9223372036854775807 + 1", "9223372036854775807 + 1 overflows 64 bits"),
+        ("-9223372036854775808 - 1", "-9223372036854775808 - 1 overflows 64 bits"),
+        ("9223372036854775807 * 2", "9223372036854775807 * 2 overflows 64 bits"),
         ("-9223372036854775808 / -1", "-9223372036854775808 / -1 overflows 64 bits"),
         ("-(-9223372036854775808)", "-(-9223372036854775808) overflows 64 bits"),
         ("-9223372036854775808 % -1", "-9223372036854775808 % -1 overflows 64 bits"),
@@ -93,6 +95,9 @@ fn evaluation_ends_within_its_budget() {
     let big = Scope::default().with("event", many);
     assert_eq!(Expression("event.all(x, true)".to_owned()).evaluate(&big), Err(EvalError::TooManySteps));
     assert_eq!(Expression("event == event".to_owned()).evaluate(&big), Err(EvalError::TooManySteps));
+    let template = Template("${{ [1, 2, 3, 4].all(x, x > 0) }}".repeat(1_000));
+    assert_eq!(template.render(&Scope::default()), Err(EvalError::TooManySteps));
+    assert!(check_template(&"x".repeat(limit::VALUE_BYTES_MAX + 1), Place::PartEnv).is_err());
 }
 
 #[test]

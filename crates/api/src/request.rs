@@ -1,0 +1,105 @@
+//! What people and tools ask under `/api/v1`, and how a no is told.
+//!
+//! | method and path | body → answer |
+//! |---|---|
+//! | `GET health` | → [`Health`]; needs no token |
+//! | `GET status` | → [`super::view::StatusView`] |
+//! | `GET wait?after=SEQ` | → [`Position`], once the ledger is longer than `after`, or after 25 s |
+//! | `POST projects` | [`AddProject`] → [`super::view::ProjectView`] |
+//! | `GET projects/P/runs?before=N&limit=N` | → `[RunView]`, newest first |
+//! | `GET projects/P/runs/N` | → [`super::view::RunView`] |
+//! | `POST projects/P/runs/N/cancel` | [`Act`] → `RunView` |
+//! | `GET projects/P/log?work=W&from=BYTE` | → bytes of a job's, apply's or check's log; header `trunkline-log-state: open` or `ended` |
+//! | `GET projects/P/releases…`, `GET projects/P/releases/N` | → `[ReleaseView]`, [`super::view::ReleaseView`]; N is a number, a version or an alias |
+//! | `POST projects/P/releases/N/promote` | [`Promote`] → [`super::view::DeploymentView`] |
+//! | `GET projects/P/deployments…`, `GET projects/P/deployments/N` | → `[DeploymentView]`, [`super::view::DeploymentView`] |
+//! | `POST projects/P/deployments/N/cancel` | [`Act`] → `DeploymentView` |
+//! | `POST projects/P/deployments/N/settle` | [`Settle`] → `DeploymentView` |
+//! | `GET projects/P/environments`, `GET projects/P/environments/E` | → `[EnvironmentView]`, [`super::view::EnvironmentView`] |
+//! | `POST projects/P/environments/E/rollback` | [`Rollback`] → `DeploymentView` |
+//! | `POST projects/P/environments/E/accept` | [`Act`] → `EnvironmentView` |
+//! | `GET projects/P/trace/E` | → [`super::view::TraceView`] |
+//! | `GET projects/P/where/Q` | → [`super::view::WhereView`]; Q is a commit (at least 4 digits), or `pr-N` |
+//! | `GET ledger/head` | → [`Position`] |
+//! | `POST links` | [`Act`] → [`Link`] |
+//!
+//! A no has a 4xx status and the body [`Refused`].
+
+use serde::{Deserialize, Serialize};
+use trunkline_domain::deployment::SettledAs;
+use trunkline_domain::foundation::{Digest, EnvironmentName, ProjectKey, Timestamp};
+
+/// Says that the server is up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+    /// The program's version.
+    pub version: String,
+}
+
+/// Where the ledger ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Entries.
+    pub seq: u64,
+    /// The tree's root.
+    pub root: Digest,
+    /// Engine time.
+    pub at: Timestamp,
+}
+
+/// Begins a project with a repository of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddProject {
+    /// Its name.
+    pub name: ProjectKey,
+}
+
+/// An act that needs nothing more than its address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Act {}
+
+/// Lets a release into an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Promote {
+    /// Where.
+    pub environment: EnvironmentName,
+}
+
+/// Brings an earlier release back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// Number, version or alias of the release; absent: the last one verified there before the one that runs.
+    pub to: Option<String>,
+}
+
+/// Says what runs after an apply whose end nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settle {
+    /// What runs.
+    pub runs: SettledAs,
+}
+
+/// A link that opens the pages once, for ten minutes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The path, `/l/…`.
+    pub path: String,
+}
+
+/// A no.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Which kind: `TL0404`.
+    pub code: String,
+    /// What, in a sentence.
+    pub message: String,
+    /// What would change the answer.
+    pub help: Option<String>,
+}

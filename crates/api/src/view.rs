@@ -1,0 +1,422 @@
+//! Answers for reading: everything a page, a command or a script shows.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use trunkline_domain::deployment::{CheckVerdict, DeploymentResult, Observed};
+use trunkline_domain::foundation::{DeploymentId, Digest, EnvironmentName, JobKey, Millis, ProjectKey, ReleaseId, Revision, RunId, Timestamp};
+use trunkline_domain::pipeline::Tier;
+use trunkline_domain::report::TestSummary;
+use trunkline_domain::run::{Artifact, JobResult, ReleaseVerdict, RunResult};
+
+/// All projects: what is where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// Entries of the ledger that this answer knows.
+    pub as_of: u64,
+    /// Engine time of the answer.
+    pub at: Timestamp,
+    /// Sorted by name.
+    pub projects: Vec<ProjectView>,
+}
+
+/// A project: its last run and its environments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectView {
+    /// Its name.
+    pub name: ProjectKey,
+    /// Path of the git remote below the server's address: `/git/shop.git`.
+    pub git: String,
+    /// The newest run.
+    pub last_run: Option<RunView>,
+    /// In the order of `after`, as the newest release says.
+    pub environments: Vec<EnvironmentView>,
+}
+
+/// A commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitView {
+    /// Its id.
+    pub revision: Revision,
+    /// First line of its message; absent where it was erased.
+    pub subject: Option<String>,
+    /// Name of its author; absent where it was erased.
+    pub author: Option<String>,
+    /// When it was committed.
+    pub committed_at: Timestamp,
+    /// The pull request behind it.
+    pub pull_request: Option<PullRequestView>,
+}
+
+/// A pull request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequestView {
+    /// Its number.
+    pub number: u32,
+    /// How it was found, in words: `from git: merge message`.
+    pub evidence: String,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunView {
+    /// Its id.
+    pub id: RunId,
+    /// The project.
+    pub project: ProjectKey,
+    /// Its number: people say `shop/812`.
+    pub number: u32,
+    /// The commit.
+    pub commit: CommitView,
+    /// The ref that was pushed.
+    pub reference: String,
+    /// The version that a release of it has or would have.
+    pub version: Option<String>,
+    /// Digest of its plan.
+    pub plan: Option<Digest>,
+    /// How it ended; absent while it runs.
+    pub result: Option<RunResult>,
+    /// Whether somebody wants it to end.
+    pub cancelling: bool,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Its jobs, in the order of the file.
+    pub jobs: Vec<JobView>,
+    /// The sum of all tests.
+    pub tests: Option<TestSummary>,
+    /// Why the delivery file was refused: `TL0142 trunkline.yaml:3:1`.
+    pub refused: Vec<String>,
+    /// Whether a release follows; absent while it runs.
+    pub verdict: Option<ReleaseVerdict>,
+    /// The release that was cut from it.
+    pub release: Option<ReleaseRef>,
+}
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobView {
+    /// Its key.
+    pub key: JobKey,
+    /// Jobs that it needs.
+    pub needs: Vec<JobKey>,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// Why, in a sentence.
+    pub reason: Option<String>,
+    /// Which try, from 1; 0 before the first.
+    pub attempt: u32,
+    /// Since when it stands so: queued, or at work.
+    pub since: Option<Timestamp>,
+    /// When its last try began.
+    pub began: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Which runner has it.
+    pub runner: Option<String>,
+    /// Its tests; failures with messages where they are still kept.
+    pub tests: Option<TestSummary>,
+    /// What it kept.
+    pub artifacts: Vec<Artifact>,
+    /// Bytes of its log; absent while it runs.
+    pub log_bytes: Option<u64>,
+    /// Names its log: `run_…/build`.
+    pub work: String,
+}
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobStatus {
+    /// What it needs has not ended.
+    Blocked,
+    /// It waits for a runner.
+    Queued,
+    /// A runner has it.
+    Running,
+    /// It ended.
+    Ended(JobResult),
+}
+
+/// A release, named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRef {
+    /// Its id.
+    pub id: ReleaseId,
+    /// Its number in the project.
+    pub number: u32,
+    /// Its version.
+    pub version: String,
+    /// Its alias.
+    pub alias: String,
+    /// Its manifest's digest: its identity.
+    pub digest: Digest,
+    /// From which environment on it is forbidden.
+    pub vetoed_from: Option<EnvironmentName>,
+}
+
+/// A release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseView {
+    /// The project.
+    pub project: ProjectKey,
+    /// Its names.
+    pub release: ReleaseRef,
+    /// When it was cut.
+    pub at: Timestamp,
+    /// The run's number.
+    pub run: u32,
+    /// The commit.
+    pub commit: CommitView,
+    /// Digest of the statement of how it was built.
+    pub statement: Digest,
+    /// Digest of the delivery file.
+    pub delivery_file: Digest,
+    /// What the jobs kept.
+    pub artifacts: Vec<Artifact>,
+    /// Repository files in it.
+    pub files: Vec<String>,
+    /// Each environment's configuration.
+    pub configuration: BTreeMap<EnvironmentName, Digest>,
+    /// Where it may go, in the order of the delivery file.
+    pub environments: Vec<EnvironmentName>,
+    /// Where it was verified, oldest first.
+    pub verified: Vec<EnvironmentName>,
+}
+
+/// An environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentView {
+    /// The project.
+    pub project: ProjectKey,
+    /// Its name.
+    pub name: EnvironmentName,
+    /// What it is for.
+    pub tier: Tier,
+    /// Environments that it comes after.
+    pub after: Vec<EnvironmentName>,
+    /// Whether releases may come; if not, `trunkline environments accept` lets them.
+    pub accepted: bool,
+    /// What was verified here last and still runs, as far as the record knows.
+    pub runs: Option<RunningView>,
+    /// The last deployment that ended, where it is not the one that runs.
+    pub last_failed: Option<DeploymentRef>,
+    /// What is being deployed.
+    pub incoming: Option<DeploymentRef>,
+    /// What waits behind it.
+    pub queue: Vec<DeploymentRef>,
+    /// The last fence.
+    pub fence: u64,
+    /// Releases that a rollback can go back to, newest first.
+    pub back_to: Vec<ReleaseRef>,
+}
+
+/// What runs in an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningView {
+    /// The release.
+    pub release: ReleaseRef,
+    /// The deployment that put it there.
+    pub deployment: u32,
+    /// Since when it is verified.
+    pub since: Timestamp,
+    /// The commit.
+    pub revision: Revision,
+}
+
+/// A deployment, named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentRef {
+    /// Its number in the project.
+    pub number: u32,
+    /// What it deploys.
+    pub release: ReleaseRef,
+    /// Where it stands.
+    pub status: DeploymentStatus,
+    /// Why, in a sentence.
+    pub reason: Option<String>,
+    /// Since when it stands so.
+    pub since: Timestamp,
+}
+
+/// Where a deployment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeploymentStatus {
+    /// For the environment.
+    Waiting,
+    /// Targets are looked at or changed.
+    Deploying,
+    /// Checks run.
+    Verifying,
+    /// Nobody knows whether a part took effect; it is being observed.
+    Unknown,
+    /// A person must say what runs: `trunkline settle`.
+    Asking,
+    /// It ended.
+    Ended(DeploymentResult),
+}
+
+/// A deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentView {
+    /// Its id.
+    pub id: DeploymentId,
+    /// The project.
+    pub project: ProjectKey,
+    /// Its number in the project.
+    pub number: u32,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// What.
+    pub release: ReleaseRef,
+    /// Why: `promotion`, `asked by ana`, `rollback of deployment 31`, `rollback by ana`.
+    pub cause: String,
+    /// Whether an earlier release comes back.
+    pub rollback: bool,
+    /// The number of the deployment that it undoes.
+    pub undoes: Option<u32>,
+    /// Where it stands.
+    pub status: DeploymentStatus,
+    /// Why, in a sentence.
+    pub reason: Option<String>,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+    /// When it got the environment.
+    pub began: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Its fence.
+    pub fence: Option<u64>,
+    /// What ran on each part's target before.
+    pub before: Vec<Observed>,
+    /// Its parts.
+    pub parts: Vec<PartView>,
+    /// Its checks.
+    pub checks: Vec<CheckView>,
+    /// Digest of the environment's configuration in the release.
+    pub configuration: Option<Digest>,
+    /// The sum of its checks' tests.
+    pub tests: TestSummary,
+}
+
+/// A part of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartView {
+    /// Its name.
+    pub name: String,
+    /// When it was in place.
+    pub applied_at: Option<Timestamp>,
+    /// Whether an observation found it in place after its apply had become unknown.
+    pub found: bool,
+    /// Names its log: `dep_…/apply/0`.
+    pub work: String,
+}
+
+/// A check of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckView {
+    /// Its name.
+    pub name: String,
+    /// How it ended; absent before.
+    pub verdict: Option<CheckVerdict>,
+    /// What was seen.
+    pub evidence: Option<String>,
+    /// Its tests.
+    pub tests: Option<TestSummary>,
+    /// When it ended.
+    pub at: Option<Timestamp>,
+    /// Names its log: `dep_…/verify/0`.
+    pub work: String,
+}
+
+/// From what runs in an environment back to the pull request. Each link is a fact of the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceView {
+    /// The environment.
+    pub environment: EnvironmentView,
+    /// What runs there.
+    pub release: ReleaseView,
+    /// The deployment that put it there, with its verification.
+    pub deployment: DeploymentView,
+    /// The run that made the release, with its tests.
+    pub run: RunView,
+    /// Digest of the environment's configuration in the release.
+    pub configuration: Option<Digest>,
+    /// The ledger's size when this was answered.
+    pub as_of: u64,
+    /// The ledger's root then: keep it elsewhere, and `ledger verify --root` finds any later change.
+    pub root: Digest,
+}
+
+/// Where a change is on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhereView {
+    /// The project.
+    pub project: ProjectKey,
+    /// The commit that was asked for.
+    pub revision: Revision,
+    /// The run that carries it: of its own commit, or of a later one of the same push.
+    pub run: RunView,
+    /// The release, once cut.
+    pub release: Option<ReleaseView>,
+    /// The stations of its way, in order.
+    pub stations: Vec<StationView>,
+    /// Newest release of the project, where it is another one.
+    pub newer: Option<ReleaseRef>,
+}
+
+/// One station of a change's way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StationView {
+    /// `pushed`, a job's key, `release`, an environment's name.
+    pub name: String,
+    /// What kind of station it is.
+    pub kind: StationKind,
+    /// Where the change stands here.
+    pub state: StationState,
+    /// When it arrived or passed.
+    pub at: Option<Timestamp>,
+    /// How long it took here.
+    pub took: Option<Millis>,
+    /// Why it waits, failed or never comes; what was seen where it passed.
+    pub reason: Option<String>,
+    /// The deployment's number, at an environment.
+    pub deployment: Option<u32>,
+}
+
+/// What kind of station it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StationKind {
+    /// The push.
+    Push,
+    /// A job.
+    Job,
+    /// The release.
+    Release,
+    /// An environment.
+    Environment,
+}
+
+/// Where a change stands at a station.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StationState {
+    /// Done; in an environment: verified there.
+    Passed,
+    /// At work.
+    Running,
+    /// It waits.
+    Waiting,
+    /// It ended badly.
+    Failed,
+    /// It was verified there, and another release runs now.
+    Replaced,
+    /// It was brought back from there.
+    RolledBack,
+    /// It will not come here.
+    Stopped,
+    /// It has not come here yet.
+    Ahead,
+}
