@@ -1,1 +1,37 @@
-//! See the crate's description in Cargo.toml.
+//! Executes jobs, deployments and checks: claims leased work over a [`Port`], does it, reports how it ended.
+//!
+//! Blocking code on plain threads. What the server must offer is one trait, [`Port`], with the same meaning in
+//! process and over HTTP ([`HttpPort`]); [`contract`] holds the tests that both must pass. The server's decisions
+//! do not live here: a runner chooses nothing, it carries out what an assignment says.
+
+mod archive;
+mod artifact;
+mod check;
+mod command;
+mod driver;
+mod failure;
+mod http;
+mod job;
+mod lease;
+mod log;
+mod mask;
+mod orphan;
+mod port;
+mod process_tree;
+mod report;
+mod slot;
+mod step;
+mod supervisor;
+mod variables;
+mod worker;
+mod workspace;
+
+#[doc(hidden)]
+pub mod contract;
+
+pub use archive::{Error as ArchiveError, extract, pack};
+pub use failure::Failure;
+pub use http::HttpPort;
+pub use port::{CallError, Port};
+pub use supervisor::{Status as SupervisorStatus, Supervised, supervise_list, supervise_main, supervise_stop};
+pub use worker::{Config, Runner};

@@ -1,0 +1,183 @@
+//! Checks after a deployment: an address that must answer so, or a script that must exit 0.
+
+use crate::artifact;
+use crate::command::Invocation;
+use crate::failure::{Failure, While};
+use crate::lease::Standing;
+use crate::log::Log;
+use crate::report;
+use crate::slot::{Site, lost_check, stop_reason};
+use crate::step::{End, Leftovers, Output, Step};
+use crate::variables::shown;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use trunkline_api::runner::VerifyWork;
+use trunkline_domain::deployment::{CheckOutcome, CheckVerdict};
+use trunkline_domain::foundation::Millis;
+use trunkline_domain::pipeline::{Check, HttpCheck, ReportRule};
+use trunkline_domain::report::TestSummary;
+
+/// Bytes of an answer.
+const BODY_BYTES_MAX: u64 = 1 << 20;
+/// One question's time, so that a hanging answer is asked again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Makes one check.
+pub fn run(site: &mut Site<'_>, work: &VerifyWork, log: &mut Log) -> CheckOutcome {
+    let since = Instant::now();
+    let outcome = match &work.check.check {
+        Check::Http(check) => http(site, check, log),
+        Check::Run { run, reports, timeout } => script(site, work, run, reports, *timeout, log),
+    };
+    let took = Millis::from(since.elapsed());
+    match outcome {
+        Ok(outcome) => CheckOutcome { took, ..outcome },
+        Err(Failure(reason)) => CheckOutcome { took, ..lost_check(&reason) },
+    }
+}
+
+/// Asks until the answer is right or the time is over; the pauses grow from 100 ms to 1 s.
+fn http(site: &Site<'_>, check: &HttpCheck, log: &mut Log) -> Result<CheckOutcome, Failure> {
+    if !check.url.0.starts_with("http://") {
+        return Err(Failure(format!("this runner can ask http:// addresses only, not '{}'", check.url.0)));
+    }
+    let since = Instant::now();
+    let deadline = since + check.within.duration();
+    let mut pause = Duration::from_millis(100);
+    let mut said = String::new();
+    log.open_step(&format!("GET {}", check.url.0)).doing("keep the log")?;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(200));
+        let seen = ask(check, left.min(ANSWER_WITHIN));
+        let (Ok(text) | Err(text)) = &seen;
+        if *text != said {
+            said.clone_from(text);
+            log.write(format!("{text}\n").as_bytes()).doing("keep the log")?;
+        }
+        let after = Millis::from(since.elapsed());
+        if seen.is_ok() {
+            return Ok(told(CheckVerdict::Passed, format!("{said} after {after}"), None));
+        }
+        if site.hold.standing() != Standing::Held {
+            return Err(Failure(stop_reason(site.hold.standing()).to_owned()));
+        }
+        if Instant::now() + pause >= deadline {
+            return Ok(told(CheckVerdict::Failed, format!("{said} (asked for {after})"), None));
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 3 / 2).min(Duration::from_secs(1));
+    }
+}
+
+fn told(verdict: CheckVerdict, evidence: String, tests: Option<TestSummary>) -> CheckOutcome {
+    CheckOutcome { verdict, evidence, tests, took: Millis(0) }
+}
+
+/// Asks once. Both results say what was seen; an error is not what should have come.
+fn ask(check: &HttpCheck, within: Duration) -> Result<String, String> {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        // A redirect is an answer; what it leads to was not asked for.
+        .max_redirects(0)
+        .proxy(None)
+        .timeout_global(Some(within))
+        .build();
+    let agent: ureq::Agent = config.into();
+    let mut answer = agent.get(&check.url.0).header("user-agent", "trunkline").call().map_err(|error| format!("no answer: {error}"))?;
+    let status = answer.status().as_u16();
+    if status != check.status {
+        return Err(format!("{status}, expected {}", check.status));
+    }
+    if check.json.is_empty() && check.text.is_none() {
+        return Ok(status.to_string());
+    }
+    let body = answer.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_vec().map_err(|error| format!("{status}, but {error}"))?;
+    let mut seen = vec![status.to_string()];
+    if !check.json.is_empty() {
+        seen.extend(members(check, status, &body)?);
+    }
+    if let Some(text) = &check.text {
+        if !String::from_utf8_lossy(&body).contains(&text.0) {
+            return Err(format!("{status}, but the answer does not contain '{}'", text.0));
+        }
+        seen.push(format!("contains '{}'", text.0));
+    }
+    Ok(seen.join(", "))
+}
+
+/// Compares the members that a check names, as text.
+fn members(check: &HttpCheck, status: u16, body: &[u8]) -> Result<Vec<String>, String> {
+    let json: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(body).map_err(|_| format!("{status}, but the answer is not a JSON object"))?;
+    let mut seen = Vec::new();
+    for (name, expected) in &check.json {
+        let found = match json.get(name) {
+            None => return Err(format!("{status}, but there is no '{name}', expected '{}'", expected.0)),
+            Some(serde_json::Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        if found != expected.0 {
+            let found: String = found.chars().take(100).collect();
+            return Err(format!("{status}, but {name} is '{found}', expected '{}'", expected.0));
+        }
+        seen.push(format!("{name} {found}"));
+    }
+    Ok(seen)
+}
+
+/// Runs a script in a fresh folder of the release.
+fn script(
+    site: &mut Site<'_>,
+    work: &VerifyWork,
+    text: &str,
+    reports: &[ReportRule],
+    timeout: Millis,
+    log: &mut Log,
+) -> Result<CheckOutcome, Failure> {
+    let folder = site.slot.empty_folder("content")?;
+    let configuration = site.slot.absent_file("configuration")?;
+    artifact::place_contents(&**site.port, site.hold, &work.contents, &folder, &configuration)?;
+    let mut env: BTreeMap<String, String> = site.base_env()?;
+    env.insert("TRUNKLINE_CONFIG".to_owned(), shown(&configuration));
+    site.slot.note.will_start(&site.marker).doing("note the check")?;
+    log.open_step(&work.check.name).doing("keep the log")?;
+    let step = Step {
+        invocation: Invocation { text, folder: &folder, env: &env },
+        marker: &site.marker,
+        output: Output::Pipe,
+        leftovers: Leftovers::End,
+        deadline: Instant::now() + timeout.duration(),
+        grace: site.grace,
+    };
+    let end = step.run(site.hold, log, |group| drop(site.slot.note.started(&site.marker, group)))?;
+    let (tests, problems) = report::read_all(reports, &folder, || log.head(report::REPORT_BYTES_MAX))?;
+    let evidence = |start: String| evidence(start, tests.as_ref(), &problems);
+    Ok(match end {
+        End::Exited(0) => told(CheckVerdict::Passed, evidence("exit 0".to_owned()), tests.clone()),
+        End::Exited(code) => told(CheckVerdict::Failed, evidence(format!("exit {code}")), tests.clone()),
+        End::TimedOut(_) => told(CheckVerdict::Failed, evidence(format!("still running after {timeout}")), tests.clone()),
+        End::Stopped(_, standing) => return Err(Failure(stop_reason(standing).to_owned())),
+    })
+}
+
+/// "exit 1, 1 of 4 tests failed: test_price (smoke.py:12)".
+fn evidence(mut text: String, tests: Option<&TestSummary>, problems: &[String]) -> String {
+    if let Some(tests) = tests {
+        let all = tests.passed + tests.failed;
+        if tests.failed == 0 {
+            text += &format!(", {all} tests passed");
+        } else {
+            text += &format!(", {} of {all} tests failed", tests.failed);
+        }
+        if let Some(first) = tests.failures.first() {
+            let place = match (&first.file, first.line) {
+                (Some(file), Some(line)) => format!(" ({file}:{line})"),
+                (Some(file), None) => format!(" ({file})"),
+                _ => String::new(),
+            };
+            text += &format!(": {}{place}", first.name);
+        }
+    }
+    problems.iter().for_each(|problem| text += &format!("; {problem}"));
+    text
+}

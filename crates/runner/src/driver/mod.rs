@@ -1,0 +1,71 @@
+//! One module for each kind of target. Every driver answers the same questions: what is there, make it so.
+//!
+//! `observe` changes nothing and says what it saw and how it knows. `apply` gives the same result for the same input
+//! twice; where the target can compare fences it refuses an older one. A driver has no choices: what shall be where
+//! was decided before it was called.
+
+mod process;
+mod run;
+
+use crate::failure::Failure;
+use crate::lease::{boottime_ms, patiently};
+use crate::log::Log;
+use crate::slot::{Site, unknown};
+use std::path::PathBuf;
+use trunkline_api::runner::{PartWork, RenewRequest};
+use trunkline_domain::deployment::{ApplyOutcome, Observed};
+use trunkline_domain::pipeline::PartKind;
+
+/// Says what is on the part's target.
+pub fn observe(site: &mut Site<'_>, work: &PartWork, log: &mut Log) -> Observed {
+    let observed = match &work.part.kind {
+        PartKind::Process(_) => process::observe(site, work),
+        PartKind::Run(part) => run::observe(site, work, part, log),
+    };
+    observed.unwrap_or_else(|failure| unknown(&failure.0))
+}
+
+/// Makes the release the state of the part's target.
+pub fn apply(site: &mut Site<'_>, work: &PartWork, log: &mut Log) -> ApplyOutcome {
+    if let Err(reason) = confirm(site) {
+        return ApplyOutcome::Unknown(format!("nothing was started: {reason}"));
+    }
+    let applied = match &work.part.kind {
+        PartKind::Process(part) => process::apply(site, work, part, log),
+        PartKind::Run(part) => run::apply(site, work, part, log),
+    };
+    applied.unwrap_or_else(|failure| ApplyOutcome::Unknown(failure.0))
+}
+
+/// Renews once more before the first effect. The answer that brought the lease may have been under way for long, so
+/// only a renewal that this runner itself has timed proves that nobody else holds the work (promise S6).
+fn confirm(site: &Site<'_>) -> Result<(), String> {
+    let request = RenewRequest { runner: site.runner.clone(), leases: vec![site.hold.lease.clone()] };
+    let mut sent_ms = 0;
+    let reply = patiently(site.hold, || {
+        sent_ms = boottime_ms();
+        site.port.renew(&request).map(Ok)
+    })
+    .map_err(|failure| failure.0)?;
+    if reply.lost.contains(&site.hold.lease) {
+        site.hold.worsen(crate::lease::Standing::Lost);
+        return Err("the lease was lost".to_owned());
+    }
+    if reply.cancel.contains(&site.hold.lease) {
+        site.hold.worsen(crate::lease::Standing::Cancelled);
+        return Err("it was cancelled".to_owned());
+    }
+    site.hold.renewed(sent_ms);
+    if site.hold.is_quiet() { Err("the lease could not be renewed in time".to_owned()) } else { Ok(()) }
+}
+
+/// `<runner's folder>/<kind>/<project>/<environment>/<part>`.
+fn part_path(site: &Site<'_>, work: &PartWork, kind: &str) -> Result<PathBuf, Failure> {
+    let Some(environment) = &site.subject.environment else { return Err(Failure("a part without an environment".to_owned())) };
+    let part = &work.part.name;
+    // The delivery file checks names; a path made of one is worth a second look.
+    if part.is_empty() || part == "." || part == ".." || part.contains(['/', '\0']) {
+        return Err(Failure(format!("'{part}' cannot be the name of a folder")));
+    }
+    Ok(site.folder.join(kind).join(site.subject.project.as_str()).join(environment.as_str()).join(part))
+}

@@ -1,0 +1,175 @@
+//! Everything that a step started: who still lives, and how it is ended.
+//!
+//! A step's processes are its process group and whoever left the group but still carries the attempt's marker in its
+//! environment (`TRUNKLINE_ATTEMPT`). The marker is found by reading `/proc`; a process that wipes its environment
+//! *and* leaves the group escapes, which only a cgroup or a pid namespace could prevent (level X1).
+
+use crate::lease::random_bytes;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// The variable that marks an attempt's processes.
+pub const MARKER_VARIABLE: &str = "TRUNKLINE_ATTEMPT";
+/// What outlives its step gets this long between TERM and KILL.
+const LINGER: Duration = Duration::from_secs(2);
+/// How long KILL may take until a process is given up (it hangs in the kernel).
+const KILL_WITHIN: Duration = Duration::from_secs(5);
+/// A step longer than this may have seen the process numbers wrap around.
+const WRAP_AFTER: Duration = Duration::from_secs(1);
+/// More candidates than this: listing `/proc` is cheaper.
+const CANDIDATES_MAX: u32 = 512;
+
+/// The environment entry that marks the processes of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marker(String);
+
+impl Marker {
+    /// A marker that nobody else has.
+    pub fn fresh() -> Self {
+        Self(random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// A marker written down earlier; none where the text is too short to be one.
+    pub fn recorded(text: &str) -> Option<Self> {
+        (text.len() == 32).then(|| Self(text.to_owned()))
+    }
+
+    /// The variable's value.
+    pub fn value(&self) -> &str {
+        &self.0
+    }
+
+    fn is_on(&self, pid: u32) -> bool {
+        let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+        environment.split(|byte| *byte == 0).any(|entry| {
+            let value = entry.strip_prefix(MARKER_VARIABLE.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
+            value == Some(self.0.as_bytes())
+        })
+    }
+}
+
+/// A process group and the moment of its start.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    /// The leader's process id, which is the group's.
+    pub group: u32,
+    /// The mark of its processes.
+    pub marker: Marker,
+    /// When the leader was started.
+    pub since: Instant,
+}
+
+impl Tree {
+    /// Sends a signal to the group. The leader must not have been reaped yet, or its number may be another's.
+    pub fn signal_group(&self, signal: Signal) {
+        // ESRCH: nobody is left, which is what was wanted.
+        let _ = killpg(pid_of(self.group), signal);
+    }
+
+    /// Ends whoever is left after the leader's exit: TERM, a moment, KILL. The leader must not have been reaped yet.
+    /// Returns how many would not die.
+    pub fn end(&self) -> usize {
+        self.end_after(LINGER)
+    }
+
+    /// As [`Tree::end`], with another moment between TERM and KILL.
+    pub fn end_after(&self, linger: Duration) -> usize {
+        let mut left = self.survivors();
+        if !left.is_empty() {
+            self.signal_group(Signal::SIGTERM);
+            self.signal_marked(&left, rustix::process::Signal::TERM);
+            left = self.wait_until(Instant::now() + linger, |_| {});
+        }
+        // Even with no marked process left: a member of the group may have wiped its environment.
+        self.signal_group(Signal::SIGKILL);
+        if !left.is_empty() {
+            left = self.wait_until(Instant::now() + KILL_WITHIN, |left| self.signal_marked(left, rustix::process::Signal::KILL));
+        }
+        left.len()
+    }
+
+    fn wait_until(&self, deadline: Instant, mut each: impl FnMut(&[u32])) -> Vec<u32> {
+        loop {
+            let left = self.survivors();
+            if left.is_empty() || Instant::now() >= deadline {
+                return left;
+            }
+            each(&left);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Living processes with the marker.
+    fn survivors(&self) -> Vec<u32> {
+        // Process numbers rise until they wrap, so a young step's descendants lie between its leader and the newest number.
+        match newest_pid() {
+            Some(newest) if self.since.elapsed() < WRAP_AFTER && newest >= self.group && newest - self.group <= CANDIDATES_MAX => {
+                (self.group..=newest).filter(|pid| self.marker.is_on(*pid)).collect()
+            }
+            _ => marked(&self.marker),
+        }
+    }
+
+    fn signal_marked(&self, pids: &[u32], signal: rustix::process::Signal) {
+        pids.iter().for_each(|pid| signal_if(*pid, signal, || self.marker.is_on(*pid)));
+    }
+}
+
+/// Every living process with the marker.
+pub fn marked(marker: &Marker) -> Vec<u32> {
+    let Ok(listing) = fs::read_dir("/proc") else { return Vec::new() };
+    let numbers = listing.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    numbers.filter(|pid| marker.is_on(*pid)).collect()
+}
+
+/// Kills every process with the marker; bounded. Returns how many would not die.
+pub fn kill_marked(marker: &Marker) -> usize {
+    let deadline = Instant::now() + KILL_WITHIN;
+    loop {
+        let left = marked(marker);
+        if left.is_empty() || Instant::now() >= deadline {
+            return left.len();
+        }
+        left.iter().for_each(|pid| signal_if(*pid, rustix::process::Signal::KILL, || marker.is_on(*pid)));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends a signal to a process if `is_it` still says so once its handle is open: a reused number is never hit.
+pub fn signal_if(pid: u32, signal: rustix::process::Signal, is_it: impl Fn() -> bool) {
+    let Some(raw) = rustix::process::Pid::from_raw(pid as i32) else { return };
+    if let Ok(handle) = pidfd_open(raw, PidfdFlags::empty())
+        && is_it()
+    {
+        let _ = pidfd_send_signal(&handle, signal);
+    }
+}
+
+/// When a living process started, in clock ticks since boot; with the boot's id this names a process for ever.
+pub fn start_time(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in parentheses and may hold anything.
+    let mut fields = stat[stat.rfind(')')? + 2..].split(' ');
+    // A zombie is dead for every purpose here.
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+/// The id of this boot.
+pub fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+fn newest_pid() -> Option<u32> {
+    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().nth(4)?.parse().ok()
+}
+
+/// A process id of the standard library as nix's type.
+pub fn pid_of(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).expect("process ids are below 2^22"))
+}

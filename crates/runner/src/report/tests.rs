@@ -1,0 +1,94 @@
+//! Dialects of reports, one sample each.
+
+use super::{junit, libtest, place};
+use trunkline_domain::report::TestSummary;
+
+fn counts(summary: &TestSummary) -> (u32, u32, u32) {
+    (summary.passed, summary.failed, summary.skipped)
+}
+
+#[test]
+fn junit_dialects_give_counts_names_and_places() {
+    // (writer, report, counts, name, file, line)
+    let samples = [
+        (
+            "pytest",
+            r#"<?xml version="1.0"?><testsuites><testsuite name="pytest" tests="9"><testcase classname="tests.test_price" name="test_euro"><failure message="assert 1 == 2">def test_euro():
+&gt;       assert 1 == 2
+E       assert 1 == 2
+
+tests/test_price.py:12: AssertionError</failure></testcase><testcase classname="tests.test_price" name="ok"/></testsuite></testsuites>"#,
+            (1, 1, 0),
+            "tests.test_price.test_euro",
+            Some("tests/test_price.py"),
+            Some(12),
+        ),
+        (
+            "unittest",
+            r#"<testsuite><testcase classname="T" name="b"><error><![CDATA[Traceback:
+  File "tests/test_shop.py", line 31, in test_b
+    self.assertEqual(1, 2)
+  File "/usr/lib/python3.11/unittest/case.py", line 873, in assertEqual
+AssertionError]]></error></testcase><testcase name="c"><skipped/></testcase></testsuite>"#,
+            (0, 1, 1),
+            "T.b",
+            Some("tests/test_shop.py"),
+            Some(31),
+        ),
+        (
+            "nextest",
+            r#"<testsuites><testsuite><testsuite name="inner"><testcase name="price::euro" classname="shop"><failure type="test failure">thread 'price::euro' panicked at src/a.rs:88:5:
+assertion failed</failure><system-out>x</system-out></testcase></testsuite></testsuite></testsuites>"#,
+            (0, 1, 0),
+            "shop.price::euro",
+            Some("src/a.rs"),
+            Some(88),
+        ),
+        (
+            "attributes",
+            r#"<testsuite><testcase name="it &lt;works&gt; &#233;" file="spec/a.js" line="7"><failure message="a &amp; b"/></testcase></testsuite>"#,
+            (0, 1, 0),
+            "it <works> é",
+            Some("spec/a.js"),
+            Some(7),
+        ),
+        (
+            "no place",
+            r#"<testsuite><testcase name="x"><failure>at 127.0.0.1:8080</failure></testcase></testsuite>"#,
+            (0, 1, 0),
+            "x",
+            None,
+            None,
+        ),
+    ];
+    for (writer, xml, expected, name, file, line) in samples {
+        let summary = junit::parse(xml.as_bytes()).unwrap_or_else(|error| panic!("{writer}: {error}"));
+        assert_eq!(counts(&summary), expected, "{writer}");
+        let failure = &summary.failures[0];
+        assert_eq!((failure.name.as_str(), failure.file.as_deref(), failure.line), (name, file, line), "{writer}");
+    }
+}
+
+#[test]
+fn hostile_junit_is_bounded() {
+    assert!(junit::parse("<a>".repeat(100).as_bytes()).is_err_and(|error| error.contains("deeper")));
+    assert!(junit::parse(b"plain text").is_err());
+    let bomb = r#"<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><t><testcase name="&b;"><failure>&b;</failure></testcase></t>"#;
+    assert_eq!(junit::parse(bomb.as_bytes()).unwrap().failures[0].name, "&b;", "entities are never expanded");
+}
+
+#[test]
+fn libtest_text_gives_counts_and_the_place_of_the_panic() {
+    let text = "running 3 tests\ntest a::ok ... ok\ntest a::no ... FAILED\ntest a::later ... ignored, slow\n\nfailures:\n\n---- a::no stdout ----\n\nthread 'a::no' panicked at src/lib.rs:5:9:\nassertion `left == right` failed\n\n\nfailures:\n    a::no\n";
+    let summary = libtest::parse(text);
+    assert_eq!(counts(&summary), (1, 1, 1));
+    assert_eq!((summary.failures[0].file.as_deref(), summary.failures[0].line), (Some("src/lib.rs"), Some(5)));
+}
+
+#[test]
+fn the_own_frame_is_the_place_not_the_librarys() {
+    let text = "File \"app/a.py\", line 3, in f\nFile \"app/b.py\", line 9, in g\nFile \"/x/site-packages/lib.py\", line 1, in h";
+    assert_eq!(place::in_text(text), Some(("app/b.py".to_owned(), 9)));
+    assert_eq!(place::in_text("at Object.<anonymous> (src/price.test.js:14:3)"), Some(("src/price.test.js".to_owned(), 14)));
+    assert_eq!(place::in_text("took 12:30 at 10.0.0.1:80, see https://a.b:1"), None);
+}

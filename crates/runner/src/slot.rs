@@ -1,0 +1,143 @@
+//! One slot: the folder in which one piece of work at a time is done, and the way from assignment to outcome.
+
+use crate::failure::{Failure, While};
+use crate::lease::{Hold, Standing};
+use crate::log::Log;
+use crate::orphan::Note;
+use crate::port::Port;
+use crate::process_tree::{MARKER_VARIABLE, Marker};
+use crate::workspace::{Workspace, discard};
+use crate::{check, driver, job, variables};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use trunkline_api::runner::{Assignment, LogEnd, Outcome, Subject, Work};
+use trunkline_domain::deployment::{ApplyOutcome, CheckOutcome, CheckVerdict, Health, Live, Observed};
+use trunkline_domain::foundation::{Millis, RunnerKey};
+use trunkline_domain::run::{AttemptResult, JobOutcome};
+
+/// A slot's folders. The workspace is kept for the next job; the rest is emptied before each piece of work.
+pub struct Slot {
+    /// The job's workspace.
+    pub workspace: Workspace,
+    /// The note of what runs, for the next start.
+    pub note: Note,
+    /// Where folders go to be removed.
+    pub trash: PathBuf,
+    folder: PathBuf,
+}
+
+impl Slot {
+    /// Opens the slot's folder, which holds nothing of an earlier runner any more.
+    pub fn open(folder: PathBuf, note: &Path, trash: PathBuf) -> Result<Self, Failure> {
+        fs::create_dir_all(&folder).doing(format!("make {}", folder.display()))?;
+        let note = Note::open(note).doing(format!("open {}", note.display()))?;
+        Ok(Self { workspace: Workspace::new(folder.join("workspace"), trash.clone()), note, trash, folder })
+    }
+
+    /// A folder of this slot, made empty. One that was left empty is used as it is.
+    pub fn empty_folder(&self, name: &str) -> Result<PathBuf, Failure> {
+        let path = self.folder.join(name);
+        let is_empty = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir())
+            && fs::read_dir(&path).is_ok_and(|mut listing| listing.next().is_none());
+        if !is_empty {
+            discard(&path, &self.trash).and_then(|()| fs::create_dir_all(&path)).doing(format!("make {}", path.display()))?;
+        }
+        Ok(path)
+    }
+
+    /// The path of a file of this slot that does not exist.
+    pub fn absent_file(&self, name: &str) -> Result<PathBuf, Failure> {
+        let path = self.folder.join(name);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => discard(&path, &self.trash).doing(format!("remove {}", path.display()))?,
+            Ok(_) => fs::remove_file(&path).doing(format!("remove {}", path.display()))?,
+            Err(_) => {}
+        }
+        Ok(path)
+    }
+}
+
+/// What one piece of work is done with.
+pub struct Site<'a> {
+    /// This runner's name.
+    pub runner: &'a RunnerKey,
+    /// The server.
+    pub port: &'a Arc<dyn Port>,
+    /// The right, and what the server last said of it.
+    pub hold: &'a Arc<Hold>,
+    /// Where the work belongs.
+    pub subject: &'a Subject,
+    /// The slot's folders.
+    pub slot: &'a mut Slot,
+    /// The runner's folder.
+    pub folder: &'a Path,
+    /// Starts `trunkline supervise`.
+    pub supervise: &'a [String],
+    /// Between TERM and KILL.
+    pub grace: Duration,
+    /// The mark of this attempt's processes.
+    pub marker: Marker,
+}
+
+impl Site<'_> {
+    /// The environment that every command of this piece of work gets.
+    pub fn base_env(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let mut env = variables::base(self.subject, &self.slot.empty_folder("home")?, &self.slot.empty_folder("tmp")?);
+        env.insert(MARKER_VARIABLE.to_owned(), self.marker.value().to_owned());
+        Ok(env)
+    }
+}
+
+/// Does an assignment's work. Every failure of the runner's own becomes the outcome that says so.
+pub fn execute(site: &mut Site<'_>, assignment: &Assignment) -> Result<(Outcome, LogEnd), Failure> {
+    let spool = site.slot.absent_file("log")?;
+    let mut log = Log::new(site.port.clone(), site.hold.clone(), spool, &assignment.masked);
+    let outcome = match &assignment.work {
+        Work::Job(work) => Outcome::Job(job::run(site, work, &mut log)),
+        Work::Observe(work) => Outcome::Observe(driver::observe(site, work, &mut log)),
+        Work::Apply(work) => Outcome::Apply(driver::apply(site, work, &mut log)),
+        Work::Verify(work) => Outcome::Verify(check::run(site, work, &mut log)),
+    };
+    Ok((outcome, log.finish()))
+}
+
+/// The outcome of work that was never begun, for this reason.
+pub fn not_begun(work: &Work, reason: &str) -> Outcome {
+    match work {
+        Work::Job(_) => Outcome::Job(JobOutcome {
+            result: AttemptResult::Lost,
+            reason: Some(reason.to_owned()),
+            steps: Vec::new(),
+            outputs: BTreeMap::new(),
+            artifacts: Vec::new(),
+            tests: None,
+        }),
+        Work::Observe(_) => Outcome::Observe(unknown(reason)),
+        // Not "failed": nothing is known of the release itself, so nothing must be undone because of it.
+        Work::Apply(_) => Outcome::Apply(ApplyOutcome::Unknown(format!("nothing was started: {reason}"))),
+        Work::Verify(_) => Outcome::Verify(lost_check(reason)),
+    }
+}
+
+/// An observation that found out nothing, for this reason.
+pub fn unknown(reason: &str) -> Observed {
+    Observed { live: Live::Unknown(reason.to_owned()), fence: None, health: Health::Unknown, source: "runner".to_owned() }
+}
+
+/// A check that the runner could not make, for this reason.
+pub fn lost_check(reason: &str) -> CheckOutcome {
+    CheckOutcome { verdict: CheckVerdict::Lost, evidence: reason.to_owned(), tests: None, took: Millis(0) }
+}
+
+/// A sentence for a stop.
+pub fn stop_reason(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Cancelled => "it was cancelled",
+        Standing::Abandoned => "the runner was stopped",
+        Standing::Lost => "the lease was lost",
+        Standing::Held => "its time ran out",
+    }
+}

@@ -1,0 +1,209 @@
+//! One command run to its end: output into the log, time and cancel kept, nothing left behind.
+
+use crate::command::Invocation;
+use crate::failure::{Failure, While};
+use crate::lease::{Hold, Standing};
+use crate::log::Log;
+use crate::process_tree::{Marker, Tree};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use rustix::process::{PidfdFlags, pidfd_open};
+use std::fs::{File, OpenOptions};
+use std::io::{self, PipeReader, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+const PIPE_BYTES: i32 = 1 << 20;
+const READ_BYTES: usize = 256 << 10;
+/// How often time, cancel and a followed file are looked at.
+const LOOK_EVERY_MS: u16 = 50;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By itself, with this exit code (128 and the signal's number where a signal ended it).
+    Exited(i32),
+    /// Its time ran out.
+    TimedOut(i32),
+    /// The lease said so.
+    Stopped(i32, Standing),
+}
+
+impl End {
+    /// The exit code in any case.
+    pub fn code(self) -> i32 {
+        match self {
+            End::Exited(code) | End::TimedOut(code) | End::Stopped(code, _) => code,
+        }
+    }
+}
+
+/// Where a command's output goes on its way into the log.
+pub enum Output<'a> {
+    /// One pipe for both streams, which keeps their exact order. The command dies with its reader.
+    Pipe,
+    /// Appended to a file that is followed. The command outlives its reader; for deployments.
+    File(&'a Path),
+}
+
+/// What becomes of processes that the command leaves running when it exits by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leftovers {
+    /// They are ended: a job leaves nothing behind.
+    End,
+    /// They stay: a deployment's script may have started the very service.
+    Keep,
+}
+
+/// A command and its limits.
+pub struct Step<'a> {
+    /// What to run.
+    pub invocation: Invocation<'a>,
+    /// The mark in its environment.
+    pub marker: &'a Marker,
+    /// Where its output goes.
+    pub output: Output<'a>,
+    /// What becomes of what it leaves running.
+    pub leftovers: Leftovers,
+    /// When its time is over.
+    pub deadline: Instant,
+    /// Between TERM and KILL.
+    pub grace: Duration,
+}
+
+impl Step<'_> {
+    /// Runs it. `started` learns the process id at once.
+    pub fn run(&self, hold: &Hold, log: &mut Log, started: impl FnOnce(u32)) -> Result<End, Failure> {
+        let since = Instant::now();
+        let (mut child, mut source) = self.start().doing("start the command")?;
+        started(child.id());
+        let tree = Tree { group: child.id(), marker: self.marker.clone(), since };
+        let watched = self.watch(&tree, hold, &mut source, log);
+        // Whatever went wrong while watching, nobody may be left behind.
+        let stop = watched.as_ref().map_or(Some(Standing::Abandoned), |stop| *stop);
+        let left = if stop.is_some() || self.leftovers == Leftovers::End { tree.end() } else { 0 };
+        if left > 0 {
+            // Not waited for: it may hang in the kernel for ever.
+            return Err(Failure(format!("{left} processes of a step could not be killed")));
+        }
+        let drained = source.drain(log);
+        let status = child.wait().doing("learn how the command ended")?;
+        let stop = watched?;
+        drained?;
+        let code = exit_code(status);
+        Ok(match stop {
+            None => End::Exited(code),
+            Some(Standing::Held) => End::TimedOut(code),
+            Some(standing) => End::Stopped(code, standing),
+        })
+    }
+
+    fn start(&self) -> io::Result<(Child, Source)> {
+        match self.output {
+            Output::Pipe => {
+                let (reader, writer) = io::pipe()?;
+                // A smaller pipe only means more waiting.
+                let _ = fcntl(&reader, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
+                fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+                let child = self.invocation.start(|| Ok((Stdio::from(writer.try_clone()?), Stdio::from(writer.try_clone()?))))?;
+                Ok((child, Source::new(Some(reader), None)))
+            }
+            Output::File(path) => {
+                let file = OpenOptions::new().create(true).append(true).open(path)?;
+                file.set_len(0)?;
+                let child = self.invocation.start(|| Ok((Stdio::from(file.try_clone()?), Stdio::from(file.try_clone()?))))?;
+                Ok((child, Source::new(None, Some(File::open(path)?))))
+            }
+        }
+    }
+
+    /// Watches until the leader has exited (and is not reaped). Says whether it was stopped: by its lease, or, as
+    /// `Held`, by its time.
+    fn watch(&self, tree: &Tree, hold: &Hold, source: &mut Source, log: &mut Log) -> Result<Option<Standing>, Failure> {
+        let raw = rustix::process::Pid::from_raw(tree.group as i32).expect("a child's id is positive");
+        let handle = pidfd_open(raw, PidfdFlags::empty()).map_err(io::Error::from).doing("watch the command")?;
+        let mut stop: Option<(Standing, Instant)> = None;
+        loop {
+            let exited = source.wait(&handle).doing("watch the command")?;
+            source.pump(log)?;
+            if exited {
+                return Ok(stop.map(|(standing, _)| standing));
+            }
+            log.tick().doing("keep the log")?;
+            let standing = hold.standing();
+            match stop {
+                None if standing != Standing::Held || Instant::now() >= self.deadline => {
+                    tree.signal_group(Signal::SIGTERM);
+                    // A lost lease means that somebody else may start the same work any moment.
+                    let grace = if standing == Standing::Lost { Duration::ZERO } else { self.grace };
+                    stop = Some((standing, Instant::now() + grace));
+                }
+                Some((_, kill_at)) if Instant::now() >= kill_at || standing == Standing::Lost => tree.signal_group(Signal::SIGKILL),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// 128 and the signal's number where there is no exit code, as a shell has it.
+pub fn exit_code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+/// Where output is read from: a pipe until all its writers are gone, or a growing file.
+struct Source {
+    pipe: Option<PipeReader>,
+    file: Option<File>,
+    buffer: Vec<u8>,
+}
+
+impl Source {
+    fn new(pipe: Option<PipeReader>, file: Option<File>) -> Self {
+        Self { pipe, file, buffer: vec![0; READ_BYTES] }
+    }
+
+    /// Waits for output or the leader's exit, a short while at most. Says whether the leader has exited.
+    fn wait(&self, handle: &OwnedFd) -> io::Result<bool> {
+        let mut watched = vec![PollFd::new(handle.as_fd(), PollFlags::POLLIN)];
+        watched.extend(self.pipe.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+        match poll(&mut watched, PollTimeout::from(LOOK_EVERY_MS)) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(watched[0].any().unwrap_or(false)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Copies one buffer into the log. Says whether there may be more.
+    fn pump(&mut self, log: &mut Log) -> Result<bool, Failure> {
+        let read = match (&mut self.pipe, &mut self.file) {
+            (Some(pipe), _) => pipe.read(&mut self.buffer),
+            (None, Some(file)) => file.read(&mut self.buffer),
+            (None, None) => return Ok(false),
+        };
+        match read {
+            // All writers are gone; a file has no more for now.
+            Ok(0) => {
+                self.pipe = None;
+                Ok(false)
+            }
+            Ok(size) => log.write(&self.buffer[..size]).doing("keep the log").map(|()| true),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+            Err(error) => Err(error).doing("read the command's output"),
+        }
+    }
+
+    /// Copies what is there.
+    fn drain(&mut self, log: &mut Log) -> Result<(), Failure> {
+        // Bounded: a process that cannot be killed must not write for ever into a job that is over.
+        for _ in 0..4096 {
+            if !self.pump(log)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

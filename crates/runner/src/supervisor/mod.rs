@@ -1,0 +1,107 @@
+//! `trunkline supervise DIR`: one small process for each part of kind `process`, which outlives server and runner.
+//!
+//! It owns the listening socket and hands it on (`LISTEN_FDS`), so that old and new instances accept side by side
+//! while it switches and no request is lost; it starts crashed instances again (after 100 ms, doubling to 30 s; reset
+//! by 30 s of life); it obeys only a fence higher than the one it holds. Everything that it must remember is in DIR,
+//! written before it acts: `status.json` (the last accepted apply, what is live, every instance), `journal.jsonl` (one
+//! line for each answer to an apply), `service.log` (what instances print; cut at 16 MiB, the cut part kept as
+//! `service.log.1`), `releases/` (content of the live release and the two before it), `control.sock`.
+//!
+//! **Ready** means: an instance sent `READY=1` to `NOTIFY_SOCKET`, or was alive for 500 ms, whichever is first. A
+//! service that takes longer to know whether it can serve should notify. **Ending** means TERM to the instance's
+//! group, 10 s to finish its requests, then KILL.
+//!
+//! A service is executed directly where its text is a simple command; otherwise by `sh -e -c`, and then `exec` before
+//! the server is the user's to write, or `LISTEN_PID` will not be the server's process.
+
+mod durable;
+mod instance;
+mod recover;
+mod service;
+mod socket;
+mod status;
+
+pub use durable::{release_folders as releases, service_log, status_read as recorded};
+pub use socket::{call, ensure};
+pub use status::{Reply, Request, Spec, Status};
+
+use crate::failure::{Failure, While};
+use crate::process_tree::{Marker, kill_marked};
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long an instance may take to finish its requests.
+pub const STOP_GRACE: Duration = Duration::from_secs(10);
+/// Hex digits of a release's digest that name its folder.
+pub const RELEASE_NAME_CHARS: usize = 16;
+
+/// Whether a release was ever put there.
+pub fn was_used(folder: &Path) -> bool {
+    durable::status_path(folder).exists()
+}
+
+/// The body of `trunkline supervise DIR`. Returns when it was told to stop, or at once where DIR has a supervisor.
+pub fn supervise_main(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(durable::release_folders(folder))?;
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))?;
+    let Ok(_lock) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else {
+        // Two starters at once: the other one's supervisor serves both.
+        return Ok(());
+    };
+    // A session of its own: a terminal's hang-up or Ctrl-C is not meant for the service. Fails where it is a leader already.
+    let _ = nix::unistd::setsid();
+    let service = service::Service::open(folder)?;
+    socket::serve(folder, &service)
+}
+
+/// Ends a part's instances and its supervisor. The release counts as not live afterwards, until the next apply.
+pub fn supervise_stop(folder: &Path) -> io::Result<()> {
+    if !was_used(folder) {
+        return Ok(());
+    }
+    if let Ok(reply) = socket::call(folder, &Request::Stop, STOP_GRACE * 2) {
+        return match reply {
+            Reply::Stopped => socket::await_end(folder),
+            other => Err(io::Error::other(format!("the supervisor answered {other:?}"))),
+        };
+    }
+    // No supervisor: its instances may live, and their marks are on record.
+    let mut status = durable::status_read(folder)?;
+    let left: usize =
+        status.instances.iter().filter_map(|instance| Marker::recorded(&instance.marker)).map(|marker| kill_marked(&marker)).sum();
+    status.stop();
+    durable::status_write(folder, &status)?;
+    if left > 0 { Err(io::Error::other(format!("{left} processes cannot be killed"))) } else { Ok(()) }
+}
+
+/// A supervised part found under a runner's folder.
+#[derive(Debug, Clone)]
+pub struct Supervised {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What its status file says.
+    pub status: Status,
+    /// Whether a supervisor answers.
+    pub answers: bool,
+}
+
+/// Every part that was ever supervised under a runner's folder.
+pub fn supervise_list(runner_folder: &Path) -> Result<Vec<Supervised>, Failure> {
+    let mut folders = vec![runner_folder.join("process")];
+    // project / environment / part
+    for _ in 0..3 {
+        folders =
+            folders.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten()).map(|entry| entry.path()).collect();
+    }
+    folders.sort();
+    let used = folders.into_iter().filter(|folder| was_used(folder));
+    used.map(|folder| {
+        let status = durable::status_read(&folder).doing(format!("read the status in {}", folder.display()))?;
+        let answers = socket::call(&folder, &Request::Observe, Duration::from_secs(2)).is_ok();
+        Ok(Supervised { folder, status, answers })
+    })
+    .collect()
+}

@@ -1,0 +1,270 @@
+//! Kind `process`: supervised instances, switched without a lost request.
+
+use crate::fake::*;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use trunkline_api::runner::*;
+use trunkline_domain::deployment::{ApplyOutcome, Health, Live, Observed};
+use trunkline_domain::foundation::*;
+use trunkline_domain::pipeline::{Part, PartKind, ProcessPart};
+use trunkline_runner::{supervise_list, supervise_stop};
+
+/// A web service that takes its socket from the supervisor and finishes its requests on TERM.
+const SERVICE: &str = r#"#!/usr/bin/python3
+import os, signal, socket, socketserver, http.server, time
+assert os.environ["LISTEN_FDS"] == "1" and int(os.environ["LISTEN_PID"]) == os.getpid()
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/crash": os._exit(3)
+        if self.path == "/slow":
+            open(os.environ["HOME"] + "/asked", "w").close(); time.sleep(1.5)
+        body = (os.environ["TRUNKLINE_VERSION"] + " " + str(os.getpid())).encode()
+        self.send_response(200); self.send_header("content-length", str(len(body))); self.end_headers(); self.wfile.write(body)
+    def log_message(self, *args): pass
+class Stop(Exception): pass
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = False
+    request_queue_size = 128
+    def __init__(self):
+        socketserver.BaseServer.__init__(self, None, Handler)
+        self.socket = socket.socket(fileno=3); self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = "shop", 0
+        self.socket.setblocking(False)
+    stopping = False
+    def service_actions(self):
+        super().service_actions()
+        if self.stopping: raise Stop
+    def get_request(self):
+        connection, address = self.socket.accept(); connection.setblocking(True); return connection, address
+server = Server()
+signal.signal(signal.SIGTERM, lambda *a: setattr(server, "stopping", True))
+try: server.serve_forever(0.02)
+except Stop: pass
+server.server_close()
+"#;
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+struct Target {
+    bench: Bench,
+    address: String,
+    instances: u32,
+}
+
+impl Target {
+    fn new(instances: u32) -> Self {
+        Self { bench: Bench::new(), address: free_address(), instances }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.bench.folder.join("process/shop/test/web")
+    }
+
+    fn work(&self, server: &str) -> PartWork {
+        let kind = PartKind::Process(ProcessPart {
+            artifact: Some("server".to_owned()),
+            run: "./server".to_owned(),
+            listen: Some(self.address.clone()),
+            instances: self.instances,
+            env: BTreeMap::new(),
+            start_within: Millis::seconds(10),
+        });
+        let contents = Contents { artifacts: vec![self.bench.fake.executable("server", server.as_bytes())], ..Contents::default() };
+        PartWork { part: Part { name: "web".to_owned(), kind }, env: BTreeMap::new(), contents, rollback: false }
+    }
+
+    fn subject(&self, version: &str, deployment: u64, fence: u64) -> Subject {
+        Subject {
+            version: Some(version.to_owned()),
+            release: Some((ReleaseId::new(uuid::Uuid::from_u128(7)), Digest::of(version.as_bytes()))),
+            environment: Some("test".parse().unwrap()),
+            deployment: Some(DeploymentId::new(uuid::Uuid::from_u128(u128::from(deployment)))),
+            fence: Some(fence),
+            ..subject()
+        }
+    }
+
+    fn apply(&self, server: &str, version: &str, deployment: u64, fence: u64) -> ApplyOutcome {
+        match self.bench.fake.do_work(Work::Apply(self.work(server)), self.subject(version, deployment, fence)).outcome {
+            Outcome::Apply(outcome) => outcome,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn observe(&self) -> Observed {
+        match self.bench.fake.do_work(Work::Observe(self.work(SERVICE)), self.subject("none", 0, 0)).outcome {
+            Outcome::Observe(observed) => observed,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// "version pid" of whoever answers.
+    fn get(&self) -> std::io::Result<String> {
+        request(&self.address, "/")
+    }
+
+    fn journal(&self, verdict: &str) -> usize {
+        let text = std::fs::read_to_string(self.folder().join("journal.jsonl")).unwrap_or_default();
+        text.lines().filter(|line| line.contains(&format!("\"verdict\":\"{verdict}\""))).count()
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        let listed = supervise_list(&self.bench.folder).unwrap();
+        listed[0].status.instances.iter().filter_map(|instance| instance.pid).collect()
+    }
+
+    fn supervisor(&self) -> u32 {
+        let wanted = self.folder().display().to_string();
+        let is_it = |pid: &u32| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|entry| entry == format!("TRUNKLINE_TEST_SUPERVISE={wanted}").as_bytes())
+        };
+        let mut pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        pids.find(is_it).expect("a supervisor runs")
+    }
+}
+
+fn request(address: &str, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    match text.split_once("\r\n\r\n") {
+        Some((head, body)) if head.contains(" 200 ") => Ok(body.to_owned()),
+        _ => Err(std::io::Error::other(format!("answered {text:?}"))),
+    }
+}
+
+#[test]
+fn a_switch_under_load_loses_no_request() {
+    let target = Arc::new(Target::new(2));
+    assert_eq!(target.observe().live, Live::Nothing);
+    assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (served, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (target, stop, served, failed) = (target.clone(), stop.clone(), served.clone(), failed.clone());
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::SeqCst) {
+                    match target.get() {
+                        Ok(_) => served.fetch_add(1, Ordering::SeqCst),
+                        Err(error) => {
+                            eprintln!("lost a request: {error}");
+                            failed.fetch_add(1, Ordering::SeqCst)
+                        }
+                    };
+                }
+            })
+        })
+        .collect();
+    for (number, version) in ["1.1", "1.2", "1.3"].into_iter().enumerate() {
+        let fence = number as u64 + 2;
+        assert_eq!(target.apply(SERVICE, version, fence, fence), ApplyOutcome::Applied);
+        let before = served.load(Ordering::SeqCst);
+        eventually("requests go on", || served.load(Ordering::SeqCst) > before + 50);
+    }
+    stop.store(true, Ordering::SeqCst);
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    assert_eq!(failed.load(Ordering::SeqCst), 0, "of {} requests", served.load(Ordering::SeqCst));
+    assert!(target.get().unwrap().starts_with("1.3 "), "only the new one answers");
+    let observed = target.observe();
+    assert_eq!((observed.live, observed.fence, observed.health), (Live::Release(Digest::of(b"1.3")), Some(4), Health::Healthy));
+    assert_eq!(std::fs::read_dir(target.folder().join("releases")).unwrap().count(), 3, "the live release and two before it");
+}
+
+#[test]
+fn a_switch_lets_the_old_instance_finish_its_requests() {
+    let target = Arc::new(Target::new(1));
+    assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);
+    let slow = std::thread::spawn({
+        let target = target.clone();
+        move || request(&target.address, "/slow")
+    });
+    eventually("the slow request is under way", || target.folder().join("home/asked").exists());
+    assert_eq!(target.apply(SERVICE, "1.1", 2, 2), ApplyOutcome::Applied);
+    assert!(slow.join().unwrap().unwrap().starts_with("1.0 "), "answered by the version that took it");
+    assert!(target.get().unwrap().starts_with("1.1 "));
+}
+
+#[test]
+fn a_stale_fence_is_refused_and_the_same_apply_again_starts_nothing() {
+    let target = Target::new(1);
+    assert_eq!(target.apply(SERVICE, "1.0", 5, 5), ApplyOutcome::Applied);
+    let before = target.get().unwrap();
+    assert_eq!(target.apply(SERVICE, "1.0", 5, 5), ApplyOutcome::Applied);
+    assert_eq!(target.get().unwrap(), before, "the same process");
+    assert_eq!(target.apply(SERVICE, "0.9", 4, 4), ApplyOutcome::Stale { held: 5 });
+    assert_eq!(target.apply(SERVICE, "0.9", 6, 5), ApplyOutcome::Stale { held: 5 });
+    assert_eq!(target.get().unwrap(), before);
+    assert_eq!((target.journal("accepted"), target.journal("repeated"), target.journal("refused")), (1, 1, 2));
+}
+
+#[test]
+fn a_release_that_does_not_start_leaves_the_old_one_alone() {
+    let target = Target::new(1);
+    assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);
+    let before = target.get().unwrap();
+    let broken = "#!/bin/sh\necho the database is missing >&2\nexit 4\n";
+    let expected = "instance 1 exited with 4 before it was ready: the database is missing";
+    assert_eq!(target.apply(broken, "2.0", 2, 2), ApplyOutcome::Failed(expected.to_owned()));
+    assert_eq!(target.get().unwrap(), before, "the same process");
+    assert_eq!(target.apply(broken, "2.0", 2, 2), ApplyOutcome::Failed(expected.to_owned()), "the same answer, no second start");
+    assert_eq!(target.observe().live, Live::Release(Digest::of(b"1.0")));
+    assert_eq!(target.observe().fence, Some(2));
+}
+
+#[test]
+fn a_crashed_instance_comes_back() {
+    let target = Target::new(1);
+    assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);
+    let before = target.get().unwrap();
+    assert!(request(&target.address, "/crash").is_err());
+    eventually("another process answers", || target.get().is_ok_and(|now| now.starts_with("1.0 ") && now != before));
+    eventually("it is well again", || target.observe().health == Health::Healthy);
+    assert_eq!(supervise_list(&target.bench.folder).unwrap()[0].status.restarts, 1);
+}
+
+#[test]
+fn the_service_survives_its_runner_and_its_supervisor() {
+    let mut target = Target::new(1);
+    assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);
+    let before = target.get().unwrap();
+    let first = target.supervisor();
+    target.bench.restart();
+    assert_eq!(target.observe().live, Live::Release(Digest::of(b"1.0")));
+    assert_eq!(target.supervisor(), first, "found again, not started again");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first as i32), nix::sys::signal::Signal::SIGKILL).unwrap();
+    eventually("the supervisor is dead", || !lives(first));
+    assert_eq!(target.get().unwrap(), before, "instances live without a supervisor");
+    let observed = target.observe();
+    assert_eq!((observed.live, observed.fence), (Live::Release(Digest::of(b"1.0")), Some(1)));
+    assert_ne!(target.supervisor(), first);
+    assert_eq!(target.get().unwrap(), before, "adopted with its socket, not started again");
+    assert_eq!(target.apply(SERVICE, "1.1", 2, 2), ApplyOutcome::Applied, "the new supervisor can switch");
+    assert!(target.get().unwrap().starts_with("1.1 "));
+}
+
+#[test]
+fn stop_ends_instances_and_supervisor_and_counts_as_nothing_live() {
+    let target = Target::new(2);
+    assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);
+    let (pids, supervisor) = (target.pids(), target.supervisor());
+    assert_eq!(pids.len(), 2);
+    supervise_stop(&target.folder()).unwrap();
+    assert!(pids.iter().all(|pid| !lives(*pid)));
+    eventually("the supervisor has ended", || !lives(supervisor));
+    assert!(target.get().is_err());
+    assert_eq!(target.observe().live, Live::Nothing);
+    assert_eq!(target.apply(SERVICE, "1.1", 2, 2), ApplyOutcome::Applied, "an apply starts it again");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    assert!(target.get().unwrap().starts_with("1.1 ") && Instant::now() < deadline);
+}

@@ -1,0 +1,97 @@
+//! Kind `run`: scripts as a target.
+
+use crate::fake::*;
+use std::collections::BTreeMap;
+use trunkline_api::runner::*;
+use trunkline_domain::deployment::{ApplyOutcome, Health, Live, Observed};
+use trunkline_domain::foundation::*;
+use trunkline_domain::pipeline::{Part, PartKind, RunPart};
+
+fn part(target: &std::path::Path) -> RunPart {
+    let target = target.display();
+    RunPart {
+        apply: format!(
+            "echo applying $TRUNKLINE_RELEASE_DIGEST; printf '%s' $TRUNKLINE_RELEASE_DIGEST > {target}; printf '%s' $TRUNKLINE_FENCE > {target}.fence"
+        ),
+        plan: None,
+        observe: Some(format!("[ -e {target} ] || exec echo release=none; echo release=$(cat {target}); echo fence=$(cat {target}.fence)")),
+        health: Some(format!("test -e {target}")),
+        rollback: None,
+        idempotent: true,
+        env: BTreeMap::new(),
+        timeout: Millis::seconds(20),
+    }
+}
+
+fn work(part: RunPart) -> PartWork {
+    let part = Part { name: "main".to_owned(), kind: PartKind::Run(part) };
+    PartWork { part, env: BTreeMap::new(), contents: Contents::default(), rollback: false }
+}
+
+fn deployment(fence: u64) -> Subject {
+    Subject {
+        release: Some((ReleaseId::new(uuid::Uuid::from_u128(7)), Digest::of(b"seven"))),
+        environment: Some("test".parse().unwrap()),
+        deployment: Some(DeploymentId::new(uuid::Uuid::from_u128(u128::from(fence)))),
+        fence: Some(fence),
+        ..subject()
+    }
+}
+
+fn observe(bench: &Bench, part: RunPart) -> Observed {
+    match bench.fake.do_work(Work::Observe(work(part)), deployment(1)).outcome {
+        Outcome::Observe(observed) => observed,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn apply(bench: &Bench, part: RunPart) -> ApplyOutcome {
+    match bench.fake.do_work(Work::Apply(work(part)), deployment(1)).outcome {
+        Outcome::Apply(outcome) => outcome,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn apply_then_observe_tells_the_release_and_its_fence() {
+    let bench = Bench::new();
+    let target = bench.folder.join("target");
+    assert_eq!(observe(&bench, part(&target)).live, Live::Nothing);
+    assert_eq!(apply(&bench, part(&target)), ApplyOutcome::Applied);
+    let observed = observe(&bench, part(&target));
+    assert_eq!((observed.live, observed.fence, observed.health), (Live::Release(Digest::of(b"seven")), Some(1), Health::Healthy));
+    assert!(bench.fake.state().calls.contains(&"renew"), "the right is confirmed before the first effect");
+}
+
+#[test]
+fn failures_say_what_is_known() {
+    let bench = Bench::new();
+    let target = bench.folder.join("target");
+    let without = RunPart { observe: None, ..part(&target) };
+    assert_eq!(observe(&bench, without).live, Live::Unknown("the part has no observe".to_owned()));
+    let red = RunPart { apply: "exit 4".to_owned(), ..part(&target) };
+    assert_eq!(apply(&bench, red), ApplyOutcome::Failed("apply exited with 4".to_owned()));
+    let slow = RunPart { apply: "sleep 600".to_owned(), timeout: Millis(200), ..part(&target) };
+    assert_eq!(apply(&bench, slow), ApplyOutcome::Unknown("apply was still running after 200 ms and was ended".to_owned()));
+    let ill = RunPart { health: Some("exit 9".to_owned()), timeout: Millis(900), ..part(&target) };
+    assert_eq!(apply(&bench, ill), ApplyOutcome::Failed("applied, but not healthy: health exited with 9".to_owned()));
+}
+
+#[test]
+fn an_observe_waits_for_an_apply_that_outlived_its_runner() {
+    let bench = Bench::new();
+    let target = bench.folder.join("target");
+    let folder = bench.folder.join("deploy/shop/test/main");
+    std::fs::create_dir_all(&folder).unwrap();
+    // What a killed runner leaves: a note, and a script that finishes later.
+    let script = format!("sleep 0.4; printf sha256:{} > {}; printf 1 > {}.fence", "a".repeat(64), target.display(), target.display());
+    let mut orphan = std::process::Command::new("sh").args(["-c", &script]).spawn().unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", orphan.id())).unwrap();
+    let start: u64 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let note = serde_json::json!({"boot": boot.trim(), "pid": orphan.id(), "start": start, "until_ms": u64::MAX});
+    std::fs::write(folder.join("running.json"), note.to_string()).unwrap();
+    let observed = observe(&bench, part(&target));
+    assert_eq!(observed.live, Live::Release(format!("sha256:{}", "a".repeat(64)).parse().unwrap()));
+    orphan.wait().unwrap();
+}
