@@ -1,1 +1,19 @@
-//! See the crate's description in Cargo.toml.
+//! The server: one port for people, git, runners and pages. It runs no user code and calls no target.
+
+mod access;
+mod clock;
+mod git;
+mod page;
+mod planner;
+mod port;
+mod push;
+mod route;
+mod serve;
+mod shared;
+mod view;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use serve::{Options, Serving, StartError, serve};

@@ -1,0 +1,52 @@
+//! Engine time: where the record left off, plus the time since the machine booted. The wall clock is read once, at the start.
+
+use nix::time::{ClockId, clock_gettime};
+use std::time::{SystemTime, UNIX_EPOCH};
+use trunkline_domain::foundation::{Millis, Timestamp};
+
+/// How far the wall clock may be ahead of the record before a start asks.
+const AHEAD_MAX: Millis = Millis::days(7);
+
+/// Engine time.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    base: Timestamp,
+    boottime: Millis,
+}
+
+/// The wall clock is far ahead of the record.
+#[derive(Debug, thiserror::Error)]
+#[error("the wall clock says {wall}, the record ends at {last}, more than {AHEAD_MAX} before: if the clock is right, start with --accept-clock")]
+pub struct ClockAhead {
+    wall: String,
+    last: String,
+}
+
+impl Clock {
+    /// Starts at the wall clock, but never before the record's last entry.
+    pub fn start(last: Timestamp, accept: bool) -> Result<Self, ClockAhead> {
+        let wall = wall();
+        let fresh = last == Timestamp::default();
+        if !fresh && !accept && wall.since(last) > AHEAD_MAX {
+            return Err(ClockAhead { wall: wall.iso(), last: last.iso() });
+        }
+        Ok(Self { base: wall.max(last), boottime: boottime() })
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.base + Millis(boottime().0.saturating_sub(self.boottime.0))
+    }
+}
+
+/// The wall clock, for people and for the first entry.
+pub fn wall() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Time since boot, suspended time included: no one sets this clock.
+fn boottime() -> Millis {
+    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has had this clock since 2.6.39");
+    Millis(time.tv_sec() as u64 * 1_000 + time.tv_nsec() as u64 / 1_000_000)
+}

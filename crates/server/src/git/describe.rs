@@ -1,0 +1,27 @@
+//! Questions to the history that need the git program.
+
+use super::command::{GitError, git};
+use std::path::Path;
+use trunkline_domain::foundation::Revision;
+
+/// Commits that one push may bring along and that are remembered one by one; older ones are found by their run's ancestry.
+pub const COMMITS_MAX: usize = 1_000;
+
+/// What `git describe --tags --always` says.
+pub fn describe(repository: &Path, revision: &Revision) -> Result<String, GitError> {
+    let printed = git(repository, &["describe", "--tags", "--always", revision.as_str()])?;
+    Ok(String::from_utf8_lossy(&printed).trim().to_owned())
+}
+
+/// Commits of `new` that are not in `old` (or in any ref, for a new one), without `new` itself.
+pub fn commits_between(repository: &Path, old: Option<&Revision>, new: &Revision) -> Result<Vec<Revision>, GitError> {
+    let limit = format!("--max-count={}", COMMITS_MAX + 1);
+    let mut arguments = vec!["rev-list", &limit, new.as_str(), "--not"];
+    match old {
+        Some(old) => arguments.push(old.as_str()),
+        None => arguments.push("--all"),
+    }
+    let printed = git(repository, &arguments)?;
+    let lines = String::from_utf8_lossy(&printed);
+    Ok(lines.lines().filter_map(|line| line.parse().ok()).filter(|revision| revision != new).collect())
+}

@@ -1,0 +1,80 @@
+//! Git repositories that the server keeps: objects in bare repositories, refs as the record says, smart HTTP.
+
+mod command;
+mod describe;
+mod pack;
+mod pkt;
+mod read;
+mod receive;
+mod refs;
+mod tree;
+
+pub use command::{GitError, command_for_fetch, git};
+pub use describe::{commits_between, describe};
+pub use read::{Commit, Reader};
+pub use receive::{Push, RefUpdate, advertise, parse_push, report};
+pub use refs::{list as refs_on_disk, write as write_ref};
+pub use tree::{Trees, checkout};
+
+pub use pack::take_in;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use trunkline_domain::foundation::RepositoryKey;
+
+/// All repositories of the server.
+#[derive(Debug)]
+pub struct Repositories {
+    root: PathBuf,
+    readers: Mutex<HashMap<RepositoryKey, Arc<Mutex<Reader>>>>,
+    trees: Trees,
+}
+
+impl Repositories {
+    /// Repositories in this folder.
+    pub fn open(root: &Path) -> std::io::Result<Self> {
+        std::fs::create_dir_all(root)?;
+        Ok(Self { root: root.to_owned(), readers: Mutex::new(HashMap::new()), trees: Trees::default() })
+    }
+
+    /// Where a repository lies.
+    pub fn path(&self, key: &RepositoryKey) -> PathBuf {
+        self.root.join(format!("{key}.git"))
+    }
+
+    /// Makes an empty repository; one that is there stays.
+    pub fn create(&self, key: &RepositoryKey) -> Result<(), GitError> {
+        let path = self.path(key);
+        if path.join("HEAD").exists() {
+            return Ok(());
+        }
+        git(&self.root, &["init", "--quiet", "--bare", "--initial-branch=main", &path.to_string_lossy()]).map(drop)
+    }
+
+    /// The long-lived reader of a repository.
+    pub fn reader(&self, key: &RepositoryKey) -> Result<Arc<Mutex<Reader>>, GitError> {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reader) = readers.get(key) {
+            return Ok(reader.clone());
+        }
+        let reader = Arc::new(Mutex::new(Reader::start(&self.path(key))?));
+        readers.insert(key.clone(), reader.clone());
+        Ok(reader)
+    }
+
+    /// Reads with the repository's reader; one that has failed is replaced the next time.
+    pub fn read<T>(&self, key: &RepositoryKey, read: impl FnOnce(&mut Reader) -> Result<T, GitError>) -> Result<T, GitError> {
+        let reader = self.reader(key)?;
+        let result = read(&mut reader.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Err(GitError::Failed { .. }) = result {
+            self.readers.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        }
+        result
+    }
+
+    /// Trees kept in memory.
+    pub fn trees(&self) -> &Trees {
+        &self.trees
+    }
+}

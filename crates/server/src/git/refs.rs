@@ -1,0 +1,104 @@
+//! Refs on disk. The record decides where they stand; the files follow it, so that git itself can read them.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use trunkline_domain::foundation::Revision;
+
+/// Bytes of a ref's name.
+const NAME_BYTES_MAX: usize = 255;
+
+/// Whether a full ref name is one that git allows (`git check-ref-format`) and that is safe as a path.
+pub fn is_valid_name(name: &str) -> bool {
+    let forbidden = |c: char| c.is_ascii_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\' | '\u{7f}');
+    name.len() <= NAME_BYTES_MAX
+        && name.starts_with("refs/")
+        && name.matches('/').count() >= 2
+        && !name.contains(forbidden)
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.ends_with('.')
+        && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"))
+}
+
+/// Writes, moves or (absent) removes a ref: new file, flush, rename.
+pub fn write(repository: &Path, name: &str, revision: Option<&Revision>) -> std::io::Result<()> {
+    debug_assert!(is_valid_name(name));
+    let path = repository.join(name);
+    let Some(revision) = revision else {
+        return match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+    };
+    let folder = path.parent().expect("a ref lies in a folder");
+    fs::create_dir_all(folder)?;
+    let lock = repository.join(format!("{name}.lock"));
+    let mut file = File::create(&lock)?;
+    writeln!(file, "{revision}")?;
+    file.sync_data()?;
+    fs::rename(&lock, &path)
+}
+
+/// Every ref on disk. A leftover lock is skipped.
+pub fn list(repository: &Path) -> std::io::Result<BTreeMap<String, Revision>> {
+    let mut refs = BTreeMap::new();
+    collect(repository, "refs", &mut refs)?;
+    Ok(refs)
+}
+
+fn collect(repository: &Path, name: &str, refs: &mut BTreeMap<String, Revision>) -> std::io::Result<()> {
+    for entry in fs::read_dir(repository.join(name))? {
+        let entry = entry?;
+        let Some(part) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        let name = format!("{name}/{part}");
+        if entry.file_type()?.is_dir() {
+            collect(repository, &name, refs)?;
+        } else if let Ok(revision) = fs::read_to_string(entry.path())?.trim().parse() {
+            refs.insert(name, revision);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_are_refused() {
+        for name in ["refs/heads/main", "refs/heads/a/b", "refs/tags/v1.0", "refs/pull/7/head", "refs/heads/ü"] {
+            assert!(is_valid_name(name), "{name}");
+        }
+        for name in [
+            "main",
+            "refs/heads",
+            "refs/heads/../../etc/passwd",
+            "refs/heads/a b",
+            "refs/heads/a\nb",
+            "refs/heads/.hidden",
+            "refs/heads/a.lock",
+            "refs/heads//a",
+            "refs/heads/a.",
+            "refs/heads/a@{1}",
+            "refs/heads/*",
+            "../refs/heads/a",
+        ] {
+            assert!(!is_valid_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_ref_is_written_moved_and_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("refs/heads")).unwrap();
+        let (a, b): (Revision, Revision) = ("a".repeat(40).parse().unwrap(), "b".repeat(40).parse().unwrap());
+        write(folder.path(), "refs/heads/x/y", Some(&a)).unwrap();
+        write(folder.path(), "refs/heads/x/y", Some(&b)).unwrap();
+        assert_eq!(list(folder.path()).unwrap(), BTreeMap::from([("refs/heads/x/y".to_owned(), b)]));
+        write(folder.path(), "refs/heads/x/y", None).unwrap();
+        write(folder.path(), "refs/heads/x/y", None).unwrap();
+        assert_eq!(list(folder.path()).unwrap(), BTreeMap::new());
+    }
+}

@@ -1,0 +1,218 @@
+//! What a person may have to look at: the list above the matrix, and what the headline counts.
+
+use super::cell::rolled_back;
+use super::look::{self, Look, ROLLED_BACK, TO_ACCEPT};
+use super::part::{badge, branch, change_href, clip, command, revision_of, sentence, subject};
+use super::time;
+use maud::{Markup, html};
+use trunkline_api::view::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView, StatusView};
+use trunkline_domain::deployment::DeploymentResult;
+use trunkline_domain::foundation::{ProjectKey, Timestamp};
+use trunkline_domain::run::{JobResult, RunResult};
+
+/// Entries shown; the rest is counted.
+const SHOWN_MAX: usize = 8;
+/// Characters of a subject or a reason in one entry.
+const WORDS_MAX: usize = 140;
+
+/// What an entry is about, in the order of the list: first what stands still until a person acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A person must say what runs.
+    Asks,
+    /// A run, a deployment or a release failed.
+    Fails,
+    /// A person must let releases in.
+    Accept,
+    /// Nobody knows; it is being observed.
+    Unknown,
+}
+
+/// An entry of the list.
+pub struct Item<'a> {
+    /// What it is about.
+    pub kind: Kind,
+    /// Whose.
+    pub project: &'a ProjectKey,
+    /// The page's headline, should this be the only entry.
+    pub headline: String,
+    look: Look,
+    what: String,
+    href: Option<String>,
+    why: Markup,
+    command: Option<String>,
+}
+
+/// Everything that wants a look, most urgent first.
+pub fn items(status: &StatusView) -> Vec<Item<'_>> {
+    let scope = Scope { now: status.at, several: status.projects.len() > 1 };
+    let mut items = Vec::new();
+    for project in &status.projects {
+        items.extend(project.last_run.as_ref().and_then(|run| scope.run(project, run)));
+        for environment in &project.environments {
+            items.extend(scope.incoming(project, environment));
+            items.extend(scope.failed(project, environment).or_else(|| scope.rolled_back(project, environment)));
+            items.extend(scope.to_accept(project, environment));
+        }
+    }
+    items.sort_by_key(|item| item.kind);
+    items
+}
+
+/// The list; nothing where all is well.
+pub fn list(items: &[Item<'_>]) -> Markup {
+    html! {
+        @if !items.is_empty() {
+            ul.attn aria-label="Needs attention" {
+                @for item in items.iter().take(SHOWN_MAX) {
+                    li.(item.look.tone.class()) {
+                        span.st { (badge(item.look)) }
+                        @match &item.href {
+                            Some(href) => a.what href=(href) { (item.what) },
+                            None => span.what { (item.what) },
+                        }
+                        span.why { (item.why) }
+                        @match (&item.command, &item.href) {
+                            (Some(text), _) => (command(text)),
+                            (None, Some(href)) => a.btn.sm href=(href) aria-label={ "Open change of " (item.what) } { "Open change" },
+                            (None, None) => {},
+                        }
+                    }
+                }
+                @if items.len() > SHOWN_MAX { li.rest { (items.len() - SHOWN_MAX) " more in the matrix below" } }
+            }
+        }
+    }
+}
+
+/// Whether the list shows something that a person has to copy.
+pub fn has_command(items: &[Item<'_>]) -> bool {
+    items.iter().take(SHOWN_MAX).any(|item| item.command.is_some())
+}
+
+struct Scope {
+    now: Timestamp,
+    several: bool,
+}
+
+impl Scope {
+    fn run<'a>(&self, project: &'a ProjectView, run: &'a RunView) -> Option<Item<'a>> {
+        let branch = branch(run);
+        let (name, ended) = (&project.name, run.ended_at.unwrap_or(run.started_at));
+        let by = run.commit.author.as_deref().map(|author| format!(" by {author}")).unwrap_or_default();
+        let (reason, command, headline) = match run.result? {
+            RunResult::Failed => (failure(run), None, format!("{name} is failing: run {} did not pass", run.number)),
+            RunResult::Refused => {
+                let place = run.refused.first().map(String::as_str).unwrap_or("trunkline.yaml");
+                let reason = html! { "the delivery file has errors, first " b { (place) } };
+                (reason, Some("trunkline check".to_owned()), format!("{name} is failing: run {} was refused", run.number))
+            }
+            RunResult::Passed | RunResult::Cancelled => return None,
+        };
+        Some(Item {
+            kind: Kind::Fails,
+            project: name,
+            headline,
+            look: look::run(run),
+            what: format!("{name} on {branch}"),
+            href: Some(change_href(name, &run.commit.revision)),
+            why: html! { "Run " (run.number) ", " (reason) ". “" (clip(subject(&run.commit), WORDS_MAX / 2)) "”" (by) ", " (time::ago(self.now, ended)) "." },
+            command,
+        })
+    }
+
+    fn incoming<'a>(&self, project: &'a ProjectView, environment: &'a EnvironmentView) -> Option<Item<'a>> {
+        let incoming = environment.incoming.as_ref()?;
+        let name = &environment.name;
+        let (kind, headline) = match incoming.status {
+            DeploymentStatus::Asking => (Kind::Asks, format!("{} asks you what runs in {name}", project.name)),
+            DeploymentStatus::Unknown => (Kind::Unknown, format!("Nobody knows yet what {} runs in {name}", project.name)),
+            DeploymentStatus::Waiting | DeploymentStatus::Deploying | DeploymentStatus::Verifying | DeploymentStatus::Ended(_) => return None,
+        };
+        let asks = kind == Kind::Asks;
+        let old = environment.runs.as_ref().map(|runs| runs.release.version.as_str()).unwrap_or("the old release");
+        let release = &incoming.release.version;
+        let question = html! { " Look at the target: say " b { "--live" } " if " (release) " is in place, " b { "--old" } " if " (old) " is." };
+        let why = html! { b { (release) } ", " (time::age(self.now, incoming.since)) ": " (reason(incoming)) @if asks { (question) } };
+        let command = asks.then(|| self.said(project, &format!("trunkline settle deployment/{} --live", incoming.number)));
+        Some(self.item(project, environment, Told { kind, headline, look: look::deployment(incoming.status), why, command, release: Some(&incoming.release) }))
+    }
+
+    fn failed<'a>(&self, project: &'a ProjectView, environment: &'a EnvironmentView) -> Option<Item<'a>> {
+        let failed = environment.last_failed.as_ref()?;
+        // What was cancelled, superseded or refused is somebody's decision, not a failure.
+        let DeploymentStatus::Ended(DeploymentResult::Failed(_)) = failed.status else { return None };
+        let release = &failed.release;
+        let back = environment.incoming.as_ref().filter(|incoming| incoming.release.number < release.number);
+        let can_go_back = back.is_none() && !environment.back_to.is_empty();
+        let why = html! {
+            b { (release.version) } " is not verified: " (reason(failed)) " "
+            @if let Some(back) = back { b { (back.release.version) } " is on its way back. " }
+            (time::ago(self.now, failed.since)) "."
+        };
+        let headline = format!("{} failed in {}", project.name, environment.name);
+        let command = can_go_back.then(|| self.said(project, &format!("trunkline rollback {}", environment.name)));
+        Some(self.item(project, environment, Told { kind: Kind::Fails, headline, look: look::deployment(failed.status), why, command, release: Some(release) }))
+    }
+
+    fn rolled_back<'a>(&self, project: &'a ProjectView, environment: &'a EnvironmentView) -> Option<Item<'a>> {
+        let release = rolled_back(project, environment)?;
+        let runs = environment.runs.as_ref()?;
+        let why = html! {
+            b { (release.version) } " failed here and is vetoed from " (environment.name) " onwards. " b { (runs.release.version) } " runs here, verified "
+            (time::ago(self.now, runs.since)) "."
+        };
+        let headline = format!("{} {} was rolled back in {}", project.name, release.version, environment.name);
+        Some(self.item(project, environment, Told { kind: Kind::Fails, headline, look: ROLLED_BACK, why, command: None, release: Some(release) }))
+    }
+
+    fn to_accept<'a>(&self, project: &'a ProjectView, environment: &'a EnvironmentView) -> Option<Item<'a>> {
+        if environment.accepted {
+            return None;
+        }
+        let name = &environment.name;
+        let why = html! { "A delivery file named this environment anew. Releases come once a person lets them." };
+        let headline = format!("{} waits for you to accept {name}", project.name);
+        let command = Some(self.said(project, &format!("trunkline environments accept {name}")));
+        Some(self.item(project, environment, Told { kind: Kind::Accept, headline, look: TO_ACCEPT, why, command, release: None }))
+    }
+
+    fn item<'a>(&self, project: &'a ProjectView, environment: &EnvironmentView, told: Told<'_>) -> Item<'a> {
+        let Told { kind, headline, look, why, command, release } = told;
+        let revision = release.and_then(|release| revision_of(project, release));
+        let href = revision.map(|revision| change_href(&project.name, revision));
+        Item { kind, project: &project.name, headline, look, what: format!("{} in {}", project.name, environment.name), href, why, command }
+    }
+
+    /// A command that means this project wherever it is typed.
+    fn said(&self, project: &ProjectView, command: &str) -> String {
+        if self.several { format!("{command} -p {}", project.name) } else { command.to_owned() }
+    }
+}
+
+/// What an entry about an environment says.
+struct Told<'a> {
+    kind: Kind,
+    headline: String,
+    look: Look,
+    why: Markup,
+    command: Option<String>,
+    release: Option<&'a ReleaseRef>,
+}
+
+fn reason(deployment: &DeploymentRef) -> String {
+    sentence(&clip(deployment.reason.as_deref().unwrap_or("no reason was recorded"), WORDS_MAX))
+}
+
+/// The first failed test of a run, else its first failed job.
+fn failure(run: &RunView) -> Markup {
+    let failed = run.jobs.iter().find(|job| matches!(job.status, trunkline_api::view::JobStatus::Ended(JobResult::Failed | JobResult::Lost)));
+    let tests = failed.and_then(|job| job.tests.as_ref()).or(run.tests.as_ref()).filter(|tests| tests.failed > 0);
+    html! {
+        @match (tests.and_then(|tests| tests.failures.first()), failed) {
+            (Some(first), _) => b { (clip(&first.name, WORDS_MAX)) },
+            (None, Some(job)) => { "job " b { (job.key) } @if let Some(reason) = &job.reason { ": " (clip(reason.trim_end_matches('.'), WORDS_MAX)) } },
+            (None, None) => "a job did not pass",
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The frame of every page: head, skip link, bar, footer. Nothing here links to what does not exist.
+
+use super::look::SPRITE;
+use super::time;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use trunkline_domain::foundation::Timestamp;
+
+/// What the frame says around a page's content.
+pub struct Frame<'a> {
+    /// Title of the window, without the product's name.
+    pub title: &'a str,
+    /// Seconds until the browser asks again.
+    pub refresh_s: u32,
+    /// Whether this is the board.
+    pub place: Place,
+    /// When the content was read.
+    pub at: Option<Timestamp>,
+    /// Entries of the record that the content knows.
+    pub entries: Option<u64>,
+}
+
+/// Which place of the navigation a page is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The board.
+    Board,
+    /// Below it.
+    Elsewhere,
+}
+
+/// A page, asked for again by the browser every few seconds: that is all the liveness that needs no script.
+pub fn page(frame: &Frame<'_>, content: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="refresh" content=(frame.refresh_s);
+                title { (frame.title) " · Trunkline" }
+                link rel="icon" href="/icon.svg" type="image/svg+xml";
+                link rel="stylesheet" href="/trunkline.css";
+            }
+            body {
+                a.skip href="#main" { "Skip to content" }
+                (PreEscaped(SPRITE))
+                (bar(frame))
+                main #main tabindex="-1" { (content) }
+                (footer(frame))
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn bar(frame: &Frame<'_>) -> Markup {
+    let current = (frame.place == Place::Board).then_some("page");
+    html! {
+        header.bar {
+            a.brand href="/" {
+                svg viewBox="0 0 22 22" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" {
+                    path d="M2 15.5h13.2" {}
+                    path d="M3.5 6.5H6c5 0 4.4 9 9.2 9" {}
+                    circle cx="18" cy="15.5" r="2.6" {}
+                }
+                "Trunkline"
+            }
+            nav.nav aria-label="Main" { ul { li { a href="/" aria-current=[current] { "Board" } } } }
+            @if let Some(at) = frame.at {
+                div.tools {
+                    span.live {
+                        span { "as of " time datetime=(at.iso()) { (time::second(at)) } " UTC" span.every { ", every " (frame.refresh_s) " s" } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn footer(frame: &Frame<'_>) -> Markup {
+    html! {
+        footer.foot {
+            span { "Times are UTC" }
+            @if let Some(entries) = frame.entries {
+                span { "record: " (super::look::grouped(entries)) (if entries == 1 { " entry" } else { " entries" }) }
+            }
+            span.push { "Trunkline " (env!("CARGO_PKG_VERSION")) }
+        }
+    }
+}

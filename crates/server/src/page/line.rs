@@ -1,0 +1,144 @@
+//! The way of a change: its stations in a line, and how much of the time was work. Lengths are drawn as SVG with
+//! percentages, since the pages carry no style attributes; the same facts are in words beside them.
+
+use super::answer::moves;
+use super::look::{self, Tone};
+use super::part::icon;
+use super::time;
+use maud::{Markup, html};
+use trunkline_api::view::{StationKind, StationState, StationView, WhereView};
+use trunkline_domain::foundation::{Millis, Timestamp};
+
+/// Stations in one row; more are laid out in several.
+const ROW_MAX: usize = 8;
+
+/// The panel with the line and the bar.
+pub fn way(view: &WhereView, now: Timestamp) -> Markup {
+    let last = view.stations.iter().rev().find(|station| station.kind == StationKind::Environment);
+    let title = last.map_or_else(|| "Way of this change".to_owned(), |last| format!("Way to {}", last.name));
+    let split = Split::of(view, now);
+    let so_far = if moves(view) { "so far " } else { "" };
+    let current = view.stations.iter().position(is_now);
+    html! {
+        section.panel.sec aria-labelledby="way" {
+            header { h2 #way { (title) } span.muted { (time::wait(split.total)) " " (so_far) "since the push" } }
+            ol.line.many[view.stations.len() > ROW_MAX] aria-label="Stations of this change" {
+                @for (at, station) in view.stations.iter().enumerate() { (self::station(station, current == Some(at), now)) }
+            }
+            (split.markup())
+        }
+    }
+}
+
+fn is_now(station: &StationView) -> bool {
+    matches!(station.state, StationState::Running | StationState::Waiting | StationState::Failed | StationState::RolledBack)
+}
+
+fn station(station: &StationView, current: bool, now: Timestamp) -> Markup {
+    let look = look::station(station);
+    let loud = is_now(station);
+    // The way to a station that the change once reached is drawn as reached.
+    let was = station.state == StationState::Replaced;
+    html! {
+        li.station.(look.tone.class()).now[loud].was[was] aria-current=[current.then_some("step")] {
+            span.node { (icon(look.icon)) }
+            h3 { (station.name) span.vh { ", " (look.word) } }
+            p { (times(station, look.word, now)) }
+            @if let Some(reason) = station.reason.as_deref().filter(|_| look.tone != Tone::Off || loud || was || station.kind == StationKind::Environment) {
+                p.reason title=(reason) { (reason) }
+            }
+        }
+    }
+}
+
+fn times(station: &StationView, word: &str, now: Timestamp) -> Markup {
+    html! {
+        @match (station.state, station.at) {
+            (StationState::Running | StationState::Waiting, Some(at)) => b { (word) " " (time::moment(at, &time::wait(now.since(at)))) },
+            (StationState::Running | StationState::Waiting, None) => b { (word) },
+            (StationState::Failed | StationState::RolledBack, at) => {
+                b { (word) } @if let Some(at) = at { " " (time::clock(now, at)) } @if let Some(took) = station.took { ", " (took.to_string()) }
+            }
+            (StationState::Passed, at) => {
+                @if let Some(at) = at { (time::clock(now, at)) } @if let Some(took) = station.took { ", " (took.to_string()) }
+            }
+            (StationState::Replaced, at) => { (word) @if let Some(at) = at { ", was verified " (time::clock(now, at)) } },
+            (StationState::Stopped | StationState::Ahead, _) => (word),
+        }
+    }
+}
+
+/// How the time since the push divides into work and waiting.
+struct Split {
+    total: Millis,
+    work: Millis,
+    start: Timestamp,
+    /// Apart from each other, oldest first.
+    pieces: Vec<(Timestamp, Timestamp)>,
+}
+
+impl Split {
+    fn of(view: &WhereView, now: Timestamp) -> Self {
+        let start = view.run.started_at;
+        let ends = view.stations.iter().filter_map(|station| station.at).chain(view.run.ended_at);
+        let end = if moves(view) { now } else { ends.max().unwrap_or(start) };
+        let jobs = view.run.jobs.iter().filter_map(|job| Some((job.began?, job.ended_at.unwrap_or(end))));
+        let deployments = view.stations.iter().filter(|station| station.kind == StationKind::Environment);
+        let deployments = deployments.filter_map(|station| match (station.state, station.at?, station.took) {
+            (StationState::Running, at, _) => Some((at, end)),
+            (_, at, Some(took)) => Some((at - took, at)),
+            (_, _, None) => None,
+        });
+        let pieces = union(jobs.chain(deployments).filter(|(from, to)| *from >= start && to > from && *to <= end).collect());
+        let work = Millis(pieces.iter().map(|(from, to)| to.since(*from).0).sum());
+        Self { total: end.since(start), work, start, pieces }
+    }
+
+    fn markup(&self) -> Markup {
+        if self.total.0 == 0 {
+            return html! {};
+        }
+        let waited = Millis(self.total.0.saturating_sub(self.work.0));
+        let (work, waited) = (time::wait(self.work), time::wait(waited));
+        let percent = |span: Millis| span.0 as f64 * 100.0 / self.total.0 as f64;
+        html! {
+            div.split {
+                svg role="img" aria-label={ "Of " (time::wait(self.total)) ", " (work) " were work and " (waited) " were waiting" } {
+                    rect.f-wait width="100%" height="10" {}
+                    @for (from, to) in &self.pieces {
+                        // Half a percent at least, so that short work is seen at all.
+                        rect.f-work x={ (format!("{:.2}", percent(from.since(self.start)))) "%" } width={ (format!("{:.2}", percent(to.since(*from)).max(0.5))) "%" } height="10" {}
+                    }
+                }
+                p.key {
+                    span { span.swatch.sw-work {} "work " b { (work) } }
+                    span { span.swatch.sw-wait {} "waiting " b { (waited) } }
+                }
+            }
+        }
+    }
+}
+
+/// Overlapping pieces become one: two jobs at once are not twice the time.
+fn union(mut pieces: Vec<(Timestamp, Timestamp)>) -> Vec<(Timestamp, Timestamp)> {
+    pieces.sort();
+    let mut apart: Vec<(Timestamp, Timestamp)> = Vec::new();
+    for (from, to) in pieces {
+        match apart.last_mut().filter(|last| from <= last.1) {
+            Some(last) => last.1 = last.1.max(to),
+            None => apart.push((from, to)),
+        }
+    }
+    apart
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn work_at_the_same_time_counts_once() {
+        let piece = |from, to| (Timestamp(from), Timestamp(to));
+        assert_eq!(union(vec![piece(5, 9), piece(0, 4), piece(3, 6), piece(12, 14)]), [piece(0, 9), piece(12, 14)]);
+    }
+}

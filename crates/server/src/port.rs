@@ -1,0 +1,142 @@
+//! The server as a runner sees it, without HTTP between. The HTTP routes call this too: there is one way in.
+
+use crate::git::checkout;
+use crate::shared::Shared;
+use crate::writer::Busy;
+use std::io::{Read as IoRead, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use trunkline_api::runner::{CallRefusal, ClaimRequest, Lease, RenewReply, RenewRequest, ReportRequest, WorkReply};
+use trunkline_domain::foundation::{Digest, ProjectKey, Revision, RunnerKey};
+use trunkline_engine::{Answer, BlobError, Call, Report};
+use trunkline_runner::{CallError, Port};
+use trunkline_store::LogError;
+
+/// How long a claim may wait at most.
+const CLAIM_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// The server as a runner sees it.
+#[derive(Clone)]
+pub struct LocalPort {
+    shared: Arc<Shared>,
+}
+
+impl LocalPort {
+    /// For this server.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    fn call(&self, call: Call) -> Result<Answer, CallError> {
+        self.shared.writer.call_blocking(call).map_err(|busy: Busy| CallError::Unreachable(busy.to_string()))
+    }
+
+    /// Whether the lease is held, which also renews it.
+    fn is_held(&self, lease: &Lease) -> Result<(), CallError> {
+        let runner: RunnerKey = "any".parse().expect("a runner's name");
+        match self.call(Call::Renew(RenewRequest { runner, leases: vec![lease.clone()] }))? {
+            Answer::Renewed(reply) if reply.lost.is_empty() => Ok(()),
+            _ => Err(CallError::Refused(CallRefusal::Stale)),
+        }
+    }
+
+    /// A commit's tree as a tar.
+    pub fn tree_tar(&self, project: &ProjectKey, revision: &Revision) -> Result<Vec<u8>, CallError> {
+        let folder = tempfile::tempdir().map_err(|error| unreachable("a temporary folder", &error))?;
+        self.checkout(project, revision, folder.path())?;
+        let mut tar = Vec::new();
+        trunkline_runner::pack(folder.path(), &mut tar).map_err(|error| unreachable("packing the tree", &error))?;
+        Ok(tar)
+    }
+}
+
+fn unreachable(what: &str, error: &dyn std::error::Error) -> CallError {
+    CallError::Unreachable(format!("{what}: {error}"))
+}
+
+fn log_key(lease: &Lease) -> String {
+    format!("{}/{}", lease.work, lease.epoch)
+}
+
+impl Port for LocalPort {
+    fn claim(&self, request: &ClaimRequest) -> Result<WorkReply, CallError> {
+        let until = Instant::now() + Duration::from_millis(request.wait_ms).min(CLAIM_WAIT_MAX);
+        loop {
+            let bell = self.shared.writer.bell();
+            let seen = bell.count();
+            if let Answer::Work(reply) = self.call(Call::Claim(request.clone()))?
+                && reply.next.is_some()
+            {
+                return Ok(reply);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if bell.is_ending() {
+                return Err(CallError::Unreachable("the server is ending".to_owned()));
+            }
+            if left.is_zero() {
+                return Ok(WorkReply::default());
+            }
+            bell.wait(seen, left);
+        }
+    }
+
+    fn renew(&self, request: &RenewRequest) -> Result<RenewReply, CallError> {
+        match self.call(Call::Renew(request.clone()))? {
+            Answer::Renewed(reply) => Ok(reply),
+            other => Err(CallError::Unreachable(format!("{other:?}"))),
+        }
+    }
+
+    fn report(&self, request: &ReportRequest) -> Result<WorkReply, CallError> {
+        let finished = self.shared.logs.finish(&log_key(&request.lease)).map_err(|error| unreachable("the log", &error))?;
+        let log_sealed = match finished {
+            Some((bytes, digest)) => bytes == request.log.bytes && digest == request.log.digest,
+            None => request.log.bytes == 0,
+        };
+        match self.call(Call::Report(Box::new(Report { request: request.clone(), log_sealed })))? {
+            Answer::Work(reply) => Ok(reply),
+            Answer::Stale => Err(CallError::Refused(CallRefusal::Stale)),
+            Answer::Invalid(what) => Err(CallError::Refused(CallRefusal::Invalid(what))),
+            Answer::Refused(refusal) => Err(CallError::Refused(CallRefusal::Invalid(refusal.to_string()))),
+            other => Err(CallError::Unreachable(format!("{other:?}"))),
+        }
+    }
+
+    fn log_append(&self, lease: &Lease, offset: u64, bytes: &[u8]) -> Result<(), CallError> {
+        self.is_held(lease)?;
+        self.shared.logs.append(&log_key(lease), offset, bytes).map_err(|error| match error {
+            LogError::Offset { have } => CallError::Refused(CallRefusal::Offset { have }),
+            LogError::TooMany | LogError::Io(..) => unreachable("the log", &error),
+        })
+    }
+
+    fn blob_get(&self, digest: &Digest, into: &mut dyn Write) -> Result<u64, CallError> {
+        self.shared.blobs.get(digest, into).map_err(|error| match error {
+            BlobError::Missing(_) => CallError::Refused(CallRefusal::NotFound(error.to_string())),
+            BlobError::Mismatch { .. } => CallError::Refused(CallRefusal::Invalid(error.to_string())),
+            BlobError::Io(..) => unreachable("a blob", &error),
+        })
+    }
+
+    fn blob_put(&self, digest: &Digest, _size: u64, from: &mut dyn IoRead) -> Result<(), CallError> {
+        if self.shared.blobs.has(digest) {
+            return Ok(());
+        }
+        match self.shared.blobs.put(digest, from) {
+            Ok(_) => Ok(()),
+            Err(error @ BlobError::Mismatch { .. }) => Err(CallError::Refused(CallRefusal::Invalid(error.to_string()))),
+            Err(error) => Err(unreachable("a blob", &error)),
+        }
+    }
+
+    fn checkout(&self, project: &ProjectKey, revision: &Revision, into: &Path) -> Result<(), CallError> {
+        let not_found = |error: &dyn std::error::Error| CallError::Refused(CallRefusal::NotFound(error.to_string()));
+        let repositories = &self.shared.repositories;
+        let repository = self.shared.repository_of(project).map_err(|error| not_found(&error))?;
+        let (_, commit) = repositories.read(&repository, |reader| reader.commit(revision)).map_err(|error| not_found(&error))?;
+        let reader = repositories.reader(&repository).map_err(|error| not_found(&error))?;
+        let snapshot = repositories.trees().get(&reader, &commit.tree).map_err(|error| not_found(&error))?;
+        checkout(&snapshot, into).map_err(|error| unreachable("writing the workspace", &error))
+    }
+}

@@ -1,0 +1,32 @@
+//! The routes: one file for each kind of caller.
+
+mod api;
+mod git;
+mod page;
+mod problem;
+mod runner;
+mod stream;
+
+pub use problem::Problem;
+
+use crate::access::{Authorized, Look};
+use crate::shared::Shared;
+use axum::Router;
+use axum::http::StatusCode;
+use std::sync::Arc;
+
+/// All routes.
+pub fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .merge(api::routes())
+        .merge(runner::routes())
+        .merge(git::routes())
+        .merge(page::routes())
+        .fallback(unknown)
+        .with_state(shared)
+}
+
+/// Strangers are not told which addresses exist: the gate comes before "not found".
+async fn unknown(_: Authorized<Look>) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "TL0504", "there is no such address")
+}

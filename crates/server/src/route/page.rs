@@ -1,0 +1,94 @@
+//! The pages, without script: the board, a change, and the link that opens them.
+
+use super::Problem;
+use super::api::hex;
+use crate::access::{Authorized, COOKIE, Look};
+use crate::page;
+use crate::shared::{Failure, Shared};
+use crate::view;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use std::sync::Arc;
+
+/// Nothing from elsewhere, no script at all, no frames.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+pub fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/", get(board))
+        .route("/c/{question}", get(change))
+        .route("/p/{project}/c/{question}", get(change_of))
+        .route("/l/{secret}", get(open))
+        .route("/trunkline.css", get(style))
+        .route("/icon.svg", get(icon))
+}
+
+fn html(body: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, body).into_response()
+}
+
+async fn render(shared: Arc<Shared>, page: impl FnOnce(&Shared) -> Result<String, Failure> + Send + 'static) -> Result<Response, Problem> {
+    let rendered = tokio::task::spawn_blocking(move || page(&shared)).await;
+    Ok(html(rendered.unwrap_or_else(|_| Err(Failure::Internal("the page broke off".to_owned())))?))
+}
+
+async fn board(_: Authorized<Look>, State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
+    render(shared, |shared| Ok(page::board(&view::status(shared)?))).await
+}
+
+/// A commit without its project: looked for in every project.
+async fn change(_: Authorized<Look>, State(shared): State<Arc<Shared>>, Path(question): Path<String>) -> Result<Response, Problem> {
+    render(shared, move |shared| {
+        for project in view::projects(shared)? {
+            match view::where_is(shared, &project, &question) {
+                Err(Failure::NotFound(_)) => {}
+                found => return Ok(page::change(&found?, shared.clock.now())),
+            }
+        }
+        Ok(page::unknown_change(&question))
+    })
+    .await
+}
+
+async fn change_of(
+    _: Authorized<Look>,
+    State(shared): State<Arc<Shared>>,
+    Path((project, question)): Path<(trunkline_domain::foundation::ProjectKey, String)>,
+) -> Result<Response, Problem> {
+    render(shared, move |shared| match view::where_is(shared, &project, &question) {
+        Err(Failure::NotFound(_)) => Ok(page::unknown_change(&question)),
+        found => Ok(page::change(&found?, shared.clock.now())),
+    })
+    .await
+}
+
+/// Opens the pages once: the link is used up, the browser gets a session that may read.
+async fn open(State(shared): State<Arc<Shared>>, Path(secret): Path<String>) -> Result<Response, Problem> {
+    let now = shared.clock.now();
+    if !shared.keys.link_take(&secret, now) {
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "TL0502", "this link was used before, or is too old")
+            .help("make a new one on the server's machine: trunkline open"));
+    }
+    let session = hex(&shared.random::<32>()?);
+    shared.keys.session_add(&session, now);
+    let cookie = format!("{COOKIE}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age=43200");
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=300")], page::STYLE).into_response()
+}
+
+async fn icon() -> Response {
+    ([(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "max-age=300")], page::ICON).into_response()
+}

@@ -1,0 +1,92 @@
+//! How a no looks on the wire.
+
+use crate::shared::Failure;
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use trunkline_api::request::Refused;
+use trunkline_domain::record::Refusal;
+use trunkline_domain::{deployment, environment, project, release, repository, run};
+
+/// A no, with its status.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    refused: Refused,
+}
+
+impl Problem {
+    /// A no.
+    pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        Self { status, refused: Refused { code: code.to_owned(), message: message.into(), help: None } }
+    }
+
+    /// With what would change the answer.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.refused.help = Some(help.into());
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.refused)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            // Git asks its credential helper only when it sees this.
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Basic realm=\"trunkline\""));
+        }
+        response
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        let message = failure.to_string();
+        let (status, code, help) = match &failure {
+            Failure::Refused(refusal) => (StatusCode::CONFLICT, "TL0510", help_for(refusal)),
+            Failure::NotFound(_) => (StatusCode::NOT_FOUND, "TL0504", None),
+            Failure::Invalid(_) => (StatusCode::BAD_REQUEST, "TL0505", None),
+            Failure::Conflict(_) => (StatusCode::CONFLICT, "TL0511", Some("use a fresh key for another command")),
+            Failure::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "TL0520", Some("try again in a moment")),
+            Failure::Git(crate::git::GitError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", None),
+            Failure::Blob(trunkline_engine::BlobError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", None),
+            Failure::Blob(trunkline_engine::BlobError::Mismatch { .. }) => (StatusCode::BAD_REQUEST, "TL0506", None),
+            Failure::Store(_) | Failure::Git(_) | Failure::Blob(_) | Failure::Internal(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "TL0521", Some("see the server's output"))
+            }
+        };
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            eprintln!("error[{code}]: {}", chain(&failure));
+        }
+        let problem = Problem::new(status, code, message);
+        match help {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// What would change the answer.
+fn help_for(refusal: &Refusal) -> Option<&'static str> {
+    match refusal {
+        Refusal::Project(project::Refusal::Exists) => Some("choose another name, or go on with that project"),
+        Refusal::Repository(repository::Refusal::RefElsewhere { .. }) => Some("git fetch, then push again"),
+        Refusal::Release(release::Refusal::Vetoed { .. }) => Some("push a fix: its release carries no veto"),
+        Refusal::Release(release::Refusal::NotVerifiedBefore { .. }) => Some("promote it there first, or wait: trunkline watch"),
+        Refusal::Release(release::Refusal::NoSuchEnvironment(_)) => Some("trunkline environments lists them"),
+        Refusal::Environment(environment::Refusal::NotVerifiedHere) => Some("trunkline environments view ENV lists what it can go back to"),
+        Refusal::Deployment(deployment::Refusal::NotUnknown) => Some("only an unknown deployment is settled by a person"),
+        Refusal::Run(run::Refusal::Ended(_)) => Some("push again, or look at it: trunkline runs view"),
+        _ => None,
+    }
+}

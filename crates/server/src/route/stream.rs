@@ -1,0 +1,99 @@
+//! Between asynchronous bodies and blocking readers and writers, a few chunks at a time.
+
+use axum::body::{Body, Bytes, HttpBody};
+use std::io::{Read, Write};
+use std::pin::Pin;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::task::{Context, Poll};
+use tokio::sync::mpsc;
+
+/// Chunks on the way.
+const CHUNKS_MAX: usize = 8;
+
+/// A writer whose bytes become a body.
+pub fn out() -> (Sender, Body) {
+    let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
+    (Sender(sender), Body::new(Outgoing(receiver)))
+}
+
+/// The writing end of [`out`].
+pub struct Sender(mpsc::Sender<Bytes>);
+
+impl Write for Sender {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let sent = self.0.blocking_send(Bytes::copy_from_slice(bytes));
+        sent.map(|()| bytes.len()).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Outgoing(mpsc::Receiver<Bytes>);
+
+impl HttpBody for Outgoing {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        self.0.poll_recv(context).map(|chunk| chunk.map(|chunk| Ok(http_body::Frame::data(chunk))))
+    }
+}
+
+/// A body as a reader, and the pump that must run beside it.
+pub fn into_reader(body: Body, bytes_max: u64) -> (Incoming, impl Future<Output = ()>) {
+    let (sender, chunks) = sync_channel(CHUNKS_MAX);
+    (Incoming { chunks, chunk: Bytes::new() }, pump(body, sender, bytes_max))
+}
+
+type Chunk = std::io::Result<Bytes>;
+
+/// The reading end of [`into_reader`].
+pub struct Incoming {
+    chunks: Receiver<Chunk>,
+    chunk: Bytes,
+}
+
+impl Read for Incoming {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while self.chunk.is_empty() {
+            match self.chunks.recv() {
+                Ok(chunk) => self.chunk = chunk?,
+                Err(_) => return Ok(0),
+            }
+        }
+        let now = self.chunk.split_to(self.chunk.len().min(buffer.len()));
+        buffer[..now.len()].copy_from_slice(&now);
+        Ok(now.len())
+    }
+}
+
+async fn pump(body: Body, sender: SyncSender<Chunk>, bytes_max: u64) {
+    let mut body = body;
+    let mut bytes = 0;
+    loop {
+        let frame = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+        let chunk = match frame {
+            None => return,
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => {
+                    bytes += data.len() as u64;
+                    if bytes > bytes_max { Err(std::io::Error::other(format!("more than {bytes_max} bytes"))) } else { Ok(data) }
+                }
+                Err(_) => continue,
+            },
+            Some(Err(error)) => Err(std::io::Error::other(error)),
+        };
+        let last = chunk.is_err();
+        // The reader works on another thread and takes chunks as fast as the disk does.
+        let sender = sender.clone();
+        let sent = tokio::task::spawn_blocking(move || sender.send(chunk)).await;
+        if last || !matches!(sent, Ok(Ok(()))) {
+            return;
+        }
+    }
+}

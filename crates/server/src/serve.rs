@@ -1,0 +1,195 @@
+//! Starting the server: takes the data folder, opens the record, repairs what a crash left, listens.
+
+use crate::access::Keys;
+use crate::clock::{Clock, ClockAhead};
+use crate::git::{Repositories, refs_on_disk, write_ref};
+use crate::port::LocalPort;
+use crate::route::router;
+use crate::shared::Shared;
+use crate::writer::Writer;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use trunkline_domain::foundation::{RepositoryKey, RunnerKey};
+use trunkline_domain::reading::{ProjectRow, Row, Table};
+use trunkline_domain::record::{Key, State};
+use trunkline_engine::{Engine, Read, StoreError};
+use trunkline_runner::{Config, Runner};
+use trunkline_store::{DataFolder, FileBlobs, FolderError, LogStore, SqliteReader, SqliteStore};
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where to listen; port 0 takes a free one. Only loopback, since there is no TLS yet.
+    pub listen: SocketAddr,
+    /// Pieces of work that the built-in runner does at a time; 0: no built-in runner.
+    pub slots: usize,
+    /// The program and first arguments that start a supervisor.
+    pub supervise: Vec<String>,
+    /// Believe a wall clock that is far ahead of the record.
+    pub accept_clock: bool,
+}
+
+/// A server that listens.
+pub struct Serving {
+    /// Where.
+    pub address: SocketAddr,
+    /// The operator's token.
+    pub token: String,
+    listener: tokio::net::TcpListener,
+    shared: Arc<Shared>,
+    runner: Option<Runner>,
+    _folder: DataFolder,
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be had.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The record cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The clock cannot be believed.
+    #[error(transparent)]
+    Clock(#[from] ClockAhead),
+    /// Listening beyond this machine would send tokens in the clear.
+    #[error("{0} is not on this machine: there is no TLS in this version, so the server listens on loopback only. Reach it through ssh: TRUNKLINE_SERVER=ssh://HOST")]
+    NotLoopback(SocketAddr),
+    /// The address is taken.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// Something on disk said no.
+    #[error("{0}")]
+    Io(String, #[source] std::io::Error),
+}
+
+/// Starts a server.
+pub async fn serve(options: Options) -> Result<Serving, StartError> {
+    if !options.listen.ip().is_loopback() {
+        return Err(StartError::NotLoopback(options.listen));
+    }
+    let folder = DataFolder::open(&options.data)?;
+    let io = |what: &str| {
+        let what = format!("{what} in {}", options.data.display());
+        move |error| StartError::Io(what, error)
+    };
+    let store = SqliteStore::open(&folder.database())?;
+    let reader = SqliteReader::open(&folder.database())?;
+    let clock = Clock::start(store.head()?.at, options.accept_clock)?;
+    let repositories = Repositories::open(&folder.repositories()).map_err(io("the repositories"))?;
+    refs_follow_the_record(&store, &repositories)?;
+    let token = operator_token(&folder.token()).map_err(io("the operator's token"))?;
+    let runner_name: RunnerKey = "built-in".parse().expect("a runner's name");
+    let mut engine = Engine::open(store, clock.now(), entropy().map_err(io("entropy"))?).map_err(|error| match error {
+        trunkline_engine::OpenError::Store(error) => StartError::Store(error),
+    })?;
+    // The runner in the process that ended is dead: what it held is lost now, not in 40 seconds.
+    let lost = engine.lose_runner(&runner_name);
+    engine.execute(lost, clock.now())?;
+    let listener = tokio::net::TcpListener::bind(options.listen).await.map_err(|error| StartError::Listen(options.listen, error))?;
+    let address = listener.local_addr().map_err(|error| StartError::Listen(options.listen, error))?;
+    let shared = Arc::new(Shared {
+        writer: Writer::start(engine, clock, end_the_process),
+        reader,
+        blobs: Arc::new(FileBlobs::open(&folder.blobs()).map_err(io("the blobs"))?),
+        logs: LogStore::open(&folder.logs()).map_err(io("the logs"))?,
+        repositories,
+        keys: Keys::new(&token),
+        clock,
+        address: format!("http://{address}"),
+    });
+    let runner = (options.slots > 0).then(|| {
+        let mut config = Config::new(runner_name, options.slots, folder.runner(), options.supervise.clone());
+        // In the same process a renewal costs nothing, so a cancel is noticed at once.
+        config.renew_every = std::time::Duration::from_millis(500);
+        Runner::start(config, Arc::new(LocalPort::new(shared.clone())))
+    });
+    let runner = match runner {
+        Some(started) => Some(started.map_err(|error| StartError::Io("the built-in runner".to_owned(), std::io::Error::other(error)))?),
+        None => None,
+    };
+    Ok(Serving { address, token, listener, shared, runner, _folder: folder })
+}
+
+impl Serving {
+    /// A path that opens the pages once, for ten minutes.
+    pub fn link(&self) -> std::io::Result<String> {
+        let secret: String = entropy()?.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.shared.keys.link_add(&secret, self.shared.clock.now());
+        Ok(format!("/l/{secret}"))
+    }
+
+    /// Answers until `stop` is ready; then takes no new work, lets calls end and returns.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+        let bell = self.shared.writer.bell().clone();
+        let stop = async move {
+            stop.await;
+            // Claims and watchers wait for long: they are answered now, or the end would wait for them.
+            bell.end();
+        };
+        let app = router(self.shared);
+        let listener = axum::serve::ListenerExt::tap_io(self.listener, |stream| {
+            // Answers are small and wanted at once.
+            let _ = stream.set_nodelay(true);
+        });
+        let served = axum::serve(listener, app).with_graceful_shutdown(stop).await;
+        if let Some(runner) = self.runner {
+            tokio::task::spawn_blocking(move || runner.stop()).await.map_err(std::io::Error::other)?;
+        }
+        served
+    }
+}
+
+/// A write or a flush failed: what was acknowledged is safe, nothing more may be acknowledged.
+fn end_the_process(error: StoreError) {
+    eprintln!("error[TL0521]: {error}");
+    eprintln!("  the record cannot be written any more, so this process ends; what was acknowledged is kept");
+    std::process::exit(74);
+}
+
+/// A crash may have come between the record and a ref's file: the record decides.
+fn refs_follow_the_record(store: &SqliteStore, repositories: &Repositories) -> Result<(), StartError> {
+    for (_, body) in store.rows(Table::Project, "", None, u32::MAX)? {
+        let Ok(row) = Row::decode::<ProjectRow>(&body) else { continue };
+        let key: RepositoryKey = row.repository;
+        let io = |error| StartError::Io(format!("refs of {key}"), error);
+        let Some(pieces) = store.aggregate(&Key::Repository(key.clone()))? else { continue };
+        let Ok(State::Repository(recorded)) = State::from_pieces(&Key::Repository(key.clone()), &pieces) else { continue };
+        let path = repositories.path(&key);
+        let on_disk = refs_on_disk(&path).map_err(io)?;
+        for (name, revision) in &recorded.refs {
+            if on_disk.get(name) != Some(revision) {
+                write_ref(&path, name, Some(revision)).map_err(io)?;
+            }
+        }
+        for name in on_disk.keys().filter(|name| !recorded.refs.contains_key(*name)) {
+            write_ref(&path, name, None).map_err(io)?;
+        }
+    }
+    Ok(())
+}
+
+fn entropy() -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    Ok(bytes)
+}
+
+/// The operator's token: made at the first start, readable by this user alone.
+fn operator_token(path: &Path) -> std::io::Result<String> {
+    if path.exists() {
+        return Ok(std::fs::read_to_string(path)?.trim().to_owned());
+    }
+    let token = format!("tl_{}", entropy()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{token}")?;
+    file.sync_all()?;
+    Ok(token)
+}
+

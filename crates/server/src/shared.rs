@@ -1,0 +1,113 @@
+//! What every route shares.
+
+use crate::access::Keys;
+use crate::clock::Clock;
+use crate::git::Repositories;
+use crate::writer::{Busy, Writer};
+use std::sync::Arc;
+use trunkline_domain::foundation::{Actor, ProjectKey, RepositoryKey};
+use trunkline_domain::ledger::Via;
+use trunkline_domain::record::{Command, Key, Refusal, State};
+use trunkline_engine::{Answer, Blobs, Call, Read, Receipt, Request, StoreError};
+use trunkline_store::{LogStore, SqliteReader};
+
+/// What every route shares.
+pub struct Shared {
+    /// Decides and records.
+    pub writer: Writer,
+    /// Reads what is committed.
+    pub reader: SqliteReader,
+    /// Immutable bytes.
+    pub blobs: Arc<dyn Blobs>,
+    /// Long logs.
+    pub logs: LogStore,
+    /// Git.
+    pub repositories: Repositories,
+    /// Who may come in.
+    pub keys: Keys,
+    /// Engine time.
+    pub clock: Clock,
+    /// `http://127.0.0.1:7420`, for words to people.
+    pub address: String,
+}
+
+/// Why something could not be done for a caller.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A reasoned no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// There is no such thing.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// The request makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// The same key was used for something else.
+    #[error("the same key was used for another command, which is entry {0}")]
+    Conflict(u64),
+    /// Try again.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// The server failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] crate::git::GitError),
+    /// A blob failed.
+    #[error(transparent)]
+    Blob(#[from] trunkline_engine::BlobError),
+    /// Something else failed.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<crate::planner::PlanError> for Failure {
+    fn from(error: crate::planner::PlanError) -> Self {
+        match error {
+            crate::planner::PlanError::Git(error) => error.into(),
+            crate::planner::PlanError::Blob(error) => error.into(),
+        }
+    }
+}
+
+impl Shared {
+    /// Does one command and waits until it is durable.
+    pub async fn command(&self, actor: Actor, command: Command) -> Result<Receipt, Failure> {
+        receipt(self.writer.call(Call::Command(Box::new(Request::new(actor, Via::Api, command)))).await?)
+    }
+
+    /// A state as it is committed.
+    pub fn state(&self, key: &Key) -> Result<Option<State>, Failure> {
+        let Some(pieces) = self.reader.aggregate(key)? else { return Ok(None) };
+        let state = State::from_pieces(key, &pieces).map_err(|error| StoreError::Damaged(format!("{key}: {error}")))?;
+        Ok(Some(state))
+    }
+
+    /// The repository of a project.
+    pub fn repository_of(&self, project: &ProjectKey) -> Result<RepositoryKey, Failure> {
+        match self.state(&Key::Project(project.clone()))? {
+            Some(State::Project(found)) => Ok(found.repository),
+            _ => Err(Failure::NotFound(format!("project '{project}'"))),
+        }
+    }
+
+    /// Random bytes.
+    pub fn random<const N: usize>(&self) -> Result<[u8; N], Failure> {
+        let mut bytes = [0; N];
+        getrandom::fill(&mut bytes).map_err(|error| Failure::Internal(format!("no entropy: {error}")))?;
+        Ok(bytes)
+    }
+}
+
+/// The receipt in an answer to a command.
+pub fn receipt(answer: Answer) -> Result<Receipt, Failure> {
+    match answer {
+        Answer::Done(receipt) => Ok(receipt),
+        Answer::Refused(refusal) => Err(refusal.into()),
+        Answer::Conflict(seq) => Err(Failure::Conflict(seq)),
+        Answer::Invalid(what) => Err(Failure::Invalid(what)),
+        Answer::Work(_) | Answer::Stale | Answer::Renewed(_) => Err(Failure::Internal("the engine answered another call".to_owned())),
+    }
+}

@@ -1,0 +1,210 @@
+//! Where a change is: the stations of its way, with times and the reason of each wait.
+
+use super::deployment::by_id as deployment_by_id;
+use super::release::{by_id as release_by_id, release_ref};
+use super::run::by_id as run_by_id;
+use super::{environments, row, rows};
+use crate::shared::{Failure, Shared};
+use trunkline_api::view::{
+    DeploymentStatus, DeploymentView, EnvironmentView, JobStatus, JobView, ReleaseView, RunView, StationKind, StationState, StationView, WhereView,
+};
+use trunkline_domain::deployment::DeploymentResult;
+use trunkline_domain::foundation::{ProjectKey, Timestamp};
+use trunkline_domain::reading::{CommitRow, DeploymentRow, ReleaseRow, Row, Table, numbered};
+use trunkline_domain::run::{JobResult, ReleaseVerdict, RunResult};
+use trunkline_engine::{Read, StoreError};
+
+/// Digits of a commit id that name it at least.
+const DIGITS_MIN: usize = 4;
+
+/// Where a change is, by commit (its first digits) or by `pr-N`.
+pub fn where_is(shared: &Shared, project: &ProjectKey, question: &str) -> Result<WhereView, Failure> {
+    let (revision, commit) = find(shared, project, question)?;
+    let run = run_by_id(shared, commit.id)?;
+    let release = run.release.as_ref().map(|release| release_by_id(shared, release.id)).transpose()?;
+    let newest: Option<ReleaseRow> = rows(shared, Table::Release, project, None, 1)?.pop();
+    let newer = newest.filter(|newest| release.as_ref().is_some_and(|own| newest.number > own.release.number)).map(|row| release_ref(&row));
+    let stations = stations(shared, project, &run, release.as_ref())?;
+    Ok(WhereView { project: project.clone(), revision: revision.parse().map_err(|_| Failure::NotFound(question.to_owned()))?, run, release, stations, newer })
+}
+
+fn find(shared: &Shared, project: &ProjectKey, question: &str) -> Result<(String, CommitRow), Failure> {
+    if let Some(number) = question.strip_prefix("pr-").and_then(|number| number.parse().ok()) {
+        let commit: Option<CommitRow> = row(shared, Table::PullRequest, &numbered(project, number))?;
+        let commit = commit.ok_or_else(|| Failure::NotFound(format!("pull request {number} in project {project}: git did not show it")))?;
+        return Ok((commit.head.to_string(), commit));
+    }
+    let hex = question.len() >= DIGITS_MIN && question.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !hex {
+        return Err(Failure::Invalid(format!("'{question}' is neither a commit (at least {DIGITS_MIN} hex digits) nor pr-N")));
+    }
+    let prefix = format!("{project}/{}", question.to_ascii_lowercase());
+    let found = shared.reader.rows(Table::Commit, &prefix, None, 2)?;
+    match found.as_slice() {
+        [] => Err(Failure::NotFound(format!("commit {question} in project {project}: it was not pushed here, or it started no run"))),
+        [(key, body)] => {
+            let commit = Row::decode(body).map_err(|error| StoreError::Damaged(format!("commit {key}: {error}")))?;
+            Ok((key.rsplit('/').next().unwrap_or_default().to_owned(), commit))
+        }
+        _ => Err(Failure::Invalid(format!("several commits begin with {question}: give more digits"))),
+    }
+}
+
+fn stations(shared: &Shared, project: &ProjectKey, run: &RunView, release: Option<&ReleaseView>) -> Result<Vec<StationView>, Failure> {
+    let mut stations = vec![StationView {
+        name: "pushed".to_owned(),
+        kind: StationKind::Push,
+        state: StationState::Passed,
+        at: Some(run.started_at),
+        took: None,
+        reason: None,
+        deployment: None,
+    }];
+    stations.extend(run.jobs.iter().map(job_station));
+    stations.push(release_station(run, release));
+    let deployments = release.map(|release| deployments_of(shared, project, release)).transpose()?.unwrap_or_default();
+    for environment in environments(shared, project)? {
+        let named = release.is_none_or(|release| release.environments.contains(&environment.name));
+        if named {
+            stations.push(environment_station(run, release, &environment, &deployments));
+        }
+    }
+    Ok(stations)
+}
+
+fn job_station(job: &JobView) -> StationView {
+    let state = match job.status {
+        JobStatus::Blocked => StationState::Ahead,
+        JobStatus::Queued => StationState::Waiting,
+        JobStatus::Running => StationState::Running,
+        JobStatus::Ended(JobResult::Passed) => StationState::Passed,
+        JobStatus::Ended(JobResult::Failed | JobResult::Lost) => StationState::Failed,
+        JobStatus::Ended(JobResult::Skipped | JobResult::Cancelled) => StationState::Stopped,
+    };
+    let reason = match (job.status, &job.reason) {
+        (JobStatus::Queued, _) => Some("waits for a runner".to_owned()),
+        (JobStatus::Blocked, _) => {
+            let needs: Vec<&str> = job.needs.iter().map(|need| need.as_str()).collect();
+            Some(format!("waits for {}", needs.join(", ")))
+        }
+        (_, reason) => reason.clone().or_else(|| job.tests.as_ref().map(tests_words)),
+    };
+    let took = job.began.zip(job.ended_at).map(|(began, ended)| ended.since(began));
+    StationView { name: job.key.to_string(), kind: StationKind::Job, state, at: job.ended_at.or(job.since), took, reason, deployment: None }
+}
+
+fn tests_words(tests: &trunkline_domain::report::TestSummary) -> String {
+    match (tests.failed, tests.failures.first()) {
+        (0, _) => format!("{} tests passed", tests.passed),
+        (failed, Some(first)) => format!("{failed} of {} tests failed: {}", tests.passed + failed, first.name),
+        (failed, None) => format!("{failed} of {} tests failed", tests.passed + failed),
+    }
+}
+
+fn release_station(run: &RunView, release: Option<&ReleaseView>) -> StationView {
+    let mut station = StationView {
+        name: "release".to_owned(),
+        kind: StationKind::Release,
+        state: StationState::Ahead,
+        at: None,
+        took: None,
+        reason: None,
+        deployment: None,
+    };
+    if let Some(release) = release {
+        station.state = StationState::Passed;
+        station.at = Some(release.at);
+        station.reason = Some(format!("{} \"{}\"", release.release.version, release.release.alias));
+        return station;
+    }
+    match (&run.verdict, run.result) {
+        (None, _) => station.reason = Some("cut when every job has passed".to_owned()),
+        (Some(ReleaseVerdict::Cut), _) => {}
+        (Some(verdict), result) => {
+            station.state = StationState::Stopped;
+            station.at = run.ended_at;
+            station.reason = Some(match verdict {
+                ReleaseVerdict::NotAsked if result == Some(RunResult::Refused) => "the delivery file has errors".to_owned(),
+                ReleaseVerdict::NotAsked => "the delivery file makes no release".to_owned(),
+                ReleaseVerdict::NotPassed => "the run did not pass".to_owned(),
+                ReleaseVerdict::ConditionFalse => "release.if is false for this change".to_owned(),
+                ReleaseVerdict::Impossible(why) => why.clone(),
+                ReleaseVerdict::Cut => String::new(),
+            });
+        }
+    }
+    station
+}
+
+/// Deployments of this release, oldest first.
+fn deployments_of(shared: &Shared, project: &ProjectKey, release: &ReleaseView) -> Result<Vec<DeploymentView>, Failure> {
+    let found: Vec<DeploymentRow> = rows(shared, Table::Deployment, project, None, super::PAGE_MAX)?;
+    let own = found.iter().rev().filter(|deployment| deployment.release == release.release.id);
+    own.map(|deployment| deployment_by_id(shared, deployment.id)).collect()
+}
+
+fn environment_station(run: &RunView, release: Option<&ReleaseView>, environment: &EnvironmentView, deployments: &[DeploymentView]) -> StationView {
+    let last = deployments.iter().rev().find(|deployment| deployment.environment == environment.name);
+    let mut station = StationView {
+        name: environment.name.to_string(),
+        kind: StationKind::Environment,
+        state: StationState::Ahead,
+        at: None,
+        took: None,
+        reason: None,
+        deployment: last.map(|deployment| deployment.number),
+    };
+    let Some(release) = release else {
+        if run.result.is_some() {
+            station.state = StationState::Stopped;
+        }
+        return station;
+    };
+    match last {
+        Some(deployment) => stand(&mut station, deployment, release, environment),
+        None => expect(&mut station, release, environment),
+    }
+    station
+}
+
+fn stand(station: &mut StationView, deployment: &DeploymentView, release: &ReleaseView, environment: &EnvironmentView) {
+    let runs_here = environment.runs.as_ref().is_some_and(|runs| runs.release.id == release.release.id);
+    let end: Option<Timestamp> = deployment.ended_at;
+    station.at = end.or(deployment.began).or(Some(deployment.requested_at));
+    station.took = deployment.began.zip(end).map(|(began, end)| end.since(began));
+    station.reason = deployment.reason.clone();
+    station.state = match deployment.status {
+        DeploymentStatus::Waiting | DeploymentStatus::Asking => StationState::Waiting,
+        DeploymentStatus::Deploying | DeploymentStatus::Verifying | DeploymentStatus::Unknown => StationState::Running,
+        DeploymentStatus::Ended(DeploymentResult::Succeeded) if runs_here => StationState::Passed,
+        DeploymentStatus::Ended(DeploymentResult::Succeeded) => replaced(station, release, environment),
+        DeploymentStatus::Ended(DeploymentResult::Failed(_)) => StationState::Failed,
+        DeploymentStatus::Ended(_) => StationState::Stopped,
+    };
+    if station.state == StationState::Passed {
+        let seen = deployment.checks.iter().rev().find_map(|check| check.evidence.clone());
+        station.reason = Some(seen.unwrap_or_else(|| "in place; no check proves that it runs".to_owned()));
+    }
+}
+
+fn replaced(station: &mut StationView, release: &ReleaseView, environment: &EnvironmentView) -> StationState {
+    let Some(runs) = &environment.runs else { return StationState::Replaced };
+    station.reason = Some(format!("{} runs there now", runs.release.version));
+    if runs.release.number < release.release.number { StationState::RolledBack } else { StationState::Replaced }
+}
+
+fn expect(station: &mut StationView, release: &ReleaseView, environment: &EnvironmentView) {
+    let missing: Vec<&str> =
+        environment.after.iter().filter(|name| !release.verified.contains(name)).map(|name| name.as_str()).collect();
+    if let Some(veto) = &release.release.vetoed_from
+        && !release.verified.contains(&environment.name)
+    {
+        station.state = StationState::Stopped;
+        station.reason = Some(format!("vetoed from {veto} onwards, since its deployment there failed"));
+    } else if !environment.accepted {
+        station.state = StationState::Waiting;
+        station.reason = Some(format!("a new environment: a person accepts it · trunkline environments accept {}", environment.name));
+    } else if !missing.is_empty() {
+        station.reason = Some(format!("comes when it is verified in {}", missing.join(", ")));
+    }
+}

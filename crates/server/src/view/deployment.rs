@@ -1,0 +1,138 @@
+//! Deployments.
+
+use super::release::{reference, state as release_state};
+use super::run::tests_with_messages;
+use super::{row, rows};
+use crate::shared::{Failure, Shared};
+use trunkline_api::view::{CheckView, DeploymentRef, DeploymentStatus, DeploymentView, PartView};
+use trunkline_domain::deployment::{Deployment, Progress, Stage, WorkKey, WorkState};
+use trunkline_domain::environment::Cause;
+use trunkline_domain::foundation::{DeploymentId, ProjectKey, Timestamp};
+use trunkline_domain::reading::{DeploymentRow, Table, numbered};
+use trunkline_domain::record::{Key, State};
+
+/// One deployment by its number.
+pub fn deployment(shared: &Shared, project: &ProjectKey, number: u32) -> Result<DeploymentView, Failure> {
+    let row: Option<DeploymentRow> = row(shared, Table::Deployment, &numbered(project, number))?;
+    let row = row.ok_or_else(|| Failure::NotFound(format!("deployment {number} of project {project}")))?;
+    by_id(shared, row.id)
+}
+
+/// The newest deployments, before a number.
+pub fn deployments(shared: &Shared, project: &ProjectKey, before: Option<u32>, limit: u32) -> Result<Vec<DeploymentView>, Failure> {
+    let found: Vec<DeploymentRow> = rows(shared, Table::Deployment, project, before, limit)?;
+    found.into_iter().map(|row| by_id(shared, row.id)).collect()
+}
+
+/// A deployment's state by its id.
+pub fn state(shared: &Shared, id: DeploymentId) -> Result<Deployment, Failure> {
+    match shared.state(&Key::Deployment(id))? {
+        Some(State::Deployment(deployment)) => Ok(deployment),
+        _ => Err(Failure::NotFound(format!("deployment {id}"))),
+    }
+}
+
+/// A deployment by its id.
+pub fn by_id(shared: &Shared, id: DeploymentId) -> Result<DeploymentView, Failure> {
+    let deployment = state(shared, id)?;
+    let release = release_state(shared, deployment.release)?;
+    let progress = deployment.done();
+    let (status, reason, _) = standing(&deployment);
+    let undoes = match &deployment.cause {
+        Cause::Rollback { undoes: Some(undone), .. } => Some(state(shared, *undone)?.number),
+        Cause::Rollback { undoes: None, .. } | Cause::Promotion | Cause::Person(_) => None,
+    };
+    Ok(DeploymentView {
+        id,
+        project: deployment.project.clone(),
+        number: deployment.number,
+        environment: deployment.environment.clone(),
+        release: reference(deployment.release, &release),
+        cause: cause_words(&deployment.cause, undoes),
+        rollback: deployment.cause.is_rollback(),
+        undoes,
+        status,
+        reason,
+        requested_at: deployment.requested_at,
+        began: progress.map(|progress| progress.began),
+        ended_at: match &deployment.stage {
+            Stage::Ended { at, .. } => Some(*at),
+            Stage::Waiting { .. } | Stage::Running(_) => None,
+        },
+        fence: progress.map(|progress| progress.fence),
+        before: progress.map(|progress| progress.before.clone()).unwrap_or_default(),
+        parts: parts(id, &deployment, progress),
+        checks: checks(shared, id, &deployment, progress)?,
+        configuration: deployment.skeleton.configuration,
+        tests: progress.map(Progress::tests).unwrap_or_default(),
+    })
+}
+
+/// Where a deployment stands, why, and since when.
+fn standing(deployment: &Deployment) -> (DeploymentStatus, Option<String>, Timestamp) {
+    match &deployment.stage {
+        Stage::Waiting { .. } => {
+            (DeploymentStatus::Waiting, Some("another deployment has the environment".to_owned()), deployment.requested_at)
+        }
+        Stage::Ended { result, reason, at, .. } => (DeploymentStatus::Ended(*result), reason.clone(), *at),
+        Stage::Running(progress) => match (&progress.state, progress.unknown_since) {
+            (WorkState::Asking { reason, since }, _) => (DeploymentStatus::Asking, Some(reason.clone()), *since),
+            (_, Some(since)) => {
+                (DeploymentStatus::Unknown, Some("nobody knows whether it took effect: the target is being observed".to_owned()), since)
+            }
+            _ if matches!(progress.work, WorkKey::Verify(_)) => (DeploymentStatus::Verifying, None, progress.began),
+            _ => (DeploymentStatus::Deploying, None, progress.began),
+        },
+    }
+}
+
+fn cause_words(cause: &Cause, undoes: Option<u32>) -> String {
+    match (cause, undoes) {
+        (Cause::Promotion, _) => "promotion".to_owned(),
+        (Cause::Person(name), _) => format!("asked by {name}"),
+        (Cause::Rollback { by: None, .. }, Some(number)) => format!("rollback of deployment {number}, which failed"),
+        (Cause::Rollback { by: None, .. }, None) => "rollback after a failure".to_owned(),
+        (Cause::Rollback { by: Some(name), .. }, Some(number)) => format!("rollback of deployment {number} by {name}"),
+        (Cause::Rollback { by: Some(name), .. }, None) => format!("rollback by {name}"),
+    }
+}
+
+fn parts(id: DeploymentId, deployment: &Deployment, progress: Option<&Progress>) -> Vec<PartView> {
+    let view = |(index, part): (usize, &trunkline_domain::pipeline::PartSkeleton)| {
+        let index = index as u32;
+        let applied = progress.and_then(|progress| progress.applied.iter().find(|applied| applied.part == index));
+        PartView {
+            name: part.name.clone(),
+            applied_at: applied.map(|applied| applied.at),
+            found: applied.is_some_and(|applied| applied.found),
+            work: format!("{id}/{}", WorkKey::Apply(index)),
+        }
+    };
+    deployment.skeleton.parts.iter().enumerate().map(view).collect()
+}
+
+fn checks(shared: &Shared, id: DeploymentId, deployment: &Deployment, progress: Option<&Progress>) -> Result<Vec<CheckView>, Failure> {
+    let mut views = Vec::new();
+    for (index, name) in deployment.skeleton.checks.iter().enumerate() {
+        let index = index as u32;
+        let record = progress.and_then(|progress| progress.checks.iter().find(|record| record.check == index));
+        let work = format!("{id}/{}", WorkKey::Verify(index));
+        views.push(CheckView {
+            name: name.clone(),
+            verdict: record.map(|record| record.verdict),
+            evidence: record.map(|record| record.evidence.clone()),
+            tests: tests_with_messages(shared, &work, record.map(|record| record.tests.clone()))?,
+            at: record.map(|record| record.at),
+            work,
+        });
+    }
+    Ok(views)
+}
+
+/// A deployment, named.
+pub fn named(shared: &Shared, id: DeploymentId) -> Result<DeploymentRef, Failure> {
+    let deployment = state(shared, id)?;
+    let release = release_state(shared, deployment.release)?;
+    let (status, reason, since) = standing(&deployment);
+    Ok(DeploymentRef { number: deployment.number, release: reference(deployment.release, &release), status, reason, since })
+}

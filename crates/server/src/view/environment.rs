@@ -1,0 +1,95 @@
+//! Environments: what runs there, what comes, what waits.
+
+use super::deployment::{named, state as deployment_state};
+use super::release::{reference, state as release_state};
+use super::rows;
+use crate::shared::{Failure, Shared};
+use trunkline_api::view::{EnvironmentView, RunningView};
+use trunkline_domain::deployment::DeploymentResult;
+use trunkline_domain::environment::Environment;
+use trunkline_domain::foundation::{EnvironmentKey, EnvironmentName, ProjectKey};
+use trunkline_domain::pipeline::EnvironmentSkeleton;
+use trunkline_domain::reading::{EnvironmentRow, ReleaseRow, Table};
+use trunkline_domain::record::{Key, State};
+
+/// One environment.
+pub fn environment(shared: &Shared, project: &ProjectKey, name: &EnvironmentName) -> Result<EnvironmentView, Failure> {
+    let all = environments(shared, project)?;
+    all.into_iter().find(|environment| &environment.name == name).ok_or_else(|| Failure::NotFound(format!("environment {project}/{name}")))
+}
+
+/// Every environment, in the order of the newest release's delivery file; those that it no longer names come last.
+pub fn environments(shared: &Shared, project: &ProjectKey) -> Result<Vec<EnvironmentView>, Failure> {
+    let newest: Option<ReleaseRow> = rows(shared, Table::Release, project, None, 1)?.pop();
+    let skeletons = match &newest {
+        Some(row) => release_state(shared, row.id)?.cut.environments,
+        None => Vec::new(),
+    };
+    let mut views = Vec::new();
+    for skeleton in &skeletons {
+        let key = EnvironmentKey { project: project.clone(), name: skeleton.name.clone() };
+        let state = match shared.state(&Key::Environment(key))? {
+            Some(State::Environment(state)) => Some(state),
+            _ => None,
+        };
+        views.push(view(shared, project, &skeleton.name, state.as_ref(), Some(skeleton))?);
+    }
+    let known: Vec<EnvironmentRow> = rows(shared, Table::Environment, project, None, super::PAGE_MAX)?;
+    for row in known {
+        let state = row.environment;
+        if !skeletons.iter().any(|skeleton| skeleton.name == state.name) {
+            let skeleton = state.verified.first().map(|verified| verified.skeleton.as_ref());
+            views.push(view(shared, project, &state.name, Some(&state), skeleton)?);
+        }
+    }
+    Ok(views)
+}
+
+fn view(
+    shared: &Shared,
+    project: &ProjectKey,
+    name: &EnvironmentName,
+    state: Option<&Environment>,
+    skeleton: Option<&EnvironmentSkeleton>,
+) -> Result<EnvironmentView, Failure> {
+    let mut view = EnvironmentView {
+        project: project.clone(),
+        name: name.clone(),
+        tier: skeleton.map(|skeleton| skeleton.tier).unwrap_or_default(),
+        after: skeleton.map(|skeleton| skeleton.after.names().to_vec()).unwrap_or_default(),
+        accepted: true,
+        runs: None,
+        last_failed: None,
+        incoming: None,
+        queue: Vec::new(),
+        fence: 0,
+        back_to: Vec::new(),
+    };
+    let Some(state) = state else { return Ok(view) };
+    (view.accepted, view.fence) = (state.accepted, state.fence);
+    view.runs = running(shared, state)?;
+    view.last_failed = match &state.current {
+        Some(current) if current.result != DeploymentResult::Succeeded => Some(named(shared, current.deployment)?),
+        _ => None,
+    };
+    view.incoming = state.holder.as_ref().map(|slot| named(shared, slot.deployment)).transpose()?;
+    view.queue = state.queue.iter().map(|slot| named(shared, slot.deployment)).collect::<Result<_, _>>()?;
+    let runs = view.runs.as_ref().map(|runs| runs.release.id);
+    for verified in state.verified.iter().filter(|verified| Some(verified.release) != runs) {
+        view.back_to.push(reference(verified.release, &release_state(shared, verified.release)?));
+    }
+    Ok(view)
+}
+
+/// What was verified last and has not been replaced since, as far as the record knows.
+fn running(shared: &Shared, state: &Environment) -> Result<Option<RunningView>, Failure> {
+    let Some(current) = state.current.as_ref().filter(|current| current.result == DeploymentResult::Succeeded) else { return Ok(None) };
+    let release = release_state(shared, current.release)?;
+    let deployment = deployment_state(shared, current.deployment)?;
+    Ok(Some(RunningView {
+        release: reference(current.release, &release),
+        deployment: deployment.number,
+        since: current.at,
+        revision: release.cut.revision,
+    }))
+}

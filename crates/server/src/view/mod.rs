@@ -1,0 +1,45 @@
+//! Answers made from committed state: what pages and commands show. One file for each thing.
+
+mod change;
+mod deployment;
+mod environment;
+mod log;
+mod project;
+mod release;
+mod run;
+mod trace;
+
+pub use change::where_is;
+pub use deployment::{deployment, deployments};
+pub use environment::{environment, environments};
+pub use log::log;
+pub use project::{position, project, projects, status};
+pub use release::{find_release, release, releases};
+pub use run::{run, runs};
+pub use trace::trace;
+
+use crate::shared::{Failure, Shared};
+use serde::de::DeserializeOwned;
+use trunkline_domain::foundation::ProjectKey;
+use trunkline_domain::reading::{Row, Table};
+use trunkline_engine::{Read, StoreError};
+
+/// Rows of one answer.
+pub const PAGE_MAX: u32 = 200;
+
+/// A current reading row, typed.
+fn row<T: DeserializeOwned>(shared: &Shared, table: Table, key: &str) -> Result<Option<T>, Failure> {
+    let Some(body) = shared.reader.row(table, key)? else { return Ok(None) };
+    Ok(Some(decode(table, key, &body)?))
+}
+
+/// Current reading rows of a project, newest first.
+fn rows<T: DeserializeOwned>(shared: &Shared, table: Table, project: &ProjectKey, before: Option<u32>, limit: u32) -> Result<Vec<T>, Failure> {
+    let before = before.map(|number| trunkline_domain::reading::numbered(project, number));
+    let found = shared.reader.rows(table, &format!("{project}/"), before.as_deref(), limit.min(PAGE_MAX))?;
+    found.iter().map(|(key, body)| decode(table, key, body)).collect()
+}
+
+fn decode<T: DeserializeOwned>(table: Table, key: &str, body: &[u8]) -> Result<T, Failure> {
+    Row::decode(body).map_err(|error| StoreError::Damaged(format!("{} {key}: {error}", table.name())).into())
+}

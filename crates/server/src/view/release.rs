@@ -1,0 +1,96 @@
+//! Releases.
+
+use super::run::commit;
+use super::{row, rows};
+use crate::shared::{Failure, Shared};
+use trunkline_api::view::{ReleaseRef, ReleaseView};
+use trunkline_domain::foundation::{ProjectKey, ReleaseId};
+use trunkline_domain::reading::{ReleaseRow, Table, numbered};
+use trunkline_domain::record::{Key, State};
+use trunkline_domain::release::Release;
+
+/// The newest releases, before a number.
+pub fn releases(shared: &Shared, project: &ProjectKey, before: Option<u32>, limit: u32) -> Result<Vec<ReleaseView>, Failure> {
+    let found: Vec<ReleaseRow> = rows(shared, Table::Release, project, before, limit)?;
+    found.into_iter().map(|row| by_id(shared, row.id)).collect()
+}
+
+/// One release by number, version or alias.
+pub fn release(shared: &Shared, project: &ProjectKey, name: &str) -> Result<ReleaseView, Failure> {
+    by_id(shared, find_release(shared, project, name)?.id)
+}
+
+/// Finds a release by number, version, alias or digest. The newest of several with the same alias is meant.
+pub fn find_release(shared: &Shared, project: &ProjectKey, name: &str) -> Result<ReleaseRow, Failure> {
+    let number: Option<u32> = match name.parse() {
+        Ok(number) => Some(number),
+        Err(_) => row(shared, Table::Version, &format!("{project}/{name}"))?,
+    };
+    if let Some(number) = number
+        && let Some(found) = row(shared, Table::Release, &numbered(project, number))?
+    {
+        return Ok(found);
+    }
+    let mut before = None;
+    loop {
+        let page: Vec<ReleaseRow> = rows(shared, Table::Release, project, before, super::PAGE_MAX)?;
+        let Some(last) = page.last() else { return Err(Failure::NotFound(format!("release '{name}' of project {project}"))) };
+        before = Some(last.number);
+        if let Some(found) = page.into_iter().find(|release| release.alias == name || release.manifest.to_string() == name) {
+            return Ok(found);
+        }
+    }
+}
+
+/// A release by its id.
+pub fn by_id(shared: &Shared, id: ReleaseId) -> Result<ReleaseView, Failure> {
+    let release = state(shared, id)?;
+    let cut = &release.cut;
+    Ok(ReleaseView {
+        project: cut.project.clone(),
+        release: reference(id, &release),
+        at: release.at,
+        run: cut.run_number,
+        commit: commit(shared, &cut.revision, &cut.change)?,
+        statement: cut.statement,
+        delivery_file: cut.delivery_file,
+        artifacts: cut.artifacts.clone(),
+        files: cut.files.iter().map(|file| file.path.clone()).collect(),
+        configuration: cut.environments.iter().filter_map(|one| Some((one.name.clone(), one.configuration?))).collect(),
+        environments: cut.environments.iter().map(|environment| environment.name.clone()).collect(),
+        verified: release.verified.clone(),
+    })
+}
+
+/// A release's state by its id.
+pub fn state(shared: &Shared, id: ReleaseId) -> Result<Release, Failure> {
+    match shared.state(&Key::Release(id))? {
+        Some(State::Release(release)) => Ok(release),
+        _ => Err(Failure::NotFound(format!("release {id}"))),
+    }
+}
+
+/// A release, named.
+pub fn reference(id: ReleaseId, release: &Release) -> ReleaseRef {
+    let cut = &release.cut;
+    ReleaseRef {
+        id,
+        number: cut.number,
+        version: cut.version.clone(),
+        alias: cut.alias.clone(),
+        digest: cut.manifest,
+        vetoed_from: release.veto.as_ref().map(|veto| veto.from.clone()),
+    }
+}
+
+/// A release, named, from its row.
+pub fn release_ref(row: &ReleaseRow) -> ReleaseRef {
+    ReleaseRef {
+        id: row.id,
+        number: row.number,
+        version: row.version.clone(),
+        alias: row.alias.clone(),
+        digest: row.manifest,
+        vetoed_from: row.veto.as_ref().map(|veto| veto.from.clone()),
+    }
+}
