@@ -364,9 +364,8 @@ impl<S: Store> Engine<S> {
 
     fn report(&mut self, report: Report) -> Result<Answer, StoreError> {
         let Report { request, log_sealed } = report;
-        let Ok(work) = request.lease.work.parse::<WorkRef>() else {
-            return Ok(Answer::Invalid(format!("'{}' is not a piece of work", request.lease.work)));
-        };
+        // A lease of something that cannot be work was never given.
+        let Ok(work) = request.lease.work.parse::<WorkRef>() else { return Ok(Answer::Stale) };
         let inline = request.log.inline.as_ref().map(String::as_bytes);
         let sealed = match inline {
             Some(bytes) => bytes.len() as u64 == request.log.bytes && Digest::of(bytes) == request.log.digest,

@@ -2,6 +2,7 @@
 
 mod access;
 mod clock;
+mod explain;
 mod git;
 mod page;
 mod planner;
@@ -16,4 +17,5 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use explain::explain;
 pub use serve::{Options, Serving, StartError, serve};

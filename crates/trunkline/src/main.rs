@@ -1,3 +1,43 @@
-//! The `trunkline` program: server, runner, command line and pages in one.
+//! The `trunkline` program: server, runner, command line and pages in one. Here: reading the command line, and how
+//! the program ends.
 
-fn main() {}
+mod address;
+mod client;
+mod code;
+mod commands;
+mod exit;
+mod failure;
+mod follow;
+mod git;
+mod globals;
+mod interrupt;
+mod reference;
+mod render;
+mod token;
+mod tunnel;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let line = match commands::Line::try_parse() {
+        Ok(line) => line,
+        Err(error) => {
+            // Help and version are asked for, and go to standard output.
+            let wrong = error.use_stderr();
+            drop(error.print());
+            return ExitCode::from(if wrong { exit::Exit::Usage.number() } else { exit::Exit::Good.number() });
+        }
+    };
+    match commands::run(line.verb, &line.globals) {
+        Ok(exit) => ExitCode::from(exit.number()),
+        // As of other programs in a pipe: who closed it wants no more.
+        Err(error) if failure::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let failure = failure::Failure::of(error);
+            let screen = line.globals.screen();
+            screen.say(&render::failure::failure(&failure, screen.err.paint));
+            ExitCode::from(failure.exit.number())
+        }
+    }
+}

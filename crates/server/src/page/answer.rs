@@ -41,7 +41,10 @@ impl Answer {
 pub fn moves(view: &WhereView) -> bool {
     let state = |wanted| view.stations.iter().any(|station| station.state == wanted);
     let ended_badly = state(StationState::Failed) || state(StationState::RolledBack) || state(StationState::Stopped);
-    view.run.result.is_none() || state(StationState::Running) || state(StationState::Waiting) || (state(StationState::Ahead) && !ended_badly)
+    view.run.result.is_none()
+        || state(StationState::Running)
+        || state(StationState::Waiting)
+        || (state(StationState::Ahead) && !ended_badly)
 }
 
 /// Where the change is. What ended badly comes first, then what wants a person, what moves, what waits, and at last
@@ -80,7 +83,7 @@ fn failed_job(view: &WhereView, now: Timestamp) -> Option<Answer> {
     let job = view.run.jobs.iter().find(|job| job.key.as_str() == station.name);
     let tests = job.and_then(|job| job.tests.as_ref()).filter(|tests| tests.failed > 0);
     let big = match tests {
-        Some(tests) => format!("Failed in {}: {}", station.name, look::tests(tests)),
+        Some(tests) => format!("Failed in {}: {}", station.name, look::tests(tests).trim_end_matches(" failed")),
         None => format!("Failed in {}", station.name),
     };
     let first = tests.and_then(|tests| tests.failures.first());
@@ -129,7 +132,12 @@ fn wanted(view: &WhereView, now: Timestamp) -> Option<Answer> {
             (format!("Waits for you before {name}"), vec![format!("trunkline environments accept {name}")], reason)
         }
     };
-    let detail = html! { (sentence(reason)) @if let Some(at) = station.at { " " (so_far(now, at)) } };
+    let release = view.release.as_ref().filter(|_| station.deployment.is_some()).map(|release| &release.release.version);
+    let detail = html! {
+        (sentence(reason))
+        @if let Some(release) = release { " Look, then say " b.nowrap { "--live" } " if " (release) " is in place, " b.nowrap { "--old" } " if not." }
+        @if let Some(at) = station.at { " " (so_far(now, at)) }
+    };
     Some(Answer { tone: Tone::Wait, icon: Icon::Hand, big, detail, commands })
 }
 
@@ -141,7 +149,8 @@ fn moving(view: &WhereView, now: Timestamp) -> Option<Answer> {
         (StationKind::Environment, Tone::Drift) => format!("Unknown: nobody knows yet what runs in {}", first.name),
         (StationKind::Environment, _) => format!("On its way into {}", first.name),
         _ => {
-            let names: Vec<&str> = running.iter().filter(|station| station.kind == StationKind::Job).map(|station| station.name.as_str()).collect();
+            let names: Vec<&str> =
+                running.iter().filter(|station| station.kind == StationKind::Job).map(|station| station.name.as_str()).collect();
             format!("At work: {}", names.join(", "))
         }
     };
@@ -172,7 +181,9 @@ fn no_release(view: &WhereView) -> Option<Answer> {
     let number = view.run.number;
     let (tone, icon, big, why) = match (view.run.result?, view.run.verdict.as_ref()?) {
         (RunResult::Cancelled, _) => (Tone::Off, Icon::Cancel, format!("Cancelled: run {number} was ended"), "no release is cut from it"),
-        (_, ReleaseVerdict::Impossible(why)) => (Tone::Fail, Icon::Fail, format!("Run {number} passed, but no release could be cut"), why.as_str()),
+        (_, ReleaseVerdict::Impossible(why)) => {
+            (Tone::Fail, Icon::Fail, format!("Run {number} passed, but no release could be cut"), why.as_str())
+        }
         (_, ReleaseVerdict::NotAsked) => (Tone::Pass, Icon::Pass, format!("Run {number} passed"), "the delivery file makes no release"),
         (_, ReleaseVerdict::ConditionFalse) => {
             (Tone::Off, Icon::Skip, format!("Run {number} passed, no release follows"), "release.if is false for this change")
@@ -194,7 +205,13 @@ fn arrived(view: &WhereView, now: Timestamp) -> Answer {
     let environments: Vec<&StationView> = view.stations.iter().filter(|station| station.kind == StationKind::Environment).collect();
     let Some(last) = environments.last() else {
         let words = format!("Released: run {} passed", grouped(view.run.number.into()));
-        return Answer { tone: Tone::Pass, icon: Icon::Box, big: words, detail: html! { "The delivery file names no environment." }, commands: Vec::new() };
+        return Answer {
+            tone: Tone::Pass,
+            icon: Icon::Box,
+            big: words,
+            detail: html! { "The delivery file names no environment." },
+            commands: Vec::new(),
+        };
     };
     let name = &last.name;
     let reason = last.reason.as_deref().unwrap_or_default();
@@ -216,7 +233,7 @@ fn arrived(view: &WhereView, now: Timestamp) -> Answer {
 }
 
 fn so_far(now: Timestamp, at: Timestamp) -> Markup {
-    html! { "Since " (time::clock(now, at)) ", " b { (time::wait(now.since(at))) } " so far." }
+    html! { "Since " (time::clock(now, at)) ", " b { (time::lasts(now.since(at))) } " so far." }
 }
 
 fn find(view: &WhereView, kind: StationKind, state: StationState) -> Option<&StationView> {

@@ -2,7 +2,7 @@
 
 use super::cell::rolled_back;
 use super::look::{self, Look, ROLLED_BACK, TO_ACCEPT};
-use super::part::{badge, branch, change_href, clip, command, revision_of, sentence, subject};
+use super::part::{badge, branch, change_href, clip, command, revision_of, subject};
 use super::time;
 use maud::{Markup, html};
 use trunkline_api::view::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView, StatusView};
@@ -127,15 +127,21 @@ impl Scope {
         let (kind, headline) = match incoming.status {
             DeploymentStatus::Asking => (Kind::Asks, format!("{} asks you what runs in {name}", project.name)),
             DeploymentStatus::Unknown => (Kind::Unknown, format!("Nobody knows yet what {} runs in {name}", project.name)),
-            DeploymentStatus::Waiting | DeploymentStatus::Deploying | DeploymentStatus::Verifying | DeploymentStatus::Ended(_) => return None,
+            DeploymentStatus::Waiting | DeploymentStatus::Deploying | DeploymentStatus::Verifying | DeploymentStatus::Ended(_) => {
+                return None;
+            }
         };
         let asks = kind == Kind::Asks;
         let old = environment.runs.as_ref().map(|runs| runs.release.version.as_str()).unwrap_or("the old release");
         let release = &incoming.release.version;
-        let question = html! { " Look at the target: say " b { "--live" } " if " (release) " is in place, " b { "--old" } " if " (old) " is." };
+        let question = html! { " Say " b.nowrap { "--live" } " if " (release) " is in place, " b.nowrap { "--old" } " if " (old) " is." };
         let why = html! { b { (release) } ", " (time::age(self.now, incoming.since)) ": " (reason(incoming)) @if asks { (question) } };
         let command = asks.then(|| self.said(project, &format!("trunkline settle deployment/{} --live", incoming.number)));
-        Some(self.item(project, environment, Told { kind, headline, look: look::deployment(incoming.status), why, command, release: Some(&incoming.release) }))
+        Some(self.item(
+            project,
+            environment,
+            Told { kind, headline, look: look::deployment(incoming.status), why, command, release: Some(&incoming.release) },
+        ))
     }
 
     fn failed<'a>(&self, project: &'a ProjectView, environment: &'a EnvironmentView) -> Option<Item<'a>> {
@@ -152,18 +158,26 @@ impl Scope {
         };
         let headline = format!("{} failed in {}", project.name, environment.name);
         let command = can_go_back.then(|| self.said(project, &format!("trunkline rollback {}", environment.name)));
-        Some(self.item(project, environment, Told { kind: Kind::Fails, headline, look: look::deployment(failed.status), why, command, release: Some(release) }))
+        Some(self.item(
+            project,
+            environment,
+            Told { kind: Kind::Fails, headline, look: look::deployment(failed.status), why, command, release: Some(release) },
+        ))
     }
 
     fn rolled_back<'a>(&self, project: &'a ProjectView, environment: &'a EnvironmentView) -> Option<Item<'a>> {
         let release = rolled_back(project, environment)?;
         let runs = environment.runs.as_ref()?;
         let why = html! {
-            b { (release.version) } " failed here and is vetoed from " (environment.name) " onwards. " b { (runs.release.version) } " runs here, verified "
+            b { (release.version) } " failed and is vetoed from " (environment.name) " onwards. " b { (runs.release.version) } " runs here, verified "
             (time::ago(self.now, runs.since)) "."
         };
         let headline = format!("{} {} was rolled back in {}", project.name, release.version, environment.name);
-        Some(self.item(project, environment, Told { kind: Kind::Fails, headline, look: ROLLED_BACK, why, command: None, release: Some(release) }))
+        Some(self.item(
+            project,
+            environment,
+            Told { kind: Kind::Fails, headline, look: ROLLED_BACK, why, command: None, release: Some(release) },
+        ))
     }
 
     fn to_accept<'a>(&self, project: &'a ProjectView, environment: &'a EnvironmentView) -> Option<Item<'a>> {
@@ -201,12 +215,13 @@ struct Told<'a> {
 }
 
 fn reason(deployment: &DeploymentRef) -> String {
-    sentence(&clip(deployment.reason.as_deref().unwrap_or("no reason was recorded"), WORDS_MAX))
+    format!("{}.", clip(deployment.reason.as_deref().unwrap_or("no reason was recorded").trim_end_matches('.'), WORDS_MAX))
 }
 
 /// The first failed test of a run, else its first failed job.
 fn failure(run: &RunView) -> Markup {
-    let failed = run.jobs.iter().find(|job| matches!(job.status, trunkline_api::view::JobStatus::Ended(JobResult::Failed | JobResult::Lost)));
+    let failed =
+        run.jobs.iter().find(|job| matches!(job.status, trunkline_api::view::JobStatus::Ended(JobResult::Failed | JobResult::Lost)));
     let tests = failed.and_then(|job| job.tests.as_ref()).or(run.tests.as_ref()).filter(|tests| tests.failed > 0);
     html! {
         @match (tests.and_then(|tests| tests.failures.first()), failed) {

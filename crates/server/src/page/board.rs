@@ -70,7 +70,10 @@ fn headline(status: &StatusView, items: &[Item<'_>]) -> String {
 /// Whether something of it moves without a person; what asks or is unknown is told as that.
 fn moves_by_itself(project: &ProjectView) -> bool {
     let told = |environment: &EnvironmentView| {
-        environment.incoming.as_ref().is_some_and(|incoming| matches!(incoming.status, DeploymentStatus::Asking | DeploymentStatus::Unknown))
+        environment
+            .incoming
+            .as_ref()
+            .is_some_and(|incoming| matches!(incoming.status, DeploymentStatus::Asking | DeploymentStatus::Unknown))
     };
     let incoming = project.environments.iter().filter(|environment| environment.incoming.is_some() && !told(environment)).count();
     moves(project) && (incoming > 0 || project.last_run.as_ref().is_some_and(|run| run.result.is_none()))
@@ -79,7 +82,9 @@ fn moves_by_itself(project: &ProjectView) -> bool {
 fn moving_words(project: &ProjectView) -> String {
     let incoming = project.environments.iter().find_map(|environment| Some((environment, environment.incoming.as_ref()?)));
     match (incoming, &project.last_run) {
-        (Some((environment, incoming)), _) => format!("{} {} is on its way into {}", project.name, incoming.release.version, environment.name),
+        (Some((environment, incoming)), _) => {
+            format!("{} {} is on its way into {}", project.name, incoming.release.version, environment.name)
+        }
         (None, Some(run)) => format!("{} is moving: run {} is at work", project.name, run.number),
         (None, None) => format!("{} is moving", project.name),
     }

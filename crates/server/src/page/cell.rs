@@ -13,7 +13,7 @@ pub fn run(project: &ProjectView, run: &RunView, now: Timestamp) -> Markup {
     // A run that moves is everyday life; only what ended badly is loud here.
     let loud = look.tone == Tone::Fail;
     let name = format!("#{}", run.number);
-    let meta = time::age(now, run.ended_at.unwrap_or(run.started_at));
+    let meta = Some(time::age(now, run.ended_at.unwrap_or(run.started_at)));
     Chip { name: &name, look, loud, meta, behind: 0 }.markup(project, Some(&run.commit.revision))
 }
 
@@ -21,21 +21,23 @@ pub fn run(project: &ProjectView, run: &RunView, now: Timestamp) -> Markup {
 pub fn environment(project: &ProjectView, environment: &EnvironmentView, now: Timestamp) -> Markup {
     let mut chips = Vec::new();
     if let Some(runs) = &environment.runs {
-        let behind = behind(project, environment);
-        let chip = Chip { name: &runs.release.version, look: HEALTHY, loud: false, meta: time::age(now, runs.since), behind };
+        // Where something newer stands beside it, the number would say the same again.
+        let alone = environment.incoming.is_none() && rolled_back(project, environment).is_none();
+        let behind = if alone { behind(project, environment) } else { 0 };
+        let chip = Chip { name: &runs.release.version, look: HEALTHY, loud: false, meta: Some(time::age(now, runs.since)), behind };
         chips.push(chip.markup(project, Some(&runs.revision)));
     }
-    if let Some(failed) = &environment.last_failed {
-        chips.push(deployment(project, failed, now));
-    }
+    chips.extend(environment.last_failed.iter().map(|failed| deployment(project, failed, now)));
     if let Some(vetoed) = rolled_back(project, environment) {
-        let chip = Chip { name: &vetoed.version, look: ROLLED_BACK, loud: true, meta: html! {}, behind: 0 };
+        let chip = Chip { name: &vetoed.version, look: ROLLED_BACK, loud: true, meta: None, behind: 0 };
         chips.push(chip.markup(project, revision_of(project, vetoed)));
     }
+    // From here on: what is to come.
+    let there = chips.len();
     chips.extend(environment.incoming.iter().map(|incoming| deployment(project, incoming, now)));
     chips.extend(environment.queue.iter().map(|waiting| deployment(project, waiting, now)));
     if !environment.accepted {
-        let chip = Chip { name: "new", look: TO_ACCEPT, loud: true, meta: html! {}, behind: 0 };
+        let chip = Chip { name: "new", look: TO_ACCEPT, loud: true, meta: None, behind: 0 };
         chips.push(chip.markup(project, None));
     }
     match chips.len() {
@@ -44,7 +46,7 @@ pub fn environment(project: &ProjectView, environment: &EnvironmentView, now: Ti
         _ => html! {
             span.cellrow {
                 @for (at, chip) in chips.iter().enumerate() {
-                    @if at > 0 { svg.i.to viewBox="0 0 16 16" aria-hidden="true" { use href=(Icon::Chev.href()) {} } }
+                    @if at > 0 && at >= there { svg.i.to viewBox="0 0 16 16" aria-hidden="true" { use href=(Icon::Chev.href()) {} } }
                     (chip)
                 }
             }
@@ -61,7 +63,7 @@ pub fn rolled_back<'a>(project: &'a ProjectView, environment: &EnvironmentView) 
 }
 
 fn deployment(project: &ProjectView, deployment: &DeploymentRef, now: Timestamp) -> Markup {
-    let meta = time::age(now, deployment.since);
+    let meta = Some(time::age(now, deployment.since));
     let chip = Chip { name: &deployment.release.version, look: look::deployment(deployment.status), loud: true, meta, behind: 0 };
     chip.markup(project, revision_of(project, &deployment.release))
 }
@@ -78,7 +80,7 @@ struct Chip<'a> {
     name: &'a str,
     look: Look,
     loud: bool,
-    meta: Markup,
+    meta: Option<Markup>,
     behind: u32,
 }
 
@@ -97,7 +99,7 @@ impl Chip<'_> {
             (icon(self.look.icon))
             span.v { (self.name) }
             @if self.loud { span.word { (self.look.word) } } @else { span.vh { (self.look.word) } }
-            span.meta { (self.meta) }
+            @if let Some(meta) = &self.meta { span.meta { (meta) } }
             @if self.behind > 0 {
                 span.behind title={ (self.behind) " " (releases) " behind the environment before" } { "+" (self.behind) span.vh { " " (releases) " behind" } }
             }

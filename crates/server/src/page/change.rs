@@ -107,7 +107,7 @@ fn side(view: &WhereView) -> Markup {
                 section { h2 { "A newer release" } p { b { (newer.version) } " " (newer.alias) @if let Some(veto) = &newer.vetoed_from { ", vetoed from " (veto) " onwards" } } }
             }
             section { h2 { "Same answer in a terminal" } (command(&format!("trunkline where {}", digits(&view.revision)))) }
-            @if !view.run.jobs.is_empty() { section { h2 { "Its log" } (command(&format!("trunkline log {}", view.run.number))) } }
+            @if !view.run.jobs.is_empty() { section { h2 { "Log of the run" } (command(&format!("trunkline log {}", view.run.number))) } }
         }
     }
 }

@@ -13,7 +13,9 @@ const FAILURES_SHOWN_MAX: usize = 10;
 
 /// The failed tests of the run, with what they said. Nothing where none failed.
 pub fn failed_tests(view: &WhereView) -> Markup {
-    let of = |job: &'_ JobView| job.tests.iter().flat_map(|tests| &tests.failures).map(|failure| (job.key.to_string(), failure.clone())).collect::<Vec<_>>();
+    let of = |job: &'_ JobView| {
+        job.tests.iter().flat_map(|tests| &tests.failures).map(|failure| (job.key.to_string(), failure.clone())).collect::<Vec<_>>()
+    };
     let failures: Vec<(String, TestFailure)> = view.run.jobs.iter().flat_map(of).collect();
     let count: u64 = view.run.jobs.iter().filter_map(|job| job.tests.as_ref()).map(|tests| u64::from(tests.failed)).sum();
     if failures.is_empty() {
@@ -79,8 +81,9 @@ fn tests(view: &WhereView) -> Markup {
             }
         }
         span.muted { "run " (view.run.number) }
+        @let tested = view.run.jobs.iter().filter(|job| job.tests.is_some()).count();
         @for job in &view.run.jobs {
-            @if let Some(tests) = &job.tests { span.more { (job.key) ": " (look::tests(tests)) } }
+            @if let Some(tests) = job.tests.as_ref().filter(|_| tested > 1) { span.more { (job.key) ": " (look::tests(tests)) } }
         }
     }
 }
@@ -103,7 +106,13 @@ fn release_facts(release: &ReleaseView, now: Timestamp) -> Markup {
         @if !release.configuration.is_empty() {
             div {
                 dt { "Configuration" }
-                dd.col { @for (environment, digest) in &release.configuration { span.pair { span { (environment) } span title=(digest) { code { "sha256:" (digest.short()) } } } } }
+                dd.col {
+                    @for environment in &release.environments {
+                        @if let Some(digest) = release.configuration.get(environment) {
+                            span.pair { span { (environment) } code title=(digest) { "sha256:" (digest.short()) } }
+                        }
+                    }
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 //! percentages, since the pages carry no style attributes; the same facts are in words beside them.
 
 use super::answer::moves;
-use super::look::{self, Tone};
+use super::look;
 use super::part::icon;
 use super::time;
 use maud::{Markup, html};
@@ -17,16 +17,28 @@ pub fn way(view: &WhereView, now: Timestamp) -> Markup {
     let last = view.stations.iter().rev().find(|station| station.kind == StationKind::Environment);
     let title = last.map_or_else(|| "Way of this change".to_owned(), |last| format!("Way to {}", last.name));
     let split = Split::of(view, now);
-    let so_far = if moves(view) { "so far " } else { "" };
     let current = view.stations.iter().position(is_now);
     html! {
         section.panel.sec aria-labelledby="way" {
-            header { h2 #way { (title) } span.muted { (time::wait(split.total)) " " (so_far) "since the push" } }
+            header { h2 #way { (title) } span.muted { (lead(view, &split)) } }
             ol.line.many[view.stations.len() > ROW_MAX] aria-label="Stations of this change" {
                 @for (at, station) in view.stations.iter().enumerate() { (self::station(station, current == Some(at), now)) }
             }
             (split.markup())
         }
+    }
+}
+
+fn lead(view: &WhereView, split: &Split) -> String {
+    if split.total.0 < 1_000 {
+        return String::new();
+    }
+    let total = time::took(split.total);
+    let arrived = view.stations.last().is_some_and(|last| matches!(last.state, StationState::Passed | StationState::Replaced));
+    match (moves(view), arrived) {
+        (true, _) => format!("{total} so far since the push"),
+        (false, true) => format!("lead time {total}, from the push"),
+        (false, false) => format!("ended {total} after the push"),
     }
 }
 
@@ -44,7 +56,7 @@ fn station(station: &StationView, current: bool, now: Timestamp) -> Markup {
             span.node { (icon(look.icon)) }
             h3 { (station.name) span.vh { ", " (look.word) } }
             p { (times(station, look.word, now)) }
-            @if let Some(reason) = station.reason.as_deref().filter(|_| look.tone != Tone::Off || loud || was || station.kind == StationKind::Environment) {
+            @if let Some(reason) = station.reason.as_deref() {
                 p.reason title=(reason) { (reason) }
             }
         }
@@ -54,13 +66,13 @@ fn station(station: &StationView, current: bool, now: Timestamp) -> Markup {
 fn times(station: &StationView, word: &str, now: Timestamp) -> Markup {
     html! {
         @match (station.state, station.at) {
-            (StationState::Running | StationState::Waiting, Some(at)) => b { (word) " " (time::moment(at, &time::wait(now.since(at)))) },
+            (StationState::Running | StationState::Waiting, Some(at)) => b { (word) " " (time::moment(at, &time::lasts(now.since(at)))) },
             (StationState::Running | StationState::Waiting, None) => b { (word) },
             (StationState::Failed | StationState::RolledBack, at) => {
-                b { (word) } @if let Some(at) = at { " " (time::clock(now, at)) } @if let Some(took) = station.took { ", " (took.to_string()) }
+                b { (word) } @if let Some(at) = at { " " (time::clock(now, at)) } @if let Some(took) = station.took { ", " (time::took(took)) }
             }
             (StationState::Passed, at) => {
-                @if let Some(at) = at { (time::clock(now, at)) } @if let Some(took) = station.took { ", " (took.to_string()) }
+                @if let Some(at) = at { (time::clock(now, at)) } @if let Some(took) = station.took { ", " (time::took(took)) }
             }
             (StationState::Replaced, at) => { (word) @if let Some(at) = at { ", was verified " (time::clock(now, at)) } },
             (StationState::Stopped | StationState::Ahead, _) => (word),
@@ -99,11 +111,11 @@ impl Split {
             return html! {};
         }
         let waited = Millis(self.total.0.saturating_sub(self.work.0));
-        let (work, waited) = (time::wait(self.work), time::wait(waited));
+        let (work, waited) = (time::took(self.work), time::took(waited));
         let percent = |span: Millis| span.0 as f64 * 100.0 / self.total.0 as f64;
         html! {
             div.split {
-                svg role="img" aria-label={ "Of " (time::wait(self.total)) ", " (work) " were work and " (waited) " were waiting" } {
+                svg role="img" aria-label={ "Of " (time::took(self.total)) ", " (work) " were work and " (waited) " were waiting" } {
                     rect.f-wait width="100%" height="10" {}
                     @for (from, to) in &self.pieces {
                         // Half a percent at least, so that short work is seen at all.

@@ -11,6 +11,9 @@ use trunkline_domain::pipeline::Tier;
 /// Headings of the groups, loudest first.
 const GROUPS: [(Group, &str); 3] = [(Group::Attention, "Needs attention"), (Group::Moving, "Moving"), (Group::Quiet, "Quiet")];
 
+/// More columns than this give up ages where the window is narrow, so that production stays in sight.
+const WIDE_MIN: usize = 5;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Group {
     Attention,
@@ -30,7 +33,7 @@ pub fn matrix(status: &StatusView, items: &[Item<'_>]) -> Markup {
             div.sechead { h2 #where { "What runs where" } }
             div.scroll {
                 // Phones show rows as blocks, which takes a table's roles away in some browsers: they are said again.
-                table.table.matrix role="table" aria-labelledby="where" {
+                table.table.matrix.wide[names.len() > WIDE_MIN] role="table" aria-labelledby="where" {
                     thead role="rowgroup" {
                         tr role="row" {
                             th role="columnheader" scope="col" { "Project" }
@@ -99,20 +102,28 @@ pub fn last_environment(project: &ProjectView) -> Option<&EnvironmentView> {
     production.or(project.environments.last())
 }
 
-/// Names of all environments by first appearance. A name that comes later in the list, but before a known one in its
-/// own project, goes before that one: so every project reads from left to right.
+/// Names of all environments by first appearance, with two exceptions, so that every project reads from left to right:
+/// a new name goes before the known ones that follow it in its own project, and production stays last.
 pub fn columns(status: &StatusView) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for project in &status.projects {
         let own: Vec<&str> = project.environments.iter().map(|environment| environment.name.as_str()).collect();
-        for (at, name) in own.iter().enumerate() {
-            if !names.contains(name) {
-                let next = own[at + 1..].iter().find_map(|later| names.iter().position(|known| known == later));
-                names.insert(next.unwrap_or(names.len()), name);
+        for (at, environment) in project.environments.iter().enumerate() {
+            let name = own[at];
+            if !names.contains(&name) {
+                let follows = own[at + 1..].iter().find_map(|later| names.iter().position(|known| known == later));
+                let later = |known: &&str| is_production(status, known) && !own[..at].contains(known);
+                let production = names.iter().position(later).filter(|_| environment.tier != Tier::Production);
+                names.insert(follows.or(production).unwrap_or(names.len()), name);
             }
         }
     }
     names
+}
+
+fn is_production(status: &StatusView, name: &str) -> bool {
+    let mut all = status.projects.iter().flat_map(|project| &project.environments);
+    all.any(|environment| environment.name.as_str() == name && environment.tier == Tier::Production)
 }
 
 fn legend() -> Markup {

@@ -1,1 +1,262 @@
-//! To come.
+//! The words that matter, that nothing is executed, and a way to look at the pages.
+//!
+//! To look at them: `TRUNKLINE_PAGES=/tmp/pages cargo test -p trunkline-server page::tests::samples`, then open the
+//! files in a browser. Each page is written as it is, and once more as a dark system would show it.
+
+use super::sample::*;
+use super::{STYLE, board, change, unknown_change};
+use std::collections::BTreeSet;
+use trunkline_api::view::*;
+use trunkline_domain::run::RunResult;
+
+/// Every sample page with a name for its file.
+fn pages() -> Vec<(&'static str, String)> {
+    let one = |project| board(&status(vec![project]));
+    let mut failing = project("shop", 3, &["test", "qa", "production"]);
+    fail(failing.last_run.as_mut().unwrap());
+    let mut asking_one = project("shop", 3, &["test", "qa", "production"]);
+    let reason = "the part has no way to be observed: look, then say `trunkline settle`";
+    asking_one.environments[2].incoming = Some(deployment("shop", 4, DeploymentStatus::Asking, Some(reason), 4 * MINUTE));
+    let mut unknown = asking_one.clone();
+    unknown.environments[2].incoming.as_mut().unwrap().status = DeploymentStatus::Unknown;
+    let mut new = project("shop", 1, &["test"]);
+    (new.last_run, new.environments) = (None, Vec::new());
+    let mut hostile_board = failing.clone();
+    hostile_board.last_run.as_mut().unwrap().commit = hostile().run.commit;
+    let queued = {
+        let mut view = moving();
+        view.stations[6].state = StationState::Waiting;
+        view.stations[6].reason = Some("another deployment has the environment".to_owned());
+        view
+    };
+    vec![
+        ("board-eight", board(&eight())),
+        ("board-quiet", one(project("shop", 3, &["test", "qa", "production"]))),
+        ("board-failing", one(failing)),
+        ("board-rolled-back", one(rolled_back("shop"))),
+        ("board-deploying", one(deploying("shop"))),
+        ("board-asking", one(asking_one)),
+        ("board-unknown", one(unknown)),
+        ("board-hostile", one(hostile_board)),
+        ("board-first-push", one(new)),
+        ("board-empty", board(&status(Vec::new()))),
+        ("change-live", change(&live(), NOW)),
+        ("change-failed-test", change(&failed_test(), NOW)),
+        ("change-vetoed", change(&vetoed(), NOW)),
+        ("change-moving", change(&moving(), NOW)),
+        ("change-queued", change(&queued, NOW)),
+        ("change-asking", change(&asking(), NOW)),
+        ("change-refused", change(&refused(), NOW)),
+        ("change-hostile", change(&hostile(), NOW)),
+        ("change-long", change(&long(), NOW)),
+        ("change-unknown", unknown_change("4f2a91c<script>")),
+    ]
+}
+
+fn page(name: &str) -> String {
+    pages().into_iter().find(|(known, _)| *known == name).unwrap().1
+}
+
+/// What follows the beginning, up to the end.
+fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
+    let after = text.split_once(begin).unwrap_or_else(|| panic!("no {begin} in {text}")).1;
+    after.split_once(end).unwrap().0
+}
+
+fn headline(page: &str) -> &str {
+    between(page, "<h1>", "</h1>")
+}
+
+#[test]
+fn the_headline_of_the_board_answers() {
+    let expected = [
+        ("board-eight", "Two are failing, two wait for you, two are moving"),
+        ("board-quiet", "All is quiet: shop runs 2026.11.3 in production"),
+        ("board-failing", "shop is failing: run 3 did not pass"),
+        ("board-rolled-back", "shop 2026.11.4 was rolled back in qa"),
+        ("board-deploying", "shop 2026.11.4 is on its way into qa"),
+        ("board-asking", "shop asks you what runs in production"),
+        ("board-unknown", "Nobody knows yet what shop runs in production"),
+        ("board-first-push", "shop waits for its first push"),
+        ("board-empty", "No projects yet"),
+    ];
+    for (name, words) in expected {
+        assert_eq!(headline(&page(name)), words, "{name}");
+    }
+    let three = status(["a", "b", "c"].iter().map(|name| project(name, 1, &["test", "production"])).collect());
+    assert_eq!(headline(&board(&three)), "All is quiet: three projects run in production");
+}
+
+#[test]
+fn what_wants_a_person_comes_with_its_command() {
+    let eight = page("board-eight");
+    for command in [
+        "trunkline settle deployment/81 --live -p infra",
+        "trunkline environments accept production-us -p accounts",
+        "trunkline rollback qa -p billing",
+    ] {
+        assert!(eight.contains(command), "{command}");
+    }
+    // In a server with one project, a command needs no project.
+    assert!(page("board-asking").contains("trunkline settle deployment/44 --live<"));
+    assert!(page("board-empty").contains("trunkline project add NAME"));
+    assert!(page("board-first-push").contains("git push trunkline main"));
+    assert!(!page("board-quiet").contains("class=\"attn\""));
+}
+
+#[test]
+fn columns_follow_each_projects_order() {
+    let docs = project("docs", 1, &["stage", "production"]);
+    let shop = project("shop", 1, &["test", "qa", "stage", "production", "canary"]);
+    assert_eq!(super::matrix::columns(&status(vec![docs, shop])), ["test", "qa", "stage", "production", "canary"]);
+    let accounts = project("accounts", 1, &["test", "production"]);
+    assert_eq!(super::matrix::columns(&status(vec![accounts, project("shop", 1, &["test", "qa"])])), ["test", "qa", "production"]);
+}
+
+#[test]
+fn cells_keep_old_and_new_side_by_side_and_link_to_the_change() {
+    let page = page("board-deploying");
+    let cell = between(&page, "data-env=\"qa\"", "</td>");
+    assert!(cell.contains("2026.11.3") && cell.contains("2026.11.4") && cell.contains("deploying"), "{cell}");
+    let href = format!("href=\"/p/shop/c/{}\"", commit("shop 4").revision);
+    assert!(cell.contains(&href), "{cell}");
+    // What is newer beside it says enough; alone, a cell says how far it is behind.
+    assert!(!cell.contains("+1"));
+    let mut behind = project("shop", 3, &["qa", "production"]);
+    behind.environments[0] = environment("shop", "qa", "", 5, 60);
+    assert!(between(&board(&status(vec![behind])), "data-env=\"production\"", "</td>").contains("+2<span class=\"vh\"> releases behind"));
+}
+
+#[test]
+fn the_answer_of_a_change() {
+    let expected = [
+        ("change-live", "Live in production", "15"),
+        ("change-failed-test", "Failed in unit: 1 of 1,206 tests", "15"),
+        ("change-vetoed", "Failed in qa", "15"),
+        ("change-moving", "On its way into qa", "2"),
+        ("change-queued", "Waits before qa", "2"),
+        ("change-asking", "Asks you: what runs in production?", "10"),
+        ("change-refused", "Refused: the delivery file has errors", "15"),
+    ];
+    for (name, words, refresh) in expected {
+        let page = page(name);
+        assert_eq!(between(&page, "<p class=\"big\">", "</p>"), words, "{name}");
+        assert_eq!(between(&page, "http-equiv=\"refresh\" content=\"", "\""), refresh, "{name}");
+    }
+}
+
+#[test]
+fn reasons_and_proofs_are_said() {
+    let failed = page("change-failed-test");
+    for words in
+        ["cart::coupon_expired", "src/cart.rs:88", "expired coupon still gives a discount", "trunkline log 4 unit", "No release is cut"]
+    {
+        assert!(failed.contains(words), "{words}");
+    }
+    let live = page("change-live");
+    for words in
+        ["#482", "from git: merge message", "1,203 passed", "seen: http: 200, runs 2026.11.4", "sha256:", "2026.11.4", "trunkline where "]
+    {
+        assert!(live.contains(words), "{words}");
+    }
+    assert!(page("change-vetoed").contains("Vetoed from <b>qa</b> onwards"));
+    assert!(page("change-asking").contains("trunkline settle deployment/44 --old"));
+    let refused = page("change-refused");
+    assert!(refused.contains("TL0142 trunkline.yaml:3:1") && refused.contains("trunkline check"));
+    assert_eq!(headline(&page("change-unknown")), "Commit 4f2a91c&lt;script&gt; was not seen here");
+}
+
+#[test]
+fn live_is_not_said_without_proof() {
+    let mut view = live();
+    view.stations[7].reason = Some("in place; no check proves that it runs".to_owned());
+    let page = change(&view, NOW);
+    assert!(page.contains("In place in production") && !page.contains("Live in production"));
+}
+
+#[test]
+fn a_job_that_may_fail_is_no_answer() {
+    let mut view = live();
+    view.stations[3].state = StationState::Failed;
+    assert!(change(&view, NOW).contains("Live in production"));
+    view.run.result = Some(RunResult::Failed);
+    assert!(change(&view, NOW).contains("Failed in lint"));
+}
+
+#[test]
+fn erased_words_and_commits_of_digits() {
+    let mut view = live();
+    (view.run.commit.subject, view.run.commit.author) = (None, None);
+    view.revision = format!("1234567890a{}", "0".repeat(29)).parse().unwrap();
+    let page = change(&view, NOW);
+    assert_eq!(headline(&page), "(message erased)");
+    assert!(page.contains("author erased") && page.contains("1234567</code> went with it"));
+    // Seven digits alone would be the number of a run.
+    assert!(page.contains("trunkline where 1234567890a<"));
+}
+
+#[test]
+fn nothing_is_executed_or_styled_inline() {
+    for (name, page) in pages() {
+        let lower = page.to_lowercase();
+        for wrong in ["<script", " style=", "<img", " onerror=\"", "javascript:", "<b>eve"] {
+            assert!(!lower.contains(wrong), "{wrong} in {name}");
+        }
+    }
+    assert!(page("change-hostile").contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert!(page("board-hostile").contains("&lt;script&gt;alert(1)"));
+}
+
+#[test]
+fn every_class_has_a_rule_and_every_icon_a_shape() {
+    for (name, page) in pages() {
+        let classes: BTreeSet<&str> =
+            page.split(" class=\"").skip(1).flat_map(|rest| rest.split('"').next().unwrap().split_whitespace()).collect();
+        for class in classes {
+            let at = |end| STYLE.contains(&format!(".{class}{end}"));
+            assert!([' ', ',', ':', '.', '{', '[', ')', '>'].into_iter().any(at), "no rule for .{class}, used in {name}");
+        }
+        for icon in page.split("href=\"#i-").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(page.contains(&format!("id=\"i-{icon}\"")), "{icon} in {name}");
+        }
+    }
+}
+
+#[test]
+fn every_page_has_one_headline_landmarks_and_living_links() {
+    for (name, page) in pages() {
+        for (part, times) in [
+            ("<h1", 1),
+            ("<main id=\"main\"", 1),
+            ("<nav class=\"nav\"", 1),
+            ("<footer", 1),
+            ("class=\"skip\"", 1),
+            ("http-equiv=\"refresh\"", 1),
+        ] {
+            assert_eq!(page.matches(part).count(), times, "{part} in {name}");
+        }
+        for href in page.split("<a ").skip(1).map(|rest| between(rest, "href=\"", "\"")) {
+            assert!(href == "/" || href == "#main" || href.starts_with("/p/"), "{href} in {name}");
+        }
+        assert!(!page.contains("<th>") && !page.contains("<td>"), "a header without its scope in {name}");
+    }
+    assert!(page("board-quiet").contains("record: 1,214 entries"));
+    assert!(page("board-quiet").contains("<a href=\"/\" aria-current=\"page\">Board</a>"));
+    assert!(page("change-live").contains("datetime=\"2026-11-25T"));
+}
+
+#[test]
+fn samples() {
+    let Some(folder) = std::env::var_os("TRUNKLINE_PAGES").map(std::path::PathBuf::from) else { return };
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("trunkline.css"), STYLE).unwrap();
+    for (name, page) in pages() {
+        let page = page.replace("\"/trunkline.css\"", "\"trunkline.css\"").replace("http-equiv=\"refresh\"", "name=\"refresh\"");
+        std::fs::write(folder.join(format!("{name}.html")), &page).unwrap();
+        std::fs::write(
+            folder.join(format!("{name}-dark.html")),
+            page.replace("<html lang=\"en\"", "<html lang=\"en\" data-theme=\"dark\""),
+        )
+        .unwrap();
+    }
+}

@@ -39,9 +39,20 @@ pub fn second(at: Timestamp) -> String {
     at.iso().get(11..19).unwrap_or_default().to_owned()
 }
 
-/// A wait that somebody watches, in two units: `2 h 10 min`.
-pub fn wait(span: Millis) -> String {
-    if span.0 < 60_000 { format!("{} s", span.0 / 1_000) } else { span.to_string() }
+/// How long something took or has waited, as exact as people read it: `4.2 s`, `48 s`, `2 min 10 s`, `22 min`, `2 h 10 min`.
+pub fn took(span: Millis) -> String {
+    let words = match span.0 {
+        0..10_000 | 60_000..600_000 | 3_600_000.. => span.to_string(),
+        10_000..60_000 => format!("{} s", span.0 / 1_000),
+        600_000..3_600_000 => format!("{} min", span.0 / 60_000),
+    };
+    let whole = [" 00 s", " 00 min", " 0 h"].iter().find_map(|nothing| words.strip_suffix(nothing));
+    whole.map_or(words.clone(), str::to_owned)
+}
+
+/// How long something has lasted: as [`took`], but in whole seconds, since it goes on.
+pub fn lasts(span: Millis) -> String {
+    if span.0 < 60_000 { format!("{} s", span.0 / 1_000) } else { took(span) }
 }
 
 fn minute(at: Timestamp) -> String {

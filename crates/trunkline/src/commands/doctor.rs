@@ -1,0 +1,223 @@
+//! `trunkline doctor`: whether what Trunkline needs is there; for each thing that is not, what to do.
+
+use crate::address::Address;
+use crate::client::Client;
+use crate::exit::Exit;
+use crate::globals::Globals;
+use crate::render::paint::Mark;
+use crate::render::table::{Cell, Table};
+use crate::render::text::bytes;
+use crate::render::time::Clock;
+use crate::token;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use trunkline_api::request::Position;
+use trunkline_domain::foundation::Millis;
+
+/// `cat-file --batch-command`, which the server uses, and what else it asks of git came with this version.
+const GIT_MIN: (u32, u32) = (2, 38);
+/// Free bytes below which a note is made.
+const DISK_BYTES_MIN: u64 = 1 << 30;
+/// A difference of clocks that makes relative times misleading.
+const CLOCK_MAX: Millis = Millis::seconds(30);
+
+/// One thing that was looked at.
+struct Finding {
+    name: &'static str,
+    mark: Mark,
+    text: String,
+    help: &'static str,
+}
+
+impl Finding {
+    fn good(name: &'static str, text: impl Into<String>) -> Self {
+        Self { name, mark: Mark::Passed, text: text.into(), help: "" }
+    }
+
+    fn bad(name: &'static str, text: impl Into<String>, help: &'static str) -> Self {
+        Self { name, mark: Mark::Failed, text: text.into(), help }
+    }
+
+    fn note(name: &'static str, text: impl Into<String>, help: &'static str) -> Self {
+        Self { name, mark: Mark::Waiting, text: text.into(), help }
+    }
+}
+
+/// Looks at everything.
+pub fn run(globals: &Globals) -> anyhow::Result<Exit> {
+    let folder = globals.data_folder();
+    let mut findings = vec![git(), shell(), data_folder(&folder), token_file(&folder), disk(&folder)];
+    findings.extend(server(globals));
+    let screen = globals.screen();
+    let mut table = Table::new(["", "FOUND", "WHAT TO DO"]);
+    for finding in &findings {
+        let state = match finding.mark {
+            Mark::Passed => "good",
+            Mark::Waiting => "note",
+            _ => "bad",
+        };
+        table.row([
+            Cell::mark(finding.mark, finding.name).plain(format!("{state} {}", finding.name)),
+            Cell::text(&finding.text),
+            Cell::text(finding.help),
+        ]);
+    }
+    let object = |finding: &Finding| serde_json::json!({ "name": finding.name, "good": finding.mark != Mark::Failed, "found": finding.text, "help": finding.help });
+    screen.print_table(&findings.iter().map(object).collect::<Vec<_>>(), &table)?;
+    Ok(if findings.iter().any(|finding| finding.mark == Mark::Failed) { Exit::Failed } else { Exit::Good })
+}
+
+fn git() -> Finding {
+    const HELP: &str = "install git 2.38 or newer";
+    match crate::git::run(Path::new("/"), &["version"]) {
+        Err(why) => Finding::bad("git", why, HELP),
+        Ok(text) => match version(&text) {
+            Some(found) if found >= GIT_MIN => Finding::good("git", text),
+            Some(_) => Finding::bad("git", format!("{text}, which is too old"), HELP),
+            None => Finding::note("git", format!("{text}: its version cannot be read"), HELP),
+        },
+    }
+}
+
+/// The first two numbers in `git version 2.47.3`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split_whitespace().nth(2)?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn shell() -> Finding {
+    let works = Command::new("sh").args(["-c", "exit 0"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    match works {
+        Ok(status) if status.success() => Finding::good("sh", "runs"),
+        Ok(status) => Finding::bad("sh", format!("ends with {status}"), "steps of jobs run in sh: repair it"),
+        Err(error) => Finding::bad("sh", error.to_string(), "steps of jobs run in sh: install one"),
+    }
+}
+
+fn data_folder(folder: &Path) -> Finding {
+    match std::fs::metadata(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Finding::note("data folder", format!("{} is not there yet", folder.display()), "trunkline serve makes it")
+        }
+        Err(error) => Finding::bad("data folder", format!("{}: {error}", folder.display()), "name another folder with --data"),
+        Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+            let mode = metadata.permissions().mode() & 0o777;
+            Finding::bad("data folder", format!("{} may be read by others (mode {mode:o})", folder.display()), "chmod 700 the folder")
+        }
+        Ok(_) => Finding::good("data folder", folder.display().to_string()),
+    }
+}
+
+fn token_file(folder: &Path) -> Finding {
+    if token::from_environment().is_some() {
+        return Finding::good("token", "from TRUNKLINE_TOKEN");
+    }
+    let path = folder.join(token::FILE);
+    match std::fs::metadata(&path) {
+        Err(_) => Finding::note(
+            "token",
+            format!("{} is not there", path.display()),
+            "trunkline serve makes it; for another machine set TRUNKLINE_TOKEN",
+        ),
+        Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+            Finding::bad("token", format!("{} may be read by others", path.display()), "chmod 600 the file, and make a new token")
+        }
+        Ok(_) => Finding::good("token", path.display().to_string()),
+    }
+}
+
+fn disk(folder: &Path) -> Finding {
+    // The nearest folder that exists: the data folder may be made later.
+    let Some(existing) = folder.ancestors().find(|folder| folder.exists()) else {
+        return Finding::note("disk", "the data folder's disk is unknown", "name the folder with --data");
+    };
+    match nix::sys::statvfs::statvfs(existing) {
+        Err(error) => Finding::note("disk", error.to_string(), ""),
+        Ok(found) => {
+            let free = found.blocks_available() * found.fragment_size();
+            let text = format!("{} free", bytes(free));
+            if free < DISK_BYTES_MIN {
+                Finding::bad("disk", text, "make room for workspaces and artifacts")
+            } else {
+                Finding::good("disk", text)
+            }
+        }
+    }
+}
+
+fn server(globals: &Globals) -> Vec<Finding> {
+    let address = match globals.address() {
+        Ok(address) => address,
+        Err(failure) => return vec![Finding::bad("server", failure.what, "name it with --server")],
+    };
+    if let Address::Http(base) = &address {
+        // Without a token first, so that a missing token does not hide whether anybody is there.
+        if let Err(failure) = Client::new(base, base, None).health() {
+            return vec![Finding::bad(
+                "server",
+                format!("{address}: {}", failure.why.join(", ")),
+                "start it with trunkline serve, or name another one with --server",
+            )];
+        }
+    }
+    match globals.connect() {
+        Err(failure) => vec![Finding::bad("server", format!("{address}: {}", failure.what), "see the token above")],
+        Ok(remote) => answers(&remote.client, &address),
+    }
+}
+
+fn answers(client: &Client, address: &Address) -> Vec<Finding> {
+    let health = match client.health() {
+        Ok(health) => health,
+        Err(failure) => return vec![Finding::bad("server", format!("{address}: {}", failure.what), "see what trunkline serve printed")],
+    };
+    let text = format!("{address}, version {}", health.version);
+    let mut findings = vec![if health.version == env!("CARGO_PKG_VERSION") {
+        Finding::good("server", text)
+    } else {
+        Finding::note("server", format!("{text}; this program is {}", env!("CARGO_PKG_VERSION")), "use the same version on both sides")
+    }];
+    match client.get::<Position>("ledger/head") {
+        Err(failure) => findings.push(Finding::bad("access", failure.what, "see the token above")),
+        Ok(_) => findings.push(Finding::good("access", "the server takes the token")),
+    }
+    findings.extend(clock(client));
+    findings
+}
+
+/// Compares this machine's clock with that of the server.
+fn clock(client: &Client) -> Option<Finding> {
+    let status: trunkline_api::view::StatusView = client.get("status").ok()?;
+    let now = Clock::of_machine(true).now;
+    let apart = now.since(status.at).max(status.at.since(now));
+    Some(if apart > CLOCK_MAX {
+        Finding::note("clock", format!("{apart} apart from the server's"), "set both clocks by NTP")
+    } else {
+        Finding::good("clock", "agrees with the server's")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_git() {
+        assert_eq!(version("git version 2.47.3"), Some((2, 47)));
+        assert_eq!(version("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
+        assert_eq!(version("git version unknown"), None);
+        assert!(version("git version 2.9.1").unwrap() < GIT_MIN);
+    }
+
+    #[test]
+    fn an_open_folder_is_bad() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(data_folder(folder.path()).mark, Mark::Failed);
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(data_folder(folder.path()).mark, Mark::Passed);
+        assert_eq!(data_folder(&folder.path().join("later")).mark, Mark::Waiting);
+        assert_eq!(disk(&folder.path().join("later")).name, "disk");
+    }
+}

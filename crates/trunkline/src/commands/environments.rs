@@ -1,0 +1,59 @@
+//! `trunkline environments`: list, view, accept.
+
+use super::which;
+use crate::exit::Exit;
+use crate::globals::Globals;
+use crate::{reference, render};
+use trunkline_api::request::Act as Nothing;
+use trunkline_api::view::EnvironmentView;
+
+/// What to do with environments.
+#[derive(clap::Args)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(clap::Subcommand)]
+enum Act {
+    /// List environments
+    List,
+    /// View one environment
+    View {
+        /// Its name
+        environment: String,
+    },
+    /// Let releases come to an environment that a delivery file named anew
+    Accept {
+        /// Its name
+        environment: String,
+    },
+}
+
+/// Does it.
+pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
+    let remote = globals.connect()?;
+    let project = remote.project()?;
+    let screen = remote.screen;
+    let environment = match &arguments.act {
+        Act::List => {
+            let environments: Vec<EnvironmentView> = remote.client.get(&format!("projects/{project}/environments"))?;
+            screen.print_table(&environments, &render::environment::table(&environments, &screen.out))?;
+            return Ok(Exit::Good);
+        }
+        Act::View { environment } => which::environment(&remote, &project, environment)?,
+        Act::Accept { environment } => {
+            let name = reference::environment(environment)?;
+            let accepted = remote.client.post(&format!("projects/{project}/environments/{name}/accept"), &Nothing {})?;
+            screen.note(&format!("{name} takes releases now. Next: trunkline watch"));
+            accepted
+        }
+    };
+    if screen.json() {
+        screen.print_json(&environment)?;
+    } else {
+        screen.print(&render::environment::view(&environment, &screen.out))?;
+    }
+    Ok(Exit::Good)
+}

@@ -1,0 +1,47 @@
+//! `trunkline explain`: the page of an error code.
+
+use crate::code::Code;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::globals::Globals;
+
+/// Which code.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Such as TL0142
+    code: String,
+}
+
+/// Prints its page.
+pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
+    let screen = globals.screen();
+    let Some(page) = page(&arguments.code) else {
+        return Err(Failure::new(Code::UnknownCode, format!("there is no error code '{}' in this version", arguments.code))
+            .help("codes look like TL0142 and stand in brackets behind the word error")
+            .into());
+    };
+    if screen.json() {
+        screen.print_json(&serde_json::json!({ "code": arguments.code.to_ascii_uppercase(), "page": page }))?;
+    } else {
+        screen.print(page)?;
+    }
+    Ok(Exit::Good)
+}
+
+/// The page of a code, whoever gave it out.
+fn page(code: &str) -> Option<&'static str> {
+    let own = || Code::ALL.iter().find(|own| own.as_str().eq_ignore_ascii_case(code)).map(|own| own.page());
+    trunkline_delivery_file::explain(code).or_else(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_both_kinds_are_found() {
+        assert!(page("tl0100").is_some_and(|page| page.starts_with("# TL0100")));
+        assert!(page("TL0201").is_some_and(|page| page.starts_with("# TL0201")));
+        assert!(page("TL9999").is_none());
+    }
+}

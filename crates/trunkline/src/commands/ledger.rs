@@ -1,0 +1,166 @@
+//! `trunkline ledger`: where the record ends, and whether it is what was recorded. Checking needs no server.
+
+use crate::code::Code;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::globals::Globals;
+use crate::render::paint::Mark;
+use crate::render::text::count;
+use std::path::{Path, PathBuf};
+use trunkline_api::request::Position;
+use trunkline_domain::foundation::Digest;
+use trunkline_engine::{Read as _, Verification, VerifyError};
+use trunkline_store::SqliteReader;
+
+/// The database in a data folder.
+const DATABASE: &str = "trunkline.db";
+/// How often a ledger that grows meanwhile is read again.
+const TRIES: u32 = 5;
+
+/// What to do with the ledger.
+#[derive(clap::Args)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(clap::Subcommand)]
+enum Act {
+    /// Check every entry, every state and every reading row; needs no server
+    Verify {
+        /// The database itself, rather than that of the data folder
+        #[arg(long, value_name = "FILE")]
+        db: Option<PathBuf>,
+        /// A root that was kept elsewhere
+        #[arg(long, value_name = "sha256:…")]
+        root: Option<Digest>,
+        /// The ledger's size when that root was kept; its size now if left out
+        #[arg(long, value_name = "N", requires = "root")]
+        at_size: Option<u64>,
+    },
+    /// Say how many entries there are and what their root is, to keep it elsewhere
+    Head,
+}
+
+/// Does it.
+pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
+    match &arguments.act {
+        Act::Verify { db, root, at_size } => {
+            let path = db.clone().unwrap_or_else(|| globals.data_folder().join(DATABASE));
+            let found = verify(&path, root.map(|root| (*at_size, root)))?;
+            let screen = globals.screen();
+            if screen.json() {
+                screen.print_json(&serde_json::json!({ "entries": found.entries, "root": found.root, "states": found.states }))?;
+            } else {
+                let words = format!("{} and {} are what was recorded", entries(found.entries), count(found.states, "state"));
+                screen.print(&format!("{}\nroot {}", screen.out.paint.mark(Mark::Passed, &words), found.root))?;
+            }
+            if root.is_none() {
+                screen.note("a copy that was made anew as a whole is only found with a root that was kept elsewhere: --root");
+            }
+            Ok(Exit::Good)
+        }
+        Act::Head => head(globals),
+    }
+}
+
+fn head(globals: &Globals) -> anyhow::Result<Exit> {
+    let remote = globals.connect()?;
+    let position: Position = remote.client.get("ledger/head")?;
+    let screen = remote.screen;
+    if screen.json() {
+        screen.print_json(&position)?;
+    } else if screen.out_terminal {
+        screen.print(&format!("{}, root {}, {}", entries(position.seq), position.root, screen.out.clock.ago(position.at)))?;
+    } else {
+        screen.print(&format!("{}\t{}\t{}", position.seq, position.root, position.at.iso()))?;
+    }
+    Ok(Exit::Good)
+}
+
+fn entries(number: u64) -> String {
+    if number == 1 { "1 entry".to_owned() } else { format!("{number} entries") }
+}
+
+/// Checks the ledger in a database.
+fn verify(path: &Path, kept: Option<(Option<u64>, Digest)>) -> Result<Verification, Failure> {
+    let none = |why: String| {
+        Failure::new(Code::NoLedger, "there is no ledger to read there")
+            .place(path.display())
+            .why(why)
+            .help("name the server's folder with --data, or the database with --db")
+    };
+    // SQLite would make an empty database of a name that does not exist, or say little of a folder.
+    if !path.is_file() {
+        return Err(none("there is no such file".to_owned()));
+    }
+    let reader = SqliteReader::open(path).map_err(|error| none(chain(&error)))?;
+    let size = || reader.head().map(|head| head.frontier.size()).map_err(|error| none(chain(&error)));
+    let mut before = size()?;
+    if let Some((Some(then), _)) = kept.filter(|(then, _)| then.is_some_and(|then| then > before)) {
+        return Err(changed(path, format!("the ledger has {}, but {then} were there when the root was kept", entries(before))));
+    }
+    for _ in 0..TRIES {
+        let error = match trunkline_engine::verify(&reader, kept) {
+            Ok(found) => return Ok(found),
+            Err(error) => error,
+        };
+        // A server may append while this reads: then head, states and rows are ahead of the entries that were read.
+        let after = size()?;
+        let grew = after != before && matches!(error, VerifyError::Head { .. } | VerifyError::State { .. } | VerifyError::Row { .. });
+        if !grew {
+            return Err(match error {
+                VerifyError::Store(error) => none(chain(&error)),
+                other => changed(path, other.to_string()),
+            });
+        }
+        before = after;
+    }
+    Err(none("it grows faster than it can be read: stop the server, or check a copy".to_owned()))
+}
+
+fn changed(path: &Path, what: String) -> Failure {
+    Failure::new(Code::LedgerChanged, what)
+        .place(path.display())
+        .help("keep this file as it is, and compare it with a backup: trunkline ledger verify --db FILE")
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_store::SqliteStore;
+
+    #[test]
+    fn an_empty_ledger_is_good_and_its_root_is_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(DATABASE);
+        drop(SqliteStore::open(&path).unwrap());
+        let found = verify(&path, None).unwrap();
+        assert_eq!((found.entries, found.root), (0, Digest::of(b"")));
+        let other = verify(&path, Some((None, Digest::of(b"other")))).unwrap_err();
+        assert_eq!((other.code.as_str(), other.exit.number()), ("TL0221", 1));
+        let shorter = verify(&path, Some((Some(7), Digest::of(b"")))).unwrap_err();
+        assert!(shorter.what.contains("7 were there"), "{}", shorter.what);
+    }
+
+    #[test]
+    fn what_is_no_ledger_is_called_so() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(verify(&folder.path().join("none.db"), None).unwrap_err().exit.number(), 2);
+        let text = folder.path().join("text.db");
+        std::fs::write(&text, "not a database, whatever its name says").unwrap();
+        assert_eq!(verify(&text, None).unwrap_err().code, "TL0220");
+        assert!(!folder.path().join("none.db").exists());
+    }
+}

@@ -1,0 +1,178 @@
+//! `trunkline log`: the logs of a run's jobs, or of a deployment's parts and checks.
+
+mod escape;
+
+use super::which;
+use crate::code::Code;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::globals::{Globals, Remote};
+use crate::reference::Reference;
+use crate::render::paint::{Mark, Style};
+use crate::render::words;
+use escape::Filter;
+use std::io::{Read, Write};
+use std::time::Duration;
+use trunkline_api::request::Position;
+use trunkline_api::view::{DeploymentView, JobStatus, JobView, RunView};
+use trunkline_domain::foundation::ProjectKey;
+use trunkline_domain::run::JobResult;
+
+/// How often an open log is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Which logs.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A run, a commit, pr-N or deployment/N; the run of the commit that is checked out if left out
+    run: Option<String>,
+    /// A job of the run; all if left out
+    job: Option<String>,
+    /// Go on until the work has ended
+    #[arg(short, long)]
+    follow: bool,
+    /// Only what failed
+    #[arg(long)]
+    failed: bool,
+}
+
+/// One log.
+struct Piece {
+    title: String,
+    mark: Mark,
+    word: &'static str,
+    work: String,
+}
+
+/// Prints them.
+pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
+    let remote = globals.connect()?;
+    let project = remote.project()?;
+    if let Some(Reference::Deployment(number)) = arguments.run.as_deref().map(Reference::parse) {
+        return deployment(&remote, &project, number, arguments);
+    }
+    let run = which::run(&remote, &project, arguments.run.as_deref())?;
+    let jobs = chosen(&run, arguments)?;
+    if jobs.is_empty() {
+        remote.screen.note(&format!("run {} has no log{}", run.number, if arguments.failed { " of a failed job" } else { "" }));
+        return Ok(Exit::Good);
+    }
+    let titled = jobs.len() > 1;
+    let mut exit = Exit::Good;
+    for key in jobs {
+        let Some(job) = begun(&remote, &project, run.number, &key, arguments.follow)? else { continue };
+        let (mark, word) = words::job(&job);
+        print(&remote, &project, &Piece { title: key, mark, word, work: job.work }, titled, arguments.follow)?;
+    }
+    if arguments.follow && which::run_numbered(&remote, &project, run.number)?.jobs.iter().any(is_red) {
+        exit = Exit::Failed;
+    }
+    Ok(exit)
+}
+
+/// The jobs that are wanted, by name.
+fn chosen(run: &RunView, arguments: &Arguments) -> Result<Vec<String>, Failure> {
+    if let Some(name) = &arguments.job {
+        let found = run.jobs.iter().find(|job| job.key.as_str() == name.as_str());
+        let names: Vec<&str> = run.jobs.iter().map(|job| job.key.as_str()).collect();
+        return found.map(|job| vec![job.key.to_string()]).ok_or_else(|| {
+            Failure::new(Code::NoSuchJob, format!("run {} has no job '{name}'", run.number)).why(format!("it has {}", names.join(", ")))
+        });
+    }
+    Ok(run.jobs.iter().filter(|job| !arguments.failed || is_red(job)).map(|job| job.key.to_string()).collect())
+}
+
+fn is_red(job: &JobView) -> bool {
+    matches!(job.status, JobStatus::Ended(JobResult::Failed | JobResult::Lost))
+}
+
+/// The job once it has begun. None where it has not, or never will.
+fn begun(remote: &Remote, project: &ProjectKey, run: u32, key: &str, follow: bool) -> Result<Option<JobView>, Failure> {
+    loop {
+        let position: Position = remote.client.get("ledger/head")?;
+        let view = which::run_numbered(remote, project, run)?;
+        let Some(job) = view.jobs.into_iter().find(|job| job.key.as_str() == key) else { return Ok(None) };
+        let waits = matches!(job.status, JobStatus::Blocked | JobStatus::Queued);
+        if !waits {
+            return Ok(Some(job).filter(|job| job.began.is_some()));
+        }
+        if !follow {
+            remote.screen.note(&format!(
+                "{key} has not begun: {}",
+                job.reason.as_deref().map_or_else(|| words::job(&job).1.to_owned(), crate::render::text::clean)
+            ));
+            return Ok(None);
+        }
+        remote.client.wait(position.seq)?;
+    }
+}
+
+fn deployment(remote: &Remote, project: &ProjectKey, number: u32, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let view: DeploymentView = remote.client.get(&format!("projects/{project}/deployments/{number}"))?;
+    let parts = view.parts.iter().map(|part| {
+        let (mark, word) = if part.applied_at.is_some() { (Mark::Passed, "in place") } else { (Mark::Ahead, "not in place") };
+        Piece { title: format!("part {}", part.name), mark, word, work: part.work.clone() }
+    });
+    let checks = view.checks.iter().map(|check| {
+        let (mark, word) = words::verdict(check.verdict);
+        Piece { title: format!("check {}", check.name), mark, word, work: check.work.clone() }
+    });
+    for piece in parts.chain(checks).filter(|piece| !arguments.failed || piece.mark != Mark::Passed) {
+        print(remote, project, &piece, true, false)?;
+    }
+    Ok(Exit::Good)
+}
+
+/// Prints one log, to its end where it is followed.
+fn print(remote: &Remote, project: &ProjectKey, piece: &Piece, titled: bool, follow: bool) -> anyhow::Result<()> {
+    let screen = remote.screen;
+    if titled && !screen.json() {
+        let title = format!("{} {}", crate::render::text::clean(&piece.title), piece.word);
+        // On standard error, so that standard output holds the logs alone.
+        screen.note(&format!("{} {}", screen.err.paint.text(Style::Muted, "==>"), screen.err.paint.mark(piece.mark, &title)));
+    }
+    let mut filter = Filter::new(screen.out.paint.colour);
+    let mut from = 0;
+    loop {
+        let part = match remote.client.log(project, &piece.work, from) {
+            Ok(part) => part,
+            // A part that was never reached has no log.
+            Err(failure) if failure.exit == Exit::NotFound && titled => return Ok(()),
+            Err(failure) => return Err(failure.into()),
+        };
+        let read = if screen.json() { json(part.bytes, piece, &screen)? } else { copy(part.bytes, &mut filter)? };
+        from += read;
+        if !part.open || !follow {
+            return Ok(());
+        }
+        if read == 0 {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+}
+
+fn copy(mut bytes: impl Read, filter: &mut Filter) -> anyhow::Result<u64> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut total = 0;
+    let mut out = std::io::stdout().lock();
+    loop {
+        let count = bytes.read(&mut chunk)?;
+        if count == 0 {
+            out.flush()?;
+            return Ok(total);
+        }
+        total += count as u64;
+        out.write_all(&filter.pass(&chunk[..count]))?;
+    }
+}
+
+/// One line of JSON for each chunk.
+fn json(mut bytes: impl Read, piece: &Piece, screen: &crate::render::Screen) -> anyhow::Result<u64> {
+    let mut chunk = Vec::new();
+    bytes.by_ref().take(64 << 20).read_to_end(&mut chunk)?;
+    if !chunk.is_empty() {
+        screen.print_json_line(&serde_json::json!({ "name": piece.title, "work": piece.work, "text": String::from_utf8_lossy(&chunk) }))?;
+    }
+    Ok(chunk.len() as u64)
+}

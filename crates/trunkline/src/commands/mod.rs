@@ -1,0 +1,252 @@
+//! The table of verbs: what each is called, what its help says, which function does it. One file for each verb.
+
+mod act;
+mod cancel;
+mod check;
+mod credential;
+mod demo;
+mod deployments;
+mod doctor;
+mod environments;
+mod explain;
+mod help;
+mod init;
+mod ledger;
+mod log;
+mod open;
+mod projects;
+mod promote;
+mod releases;
+mod rollback;
+mod runs;
+mod schema;
+mod serve;
+mod settle;
+mod status;
+mod supervise;
+mod tests;
+mod trace;
+mod version;
+mod watch;
+mod where_is;
+mod which;
+
+use crate::exit::Exit;
+use crate::globals::Globals;
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+/// The command line.
+#[derive(Parser)]
+#[command(
+    name = "trunkline",
+    version,
+    about = "Brings commits to production, and can prove how they got there",
+    disable_help_subcommand = true,
+    help_template = "{about}\n\n{usage-heading} {usage}\n\n{after-help}\n\n{options}",
+    after_help = help::grouped(),
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Line {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// What every verb shares.
+    #[command(flatten)]
+    pub globals: Globals,
+}
+
+/// Groups of verbs, as the help shows them. A test holds that every shown verb is in exactly one.
+pub const GROUPS: [(&str, &[&str]); 4] = [
+    ("Deliver", &["init", "check", "promote", "rollback", "cancel", "settle"]),
+    ("Look", &["status", "where", "watch", "log", "tests", "trace", "runs", "releases", "deployments", "environments", "projects", "open"]),
+    ("Run it", &["demo", "serve", "doctor", "ledger"]),
+    ("Help", &["explain", "schema", "version", "help"]),
+];
+
+/// Every verb.
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Deliver a small shop before your eyes: merges, failures, a rollback, a killed server, a forged record
+    #[command(after_long_help = "Needs git, sh and python3. Nothing is left running when it ends.\n\nExample:\n  trunkline demo\n  trunkline demo --once --json")]
+    Demo(demo::Arguments),
+    /// Start the server: git host, runner, API and pages on one port
+    #[command(after_long_help = "Listens on this machine only; others reach it through ssh: TRUNKLINE_SERVER=ssh://HOST\n\nExample:\n  trunkline serve\n  trunkline serve --listen 127.0.0.1:0 --data /srv/trunkline")]
+    Serve(serve::Arguments),
+    /// Keep a deployed process running
+    #[command(hide = true)]
+    Supervise(supervise::Arguments),
+    /// Write a trunkline.yaml for this repository
+    #[command(after_long_help = "Example:\n  trunkline init && trunkline check")]
+    Init(init::Arguments),
+    /// Check the delivery file and show what it says
+    #[command(after_long_help = "Example:\n  trunkline check\n\nExits with 2 where the file has errors.")]
+    Check(check::Arguments),
+    /// Let a release into an environment
+    #[command(after_long_help = "Shows what would change, asks, and waits for the end.\n\nExample:\n  trunkline promote 1.42 production")]
+    Promote(promote::Arguments),
+    /// Bring an earlier release back
+    #[command(
+        after_long_help = "Without --to: the last release verified there before the one that runs. Nothing is built again.\n\nExample:\n  trunkline rollback production"
+    )]
+    Rollback(rollback::Arguments),
+    /// End a run or a deployment
+    #[command(after_long_help = "Example:\n  trunkline cancel 812\n  trunkline cancel deployment/31")]
+    Cancel(cancel::Arguments),
+    /// Say what runs after a deployment that nobody knows the end of
+    #[command(after_long_help = "Look at the target first.\n\nExample:\n  trunkline settle deployment/31 --live")]
+    Settle(settle::Arguments),
+    /// Show what is where
+    #[command(after_long_help = "Example:\n  trunkline status\n  trunkline status production")]
+    Status(status::Arguments),
+    /// Show where a commit is on its way
+    #[command(
+        after_long_help = "Example:\n  trunkline where            the commit that is checked out\n  trunkline where 4f2a91c\n  trunkline where pr-482"
+    )]
+    Where(where_is::Arguments),
+    /// Follow a run or a deployment to its end
+    #[command(
+        after_long_help = "Ctrl-C detaches; the work goes on.\n\nExample:\n  git push trunkline main && trunkline watch\n  trunkline watch 812\n  trunkline watch deployment/31 --timeout 10m"
+    )]
+    Watch(watch::Arguments),
+    /// Print the logs of a run or a deployment
+    #[command(after_long_help = "Example:\n  trunkline log --failed\n  trunkline log 812 unit -f\n  trunkline log deployment/31")]
+    Log(log::Arguments),
+    /// Show the tests of a run, the failed ones first
+    #[command(after_long_help = "Example:\n  trunkline tests 812 --failed")]
+    Tests(tests::Arguments),
+    /// Show how what runs in an environment got there, each link with its proof
+    #[command(after_long_help = "Example:\n  trunkline trace production")]
+    Trace(trace::Arguments),
+    /// List or view runs
+    #[command(visible_alias = "run", after_long_help = "Example:\n  trunkline runs list --limit 50\n  trunkline run view 812")]
+    Runs(runs::Arguments),
+    /// List or view releases
+    #[command(visible_alias = "release", after_long_help = "Example:\n  trunkline releases list\n  trunkline release view 1.42")]
+    Releases(releases::Arguments),
+    /// List or view deployments
+    #[command(visible_alias = "deployment", after_long_help = "Example:\n  trunkline deployments list\n  trunkline deployment view 31")]
+    Deployments(deployments::Arguments),
+    /// List, view or accept environments
+    #[command(
+        visible_alias = "environment",
+        after_long_help = "Example:\n  trunkline environments list\n  trunkline environment accept production"
+    )]
+    Environments(environments::Arguments),
+    /// Add, list or view projects
+    #[command(visible_alias = "project", after_long_help = "Example:\n  trunkline project add shop && git push trunkline main")]
+    Projects(projects::Arguments),
+    /// Print a link that opens the pages once
+    #[command(after_long_help = "Example:\n  trunkline open")]
+    Open,
+    /// See whether everything that Trunkline needs is there
+    #[command(after_long_help = "Example:\n  trunkline doctor\n\nExits with 1 where something is missing.")]
+    Doctor,
+    /// Check the record, or say where it ends
+    #[command(after_long_help = "Example:\n  trunkline ledger head\n  trunkline ledger verify --at-size 4812 --root sha256:...")]
+    Ledger(ledger::Arguments),
+    /// Explain an error code
+    #[command(after_long_help = "Example:\n  trunkline explain TL0142")]
+    Explain(explain::Arguments),
+    /// Print the JSON Schema of the delivery file
+    #[command(after_long_help = "Example:\n  trunkline schema > trunkline.schema.json")]
+    Schema,
+    /// Print the program's version
+    #[command(after_long_help = "Example:\n  trunkline version --json")]
+    Version,
+    /// Help for a verb, or on exit-codes
+    #[command(after_long_help = "Example:\n  trunkline help promote\n  trunkline help exit-codes")]
+    Help(help::Arguments),
+    /// Give git the token (git calls this)
+    #[command(hide = true)]
+    Credential(credential::Arguments),
+}
+
+/// Does what the command line says.
+pub fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::Demo(arguments) => demo::run(&arguments, globals),
+        Verb::Serve(arguments) => serve::run(&arguments, globals),
+        Verb::Supervise(arguments) => supervise::run(&arguments),
+        Verb::Init(arguments) => init::run(&arguments, globals),
+        Verb::Check(arguments) => check::run(&arguments, globals),
+        Verb::Promote(arguments) => promote::run(&arguments, globals),
+        Verb::Rollback(arguments) => rollback::run(&arguments, globals),
+        Verb::Cancel(arguments) => cancel::run(&arguments, globals),
+        Verb::Settle(arguments) => settle::run(&arguments, globals),
+        Verb::Status(arguments) => status::run(&arguments, globals),
+        Verb::Where(arguments) => where_is::run(&arguments, globals),
+        Verb::Watch(arguments) => watch::run(&arguments, globals),
+        Verb::Log(arguments) => log::run(&arguments, globals),
+        Verb::Tests(arguments) => tests::run(&arguments, globals),
+        Verb::Trace(arguments) => trace::run(&arguments, globals),
+        Verb::Runs(arguments) => runs::run(&arguments, globals),
+        Verb::Releases(arguments) => releases::run(&arguments, globals),
+        Verb::Deployments(arguments) => deployments::run(&arguments, globals),
+        Verb::Environments(arguments) => environments::run(&arguments, globals),
+        Verb::Projects(arguments) => projects::run(&arguments, globals),
+        Verb::Open => open::run(globals),
+        Verb::Doctor => doctor::run(globals),
+        Verb::Ledger(arguments) => ledger::run(&arguments, globals),
+        Verb::Explain(arguments) => explain::run(&arguments, globals),
+        Verb::Schema => schema::run(globals),
+        Verb::Version => version::run(globals),
+        Verb::Help(arguments) => help::run(&arguments, globals),
+        Verb::Credential(arguments) => credential::run(&arguments, globals),
+    }
+}
+
+/// Which part of a list is wanted.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Page {
+    /// How many at most
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+    /// Only those with a lower number
+    #[arg(long, value_name = "NUMBER")]
+    before: Option<u32>,
+}
+
+impl Page {
+    fn query(&self) -> String {
+        let before = self.before.map(|before| format!("&before={before}")).unwrap_or_default();
+        format!("limit={}{before}", self.limit)
+    }
+}
+
+/// The whole command as clap knows it.
+pub fn command() -> clap::Command {
+    Line::command()
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_contradiction() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_shown_verb_is_in_one_group_and_has_an_example() {
+        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, verbs)| verbs.iter().copied()).collect();
+        grouped.sort_unstable();
+        let command = command();
+        let mut shown: Vec<&str> = command.get_subcommands().filter(|verb| !verb.is_hide_set()).map(clap::Command::get_name).collect();
+        shown.sort_unstable();
+        assert_eq!(grouped, shown);
+        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let long = verb.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            let names = std::iter::once(verb.get_name()).chain(verb.get_visible_aliases());
+            assert!(names.into_iter().any(|name| long.contains(&format!("trunkline {name}"))), "{} has no example", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn singular_is_plural() {
+        for line in [["trunkline", "run", "list"], ["trunkline", "runs", "list"], ["trunkline", "project", "list"]] {
+            Line::try_parse_from(line).unwrap();
+        }
+    }
+}

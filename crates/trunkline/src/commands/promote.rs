@@ -1,0 +1,139 @@
+//! `trunkline promote`: let a release into an environment.
+
+use super::act::{Answer, Consent, Waiting, consent, finish};
+use super::which;
+use crate::client::segment;
+use crate::exit::Exit;
+use crate::git::Repository;
+use crate::globals::Globals;
+use crate::reference;
+use crate::render::paint::{Mark, Style};
+use crate::render::text::{clean, count};
+use crate::render::{Look, environment, release};
+use trunkline_api::request::Promote;
+use trunkline_api::view::{DeploymentView, EnvironmentView, ReleaseView};
+use trunkline_domain::foundation::Revision;
+
+/// Commits that a plan lists.
+const COMMITS_MAX: usize = 8;
+
+/// What to promote, and where.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The release: its number, version or alias
+    release: String,
+    /// The environment
+    environment: String,
+    #[command(flatten)]
+    consent: Consent,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+/// Promotes it.
+pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
+    let name = reference::environment(&arguments.environment)?;
+    let remote = globals.connect()?;
+    let project = remote.project()?;
+    let release: ReleaseView =
+        remote.client.get(&format!("projects/{project}/releases/{}", segment(reference::release(&arguments.release))))?;
+    let environment = which::environment(&remote, &project, name.as_str())?;
+    let screen = remote.screen;
+    let plan = plan(&release, &environment, &screen.err);
+    let version = clean(&release.release.version);
+    if consent(&screen, &plan, &format!("Promote {version} to {name}?"), &arguments.consent)? == Answer::PlanOnly {
+        if screen.json() {
+            screen.print_json(&release)?;
+        }
+        return Ok(Exit::Good);
+    }
+    // By number: the release that the plan showed, whatever is called so by now.
+    let path = format!("projects/{project}/releases/{}/promote", release.release.number);
+    let deployment: DeploymentView = remote.client.post(&path, &Promote { environment: name.clone() })?;
+    let undo = environment.runs.map(|runs| format!("trunkline rollback {name} --to {}", clean(&runs.release.version)));
+    finish(&remote, deployment, &arguments.waiting, undo)
+}
+
+/// What runs now, what will, and what speaks against it.
+fn plan(release: &ReleaseView, environment: &EnvironmentView, look: &Look) -> String {
+    let paint = look.paint;
+    let mut out = format!("{}\n", paint.text(Style::Strong, &format!("{}/{}", environment.project, environment.name)));
+    let (now, from) = match &environment.runs {
+        Some(runs) => (format!("{} {}", release::name(&runs.release), look.clock.since(runs.since)), Some(&runs.revision)),
+        None => ("nothing that was verified".to_owned(), None),
+    };
+    out += &format!("  now   {now}\n  then  {} from run {}\n", release::name(&release.release), release.run);
+    out += &difference(from, &release.commit.revision, look);
+    if let Some(incoming) = &environment.incoming {
+        out += &format!("  first {}\n", environment::reference(incoming, look));
+    }
+    for warning in warnings(release, environment) {
+        out += &format!("  {}\n", paint.mark(Mark::Waiting, &warning));
+    }
+    out
+}
+
+/// What the server may say no to. It decides; this only says so before.
+fn warnings(release: &ReleaseView, environment: &EnvironmentView) -> Vec<String> {
+    let mut out = Vec::new();
+    let missing: Vec<&str> = environment.after.iter().filter(|name| !release.verified.contains(name)).map(|name| name.as_str()).collect();
+    if !missing.is_empty() {
+        out.push(format!("it is not verified in {}", missing.join(", ")));
+    }
+    if let Some(from) = &release.release.vetoed_from {
+        out.push(format!("it is forbidden from {from} on"));
+    }
+    if !environment.accepted {
+        out.push(format!("{} waits to be accepted: trunkline environments accept {}", environment.name, environment.name));
+    }
+    out
+}
+
+/// The commits between two revisions, as the repository here knows them.
+pub fn difference(from: Option<&Revision>, to: &Revision, look: &Look) -> String {
+    let Some(from) = from else { return String::new() };
+    if from == to {
+        return "  code  the same commit\n".to_owned();
+    }
+    let between = |from, to| Repository::here().and_then(|repository| repository.between(from, to));
+    let (Some(added), Some(removed)) = (between(from, to), between(to, from)) else {
+        return format!("  code  {} {} {}\n", from.short(), look.paint.to(), to.short());
+    };
+    let list = |sign: &str, verb: &str, commits: &[String]| {
+        if commits.is_empty() {
+            return String::new();
+        }
+        let mut out = format!("  code  {verb} {}\n", count(commits.len(), "commit"));
+        for commit in commits.iter().take(COMMITS_MAX) {
+            out += &format!("        {sign} {}\n", clean(commit));
+        }
+        if commits.len() > COMMITS_MAX {
+            out += &format!("          and {} more\n", commits.len() - COMMITS_MAX);
+        }
+        out
+    };
+    list("+", "adds", &added) + &list("-", "removes", &removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::paint::Paint;
+    use crate::render::sample;
+
+    #[test]
+    fn the_plan_says_what_runs_what_will_and_what_speaks_against_it() {
+        let mut environment = sample::status().projects[1].environments[1].clone();
+        environment.after = vec!["test".parse().unwrap(), "lab".parse().unwrap()];
+        let text = plan(&sample::release(), &environment, &sample::look(Paint::PLAIN));
+        assert!(
+            text.starts_with(
+                "shop/qa\n  now   release 11, 1.41 \"quiet-otter\" for 25 h\n  then  release 12, 1.42 \"amber-heron\" from run 812\n"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("  code  bbbbbbb > 4f2a91c\n"), "{text}");
+        assert!(text.contains("first > deployment 30 of 1.42 deploying"), "{text}");
+        assert!(text.ends_with("  H it is not verified in lab\n"), "{text}");
+    }
+}

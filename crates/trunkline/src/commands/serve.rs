@@ -1,0 +1,100 @@
+//! `trunkline serve`: the server, until it is told to end.
+
+use crate::code::Code;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::globals::Globals;
+use crate::render::Screen;
+use crate::render::paint::Mark;
+use anyhow::Context as _;
+use serde_json::json;
+use std::net::SocketAddr;
+use tokio::signal::unix::{SignalKind, signal};
+use trunkline_server::{Options, Serving, StartError, serve};
+
+/// Threads that answer: pages and calls are short, and the machine's cores belong to the jobs.
+const ANSWERING_THREADS: usize = 2;
+
+/// How to serve.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Where to listen; port 0 takes a free one and prints it
+    #[arg(long, default_value = "127.0.0.1:7420", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Pieces of work at a time; 0 starts no runner [default: the machine's cores, at least 2]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(0..=256))]
+    slots: Option<u16>,
+    /// Believe a wall clock that is more than seven days ahead of the record
+    #[arg(long)]
+    accept_clock: bool,
+}
+
+/// Serves.
+pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
+    let program = std::env::current_exe().context("where this program is")?;
+    let slots = arguments.slots.map_or_else(|| std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)), usize::from);
+    let options = Options {
+        data: std::path::absolute(globals.data_folder())?,
+        listen: arguments.listen,
+        slots,
+        supervise: vec![program.display().to_string(), "supervise".to_owned()],
+        accept_clock: arguments.accept_clock,
+    };
+    let data = options.data.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(ANSWERING_THREADS).enable_all().build()?;
+    let screen = globals.screen();
+    runtime.block_on(async {
+        let serving = serve(options).await.map_err(failure)?;
+        greet(&screen, &serving, &data.display().to_string(), slots)?;
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let stop = async move {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+        };
+        serving.run(stop).await?;
+        anyhow::Ok(())
+    })?;
+    // A claim that still waits on a blocking thread must not hold the end up.
+    runtime.shutdown_background();
+    screen.note("the server has ended; what it deployed runs on");
+    Ok(Exit::Good)
+}
+
+fn failure(error: StartError) -> Failure {
+    let (code, help) = match &error {
+        StartError::Folder(_) => (Code::DataFolder, None),
+        StartError::Listen(..) => (Code::CannotListen, Some("another server may run there: trunkline doctor; or take a free port: --listen 127.0.0.1:0")),
+        StartError::NotLoopback(_) => (Code::CannotListen, None),
+        StartError::Clock(_) => (Code::ClockAhead, Some("date shows the clock; a wrong one would put wrong times into the record for good")),
+        StartError::Store(_) | StartError::Io(..) => (Code::DataFolder, None),
+    };
+    let mut failure = Failure::new(code, error.to_string());
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        failure = failure.why(cause);
+        source = cause.source();
+    }
+    match help {
+        Some(help) => failure.help(help),
+        None => failure,
+    }
+}
+
+fn greet(screen: &Screen, serving: &Serving, data: &str, slots: usize) -> anyhow::Result<()> {
+    let base = format!("http://{}", serving.address);
+    let link = format!("{base}{}", serving.link()?);
+    if screen.json() {
+        return screen.print_json_line(&json!({ "address": base, "link": link, "data": data, "slots": slots }));
+    }
+    screen.print(&screen.out.paint.mark(Mark::Passed, &format!("Trunkline {} listens on {base}", env!("CARGO_PKG_VERSION"))))?;
+    screen.print(&format!("  pages    {link}"))?;
+    screen.print("           opens once, within ten minutes; another: trunkline open")?;
+    screen.print(&format!("  data     {data}"))?;
+    match slots {
+        0 => screen.print("  runner   none on this machine")?,
+        _ => screen.print(&format!("  runner   built-in, {slots} slots, sandbox: host (jobs run as this user and could read the data folder)"))?,
+    }
+    screen.print("  next     in a git repository: trunkline project add NAME")
+}

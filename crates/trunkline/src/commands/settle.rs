@@ -1,0 +1,51 @@
+//! `trunkline settle`: say what runs after a deployment that nobody knows the end of.
+
+use super::act::{Answer, Consent, consent};
+use crate::exit::Exit;
+use crate::globals::Globals;
+use crate::render::deployment;
+use crate::render::text::clean;
+use trunkline_api::request::Settle;
+use trunkline_api::view::DeploymentView;
+use trunkline_domain::deployment::SettledAs;
+
+/// Which deployment, and what runs.
+#[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("runs").required(true))]
+pub struct Arguments {
+    /// The deployment's number
+    deployment: String,
+    /// The new release runs
+    #[arg(long, group = "runs")]
+    live: bool,
+    /// The old one runs
+    #[arg(long, group = "runs")]
+    old: bool,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Says it.
+pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
+    let number = crate::reference::deployment(&arguments.deployment)?;
+    let remote = globals.connect()?;
+    let screen = remote.screen;
+    let path = format!("projects/{}/deployments/{number}", remote.project()?);
+    let before: DeploymentView = remote.client.get(&path)?;
+    let version = clean(&before.release.version);
+    let (runs, words) = match arguments.live {
+        true => (SettledAs::Live, format!("{version} runs in {}", before.environment)),
+        false => (SettledAs::Old, format!("{version} does not run in {}", before.environment)),
+    };
+    let plan = format!("{}\nThe record will say: {words}", deployment::view(&before, &screen.err));
+    if consent(&screen, &plan, "Is it so?", &arguments.consent)? == Answer::Go {
+        let after: DeploymentView = remote.client.post(&format!("{path}/settle"), &Settle { runs })?;
+        if screen.json() {
+            screen.print_json(&after)?
+        } else {
+            screen.print(&deployment::view(&after, &screen.out))?
+        }
+        screen.note(&format!("next: trunkline watch deployment/{number}"));
+    }
+    Ok(Exit::Good)
+}

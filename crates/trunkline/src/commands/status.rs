@@ -1,0 +1,36 @@
+//! `trunkline status`: what is where.
+
+use crate::exit::Exit;
+use crate::globals::Globals;
+use crate::render;
+
+/// What to show.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Only this environment
+    environment: Option<String>,
+}
+
+/// Shows it.
+pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
+    let name = arguments.environment.as_deref().map(crate::reference::environment).transpose()?;
+    let remote = globals.connect()?;
+    let mut view = remote.status()?;
+    // The folder says where one is, not what one wants to see: only --project narrows.
+    if let (Some(_), Some(project)) = (&globals.project, remote.project_given()) {
+        view.projects.retain(|one| one.name == *project);
+    }
+    if let Some(name) = name {
+        for project in &mut view.projects {
+            project.environments.retain(|environment| environment.name == name);
+        }
+        view.projects.retain(|project| !project.environments.is_empty());
+    }
+    let screen = remote.screen;
+    if !screen.json() && screen.out_terminal {
+        screen.print(&render::status::matrix(&view, &screen.out))?;
+    } else {
+        screen.print_table(&view, &render::status::table(&view))?;
+    }
+    Ok(Exit::Good)
+}

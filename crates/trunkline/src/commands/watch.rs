@@ -1,0 +1,51 @@
+//! `trunkline watch`: follow a run or a deployment to its end.
+
+use super::which;
+use crate::exit::Exit;
+use crate::follow::{Ending, Manner, Place, Subject, follow};
+use crate::globals::Globals;
+use crate::reference::{self, Reference};
+use crate::render::Screen;
+use crate::render::paint::Mark;
+use std::time::Duration;
+
+/// What to follow.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A run, a commit, pr-N or deployment/N; the run of the commit that is checked out if left out
+    #[arg(value_name = "RUN|SHA|DEPLOYMENT")]
+    what: Option<String>,
+    /// Give up after this time, with exit code 124
+    #[arg(long, value_parser = reference::duration)]
+    timeout: Option<Duration>,
+}
+
+/// Follows it.
+pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
+    let remote = globals.connect()?;
+    let project = remote.project()?;
+    let subject = match arguments.what.as_deref().map(Reference::parse) {
+        Some(Reference::Deployment(number)) => Subject::Deployment(project, number),
+        _ => {
+            let run = which::run(&remote, &project, arguments.what.as_deref())?;
+            Subject::Run(project, run.number)
+        }
+    };
+    let (_, ending) = follow(&remote, subject, Manner { timeout: arguments.timeout, place: Place::Out })?;
+    tell(&remote.screen, &ending);
+    Ok(ending.exit)
+}
+
+/// Says how it ended and what comes next.
+pub fn tell(screen: &Screen, ending: &Ending) {
+    let mark = match ending.exit {
+        Exit::Good => Mark::Passed,
+        Exit::Blocked => Mark::Waiting,
+        Exit::Interrupted | Exit::TimedOut => Mark::Running,
+        _ => Mark::Failed,
+    };
+    for (index, words) in ending.words.iter().enumerate() {
+        let line = if index == 0 { screen.err.paint.mark(mark, words) } else { words.clone() };
+        screen.note(&line);
+    }
+}

@@ -1,0 +1,96 @@
+//! Which run, which change, which environment a command means, from what people wrote or left out.
+
+use crate::client::segment;
+use crate::code::Code;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::git::Repository;
+use crate::globals::Remote;
+use crate::reference::Reference;
+use trunkline_api::view::{EnvironmentView, RunView, WhereView};
+use trunkline_domain::foundation::ProjectKey;
+
+/// The change that carries a reference; without one, the commit that is checked out.
+pub fn change(remote: &Remote, project: &ProjectKey, text: Option<&str>) -> Result<WhereView, Failure> {
+    let query = match text.map(Reference::parse) {
+        None => head()?,
+        Some(Reference::PullRequest(number)) => format!("pr-{number}"),
+        Some(Reference::Commit(name)) => commit(&name)?,
+        Some(Reference::Run(number)) => run_numbered(remote, project, number)?.commit.revision.to_string(),
+        Some(Reference::Deployment(number)) => {
+            let text = format!("deployment/{number}");
+            return Err(Failure::new(Code::NotAReference, format!("'{text}' does not name a change"))
+                .help(format!("see trunkline deployment view {number}")));
+        }
+    };
+    where_is(remote, project, &query)
+}
+
+/// The run of a reference; without one, that of the commit that is checked out, else the newest.
+pub fn run(remote: &Remote, project: &ProjectKey, text: Option<&str>) -> Result<RunView, Failure> {
+    match text {
+        Some(text) => match Reference::parse(text) {
+            Reference::Run(number) => run_numbered(remote, project, number),
+            _ => Ok(change(remote, project, Some(text))?.run),
+        },
+        None => run_here(remote, project),
+    }
+}
+
+/// The run with a number.
+pub fn run_numbered(remote: &Remote, project: &ProjectKey, number: u32) -> Result<RunView, Failure> {
+    remote.client.get(&format!("projects/{project}/runs/{number}"))
+}
+
+/// An environment.
+pub fn environment(remote: &Remote, project: &ProjectKey, name: &str) -> Result<EnvironmentView, Failure> {
+    let name = crate::reference::environment(name)?;
+    remote.client.get(&format!("projects/{project}/environments/{name}"))
+}
+
+/// What the server says of a commit id or `pr-N`.
+pub fn where_is(remote: &Remote, project: &ProjectKey, query: &str) -> Result<WhereView, Failure> {
+    remote.client.get(&format!("projects/{project}/where/{}", segment(query)))
+}
+
+fn run_here(remote: &Remote, project: &ProjectKey) -> Result<RunView, Failure> {
+    let mut missing = None;
+    if let Some(revision) = Repository::here().and_then(|repository| repository.revision("HEAD")) {
+        match where_is(remote, project, revision.as_str()) {
+            Ok(view) => return Ok(view.run),
+            Err(failure) if failure.exit == Exit::NotFound => missing = Some(revision),
+            Err(failure) => return Err(failure),
+        }
+    }
+    let newest: Vec<RunView> = remote.client.get(&format!("projects/{project}/runs?limit=1"))?;
+    let Some(run) = newest.into_iter().next() else {
+        return Err(Failure::new(Code::NothingThere, format!("project {project} has no run yet")).help("git push trunkline main"));
+    };
+    if let Some(revision) = missing {
+        remote.screen.note(&format!("{} has no run; this is the newest, run {}", revision.short(), run.number));
+    }
+    Ok(run)
+}
+
+fn head() -> Result<String, Failure> {
+    let repository = Repository::required()?;
+    let revision = repository.revision("HEAD").ok_or_else(|| {
+        Failure::new(Code::NothingThere, "this repository has no commit yet")
+            .place(repository.root().display())
+            .help("git commit, then git push trunkline main")
+    })?;
+    Ok(revision.to_string())
+}
+
+/// The whole id of a commit where it is known here; else its first digits, which the server may know.
+fn commit(name: &str) -> Result<String, Failure> {
+    if let Some(revision) = Repository::here().and_then(|repository| repository.revision(name)) {
+        return Ok(revision.to_string());
+    }
+    let digits = name.len() >= 4 && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if digits {
+        return Ok(name.to_ascii_lowercase());
+    }
+    Err(Failure::new(Code::NotAReference, format!("'{name}' does not name a run or a commit"))
+        .help("write a run's number (812), a commit (4f2a91c), or a pull request (pr-482)"))
+}

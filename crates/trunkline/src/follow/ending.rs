@@ -1,0 +1,268 @@
+//! When a followed thing is over, how the program then ends, what to do next and how to undo. Pure.
+
+use super::Sight;
+use crate::exit::Exit;
+use crate::render::words;
+use trunkline_api::view::{DeploymentStatus, DeploymentView, EnvironmentView, RunView, StationKind, StationState, StationView, WhereView};
+use trunkline_domain::deployment::DeploymentResult;
+use trunkline_domain::run::RunResult;
+
+/// How following ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// How the program ends.
+    pub exit: Exit,
+    /// What became of it, and what comes next: a line each.
+    pub words: Vec<String>,
+}
+
+impl Ending {
+    fn new<const N: usize>(exit: Exit, words: [String; N]) -> Self {
+        Self { exit, words: words.into() }
+    }
+
+    /// Nobody follows any more; the work goes on.
+    pub fn detached(exit: Exit, again: &str) -> Self {
+        Self::new(exit, [format!("it goes on; follow it again: {again}")])
+    }
+
+    /// The end of what is seen; None while it goes on.
+    pub fn of(sight: &Sight) -> Option<Self> {
+        match sight {
+            Sight::Run(run) => of_run(run),
+            Sight::Change { change, environments } => of_change(change, environments),
+            Sight::Deployment { deployment, environment } => of_deployment(deployment, environment),
+        }
+    }
+}
+
+fn of_run(run: &RunView) -> Option<Ending> {
+    let number = run.number;
+    match run.result? {
+        RunResult::Failed => Some(failed_run(run)),
+        RunResult::Cancelled => Some(Ending::new(Exit::Failed, [format!("run {number} was cancelled")])),
+        RunResult::Refused => {
+            let mut words = vec![format!("the delivery file of {} was refused", run.commit.revision.short())];
+            words.extend(run.refused.iter().map(|refused| format!("  {refused}")));
+            words.push("next: trunkline check".to_owned());
+            Some(Ending { exit: Exit::Failed, words })
+        }
+        RunResult::Passed => match run.verdict.as_ref().and_then(words::no_release) {
+            Some(why) => Some(Ending::new(Exit::Good, [format!("run {number} passed; no release: {why}")])),
+            None if run.release.is_some() => Some(Ending::new(Exit::Good, [format!("run {number} passed")])),
+            None => None,
+        },
+    }
+}
+
+fn failed_run(run: &RunView) -> Ending {
+    let number = run.number;
+    let tests = run.tests.as_ref().is_some_and(|tests| tests.failed > 0);
+    let next = if tests { format!("trunkline tests {number} --failed") } else { format!("trunkline log {number} --failed") };
+    Ending::new(Exit::Failed, [format!("run {number} failed"), format!("next: {next}")])
+}
+
+fn of_change(change: &WhereView, environments: &[EnvironmentView]) -> Option<Ending> {
+    if change.run.result? != RunResult::Passed || change.release.is_none() {
+        return of_run(&change.run);
+    }
+    let stations: Vec<&StationView> = change.stations.iter().filter(|station| station.kind == StationKind::Environment).collect();
+    let environment = |station: &StationView| environments.iter().find(|environment| environment.name.as_str() == station.name);
+    if stations.iter().any(|station| station.state == StationState::Running && !asks(environment(station))) {
+        return None;
+    }
+    for station in &stations {
+        if let Some(ending) = blocked(station, environment(station)) {
+            return Some(ending);
+        }
+    }
+    if stations.iter().any(|station| station.state == StationState::Waiting) {
+        return None;
+    }
+    let version = change.release.as_ref().map(|release| release.release.version.clone()).unwrap_or_default();
+    let bad =
+        stations.iter().find(|station| matches!(station.state, StationState::Failed | StationState::RolledBack | StationState::Stopped));
+    if let Some(station) = bad {
+        return Some(stopped_at(station, &version, environment(station)));
+    }
+    Some(arrived(&stations, &version))
+}
+
+/// A station that waits for a person.
+fn blocked(station: &StationView, environment: Option<&EnvironmentView>) -> Option<Ending> {
+    let environment = environment?;
+    let name = &environment.name;
+    if matches!(station.state, StationState::Waiting | StationState::Running) && asks(Some(environment)) {
+        let deployment = station.deployment.or(environment.incoming.as_ref().map(|incoming| incoming.number)).unwrap_or_default();
+        return Some(settle(deployment, name.as_str()));
+    }
+    let not_there = matches!(station.state, StationState::Waiting | StationState::Ahead);
+    (not_there && !environment.accepted).then(|| {
+        Ending::new(
+            Exit::Blocked,
+            [format!("{name} is new and waits to be accepted"), format!("next: trunkline environments accept {name}")],
+        )
+    })
+}
+
+fn asks(environment: Option<&EnvironmentView>) -> bool {
+    environment.and_then(|environment| environment.incoming.as_ref()).is_some_and(|incoming| incoming.status == DeploymentStatus::Asking)
+}
+
+fn settle(deployment: u32, environment: &str) -> Ending {
+    Ending::new(
+        Exit::Blocked,
+        [
+            format!("nobody knows whether deployment {deployment} took effect in {environment}: look there, then say which release runs"),
+            format!("next: trunkline settle deployment/{deployment} --live, or --old"),
+        ],
+    )
+}
+
+fn stopped_at(station: &StationView, version: &str, environment: Option<&EnvironmentView>) -> Ending {
+    let (_, word) = words::station(station.kind, station.state);
+    let why = station.reason.as_deref().map(|reason| format!(": {}", crate::render::text::clean(reason))).unwrap_or_default();
+    let mut words = vec![format!("{version} {word} in {}{why}", station.name)];
+    words.extend(runs_now(environment));
+    if let Some(deployment) = station.deployment {
+        words.push(format!("next: trunkline log deployment/{deployment}"));
+    }
+    Ending { exit: Exit::Failed, words }
+}
+
+fn runs_now(environment: Option<&EnvironmentView>) -> Option<String> {
+    let environment = environment?;
+    if let Some(incoming) = &environment.incoming {
+        let (_, word) = words::deployment(incoming.status);
+        let version = crate::render::text::clean(&incoming.release.version);
+        return Some(format!("{} now: deployment {} of {version} {word}", environment.name, incoming.number));
+    }
+    let runs = environment.runs.as_ref()?;
+    Some(format!("{} runs {}", environment.name, crate::render::text::clean(&runs.release.version)))
+}
+
+fn arrived(stations: &[&StationView], version: &str) -> Ending {
+    let there: Vec<&str> = stations
+        .iter()
+        .filter(|station| matches!(station.state, StationState::Passed | StationState::Replaced))
+        .map(|station| station.name.as_str())
+        .collect();
+    let mut words = match there.as_slice() {
+        [] => vec![format!("release {version} is cut")],
+        names => vec![format!("{version} is verified in {}", names.join(", "))],
+    };
+    let last = stations.iter().rev().find(|station| station.state == StationState::Passed);
+    if let Some(ahead) = stations.iter().find(|station| station.state == StationState::Ahead) {
+        words.push(format!("next: trunkline promote {version} {}", ahead.name));
+    } else if let Some(last) = last {
+        words.push(format!("next: trunkline trace {}", last.name));
+    }
+    words.extend(last.map(|last| format!("undo: trunkline rollback {}", last.name)));
+    Ending { exit: Exit::Good, words }
+}
+
+fn of_deployment(deployment: &DeploymentView, environment: &EnvironmentView) -> Option<Ending> {
+    let (number, name) = (deployment.number, &deployment.environment);
+    let version = crate::render::text::clean(&deployment.release.version);
+    match deployment.status {
+        DeploymentStatus::Asking => Some(settle(number, name.as_str())),
+        DeploymentStatus::Ended(DeploymentResult::Succeeded) => {
+            let mut words = vec![format!("{name} runs {version}"), format!("next: trunkline trace {name}")];
+            if let Some(back) = environment.back_to.first() {
+                words.push(format!("undo: trunkline rollback {name} --to {}", crate::render::text::clean(&back.version)));
+            }
+            Some(Ending { exit: Exit::Good, words })
+        }
+        DeploymentStatus::Ended(result) => {
+            let (_, word) = words::ended(result);
+            let why = deployment.reason.as_deref().map(|reason| format!(": {}", crate::render::text::clean(reason))).unwrap_or_default();
+            let mut words = vec![format!("deployment {number} of {version} to {name} {word}{why}")];
+            words.extend(runs_now(Some(environment)));
+            words.push(format!("next: trunkline log deployment/{number}"));
+            Some(Ending { exit: Exit::Failed, words })
+        }
+        DeploymentStatus::Waiting | DeploymentStatus::Deploying | DeploymentStatus::Verifying | DeploymentStatus::Unknown => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::sample;
+    use trunkline_domain::deployment::FailureCause;
+
+    fn change(states: [StationState; 3]) -> (WhereView, Vec<EnvironmentView>) {
+        let mut change = sample::change();
+        let environments = change.stations.iter_mut().filter(|station| station.kind == StationKind::Environment);
+        for (station, state) in environments.zip(states) {
+            station.state = state;
+        }
+        let mut environments = sample::status().projects[1].environments.clone();
+        environments[1].incoming = None;
+        (change, environments)
+    }
+
+    fn exit(states: [StationState; 3]) -> Option<u8> {
+        let (change, environments) = change(states);
+        of_change(&change, &environments).map(|ending| ending.exit.number())
+    }
+
+    #[test]
+    fn a_change_ends_when_no_environment_moves() {
+        use StationState::{Ahead, Failed, Passed, Replaced, Running, Stopped, Waiting};
+        let table = [
+            ([Running, Ahead, Ahead], None),
+            ([Passed, Waiting, Ahead], None),
+            ([Passed, Passed, Passed], Some(0)),
+            ([Replaced, Passed, Passed], Some(0)),
+            ([Passed, Ahead, Ahead], Some(0)),
+            ([Passed, Failed, Ahead], Some(1)),
+            ([Passed, Stopped, Ahead], Some(1)),
+            ([Failed, Running, Ahead], None),
+        ];
+        for (states, expected) in table {
+            assert_eq!(exit(states), expected, "{states:?}");
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_person_ends_with_3_and_names_the_command() {
+        let (change, mut environments) = change([StationState::Passed, StationState::Waiting, StationState::Ahead]);
+        environments[1].accepted = false;
+        let ending = of_change(&change, &environments).unwrap();
+        assert_eq!((ending.exit.number(), ending.words[1].as_str()), (3, "next: trunkline environments accept qa"));
+        environments[1].accepted = true;
+        environments[1].incoming = Some(sample::incoming(DeploymentStatus::Asking));
+        let ending = of_change(&change, &environments).unwrap();
+        assert_eq!((ending.exit.number(), ending.words[1].as_str()), (3, "next: trunkline settle deployment/30 --live, or --old"));
+    }
+
+    #[test]
+    fn a_red_run_names_the_shortest_way_to_the_cause() {
+        let ending = of_run(&sample::red_run()).unwrap();
+        assert_eq!((ending.exit, ending.words[1].as_str()), (Exit::Failed, "next: trunkline tests 812 --failed"));
+        let mut run = sample::red_run();
+        run.tests = None;
+        assert_eq!(of_run(&run).unwrap().words[1], "next: trunkline log 812 --failed");
+        run.result = None;
+        assert_eq!(of_run(&run), None);
+    }
+
+    #[test]
+    fn a_deployment_ends_with_next_and_undo() {
+        let environment = sample::trace().environment;
+        let ending = of_deployment(&sample::deployment(), &environment).unwrap();
+        assert_eq!(ending.exit, Exit::Good);
+        assert_eq!(
+            ending.words,
+            ["production runs 1.42", "next: trunkline trace production", "undo: trunkline rollback production --to 1.41"]
+        );
+        let mut failed = sample::deployment();
+        failed.status = DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Verify));
+        failed.reason = Some("version is 1.41".to_owned());
+        let ending = of_deployment(&failed, &environment).unwrap();
+        assert_eq!(ending.words[0], "deployment 31 of 1.42 to production failed: not verified: version is 1.41");
+        failed.status = DeploymentStatus::Verifying;
+        assert_eq!(of_deployment(&failed, &environment), None);
+    }
+}

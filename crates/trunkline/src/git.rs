@@ -1,0 +1,126 @@
+//! The user's own git repository, asked through the git program. Nothing here changes it but `config` and `remote`.
+
+use crate::code::Code;
+use crate::failure::Failure;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use trunkline_domain::foundation::Revision;
+
+/// The name of the git remote that leads to the server.
+pub const REMOTE: &str = "trunkline";
+
+/// A work tree.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    root: PathBuf,
+}
+
+impl Repository {
+    /// The repository around a folder, if there is one.
+    pub fn around(folder: &Path) -> Option<Self> {
+        let root = run(folder, &["rev-parse", "--show-toplevel"]).ok()?;
+        Some(Self { root: PathBuf::from(root) })
+    }
+
+    /// The repository around the current folder, if there is one.
+    pub fn here() -> Option<Self> {
+        Self::around(&std::env::current_dir().ok()?)
+    }
+
+    /// The repository around the current folder.
+    pub fn required() -> Result<Self, Failure> {
+        Self::here().ok_or_else(|| {
+            Failure::new(Code::NoRepository, "this folder is not in a git repository").help("go to the repository, or begin one: git init")
+        })
+    }
+
+    /// The top folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The URL of the remote [`REMOTE`].
+    pub fn remote_url(&self) -> Option<String> {
+        self.ask(&["config", "--get", &format!("remote.{REMOTE}.url")])
+    }
+
+    /// The commit that a name means here.
+    pub fn revision(&self, name: &str) -> Option<Revision> {
+        // A name that begins with a dash would be an option; no commit has such a name.
+        let name = Some(name).filter(|name| !name.starts_with('-'))?;
+        self.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")])?.parse().ok()
+    }
+
+    /// The branch that is checked out.
+    pub fn branch(&self) -> Option<String> {
+        self.ask(&["symbolic-ref", "--quiet", "--short", "HEAD"])
+    }
+
+    /// Subjects of the commits that are in `to` and not in `from`, newest first; None where one of them is not here.
+    pub fn between(&self, from: &Revision, to: &Revision) -> Option<Vec<String>> {
+        let range = format!("{from}..{to}");
+        let text = run(&self.root, &["log", "--format=%h %s", "--max-count=200", "--end-of-options", &range, "--"]).ok()?;
+        Some(text.lines().map(str::to_owned).collect())
+    }
+
+    /// Runs a git command that changes the configuration.
+    pub fn change(&self, arguments: &[&str]) -> Result<(), Failure> {
+        run(&self.root, arguments)
+            .map(drop)
+            .map_err(|why| Failure::new(Code::GitFailed, format!("git {} failed", arguments.join(" "))).place(self.root.display()).why(why))
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Option<String> {
+        run(&self.root, arguments).ok().filter(|text| !text.is_empty())
+    }
+}
+
+/// The output of a git command without the last line's end, or what it complained of.
+pub fn run(folder: &Path, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new("git")
+        .args(arguments)
+        .current_dir(folder)
+        .env("LC_ALL", "C")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("git does not start: {error}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository() -> (tempfile::TempDir, Repository) {
+        let folder = tempfile::tempdir().unwrap();
+        let git = |arguments: &[&str]| run(folder.path(), arguments).unwrap();
+        git(&["init", "-q", "-b", "main"]);
+        for subject in ["one", "two"] {
+            git(&["-c", "user.name=Ana", "-c", "user.email=ana@example.org", "commit", "-q", "--allow-empty", "-m", subject]);
+        }
+        let repository = Repository::around(folder.path()).unwrap();
+        (folder, repository)
+    }
+
+    #[test]
+    fn a_repository_is_found_and_asked() {
+        let (_folder, repository) = repository();
+        let (one, two) = (repository.revision("HEAD~1").unwrap(), repository.revision("HEAD").unwrap());
+        assert_eq!(repository.branch().as_deref(), Some("main"));
+        assert_eq!(repository.between(&one, &two).unwrap().len(), 1);
+        assert!(repository.between(&one, &two).unwrap()[0].ends_with(" two"));
+        assert_eq!(repository.revision("--all"), None);
+        assert_eq!(repository.revision("nothing"), None);
+        assert_eq!(repository.remote_url(), None);
+        repository.change(&["remote", "add", REMOTE, "http://127.0.0.1:7420/git/shop.git"]).unwrap();
+        assert_eq!(repository.remote_url().as_deref(), Some("http://127.0.0.1:7420/git/shop.git"));
+    }
+
+    #[test]
+    fn elsewhere_there_is_none() {
+        assert!(Repository::around(Path::new("/")).is_none());
+    }
+}

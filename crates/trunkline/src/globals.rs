@@ -1,0 +1,198 @@
+//! What every command shares: the options of all, the server that is meant, the project that is meant.
+
+use crate::address::{self, Address};
+use crate::client::Client;
+use crate::code::Code;
+use crate::failure::Failure;
+use crate::git::Repository;
+use crate::reference;
+use crate::render::{ColorChoice, Screen, Wish};
+use crate::token;
+use crate::tunnel::Tunnel;
+use std::path::PathBuf;
+use std::sync::Arc;
+use trunkline_api::view::StatusView;
+use trunkline_domain::foundation::ProjectKey;
+
+/// Options of every command.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Globals {
+    /// The server: http://host:port, or ssh://[user@]host[:port]
+    #[arg(long, global = true, env = "TRUNKLINE_SERVER", hide_env_values = true, value_name = "ADDRESS")]
+    pub server: Option<String>,
+    /// The project, where the folder does not tell it
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub project: Option<String>,
+    /// The data folder of the server on this machine
+    #[arg(long, global = true, env = "TRUNKLINE_DATA", hide_env_values = true, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// Print the API's objects as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print no notes
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Colours
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: ColorChoice,
+    /// Use no signs beyond ASCII
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// Tell UTC times rather than how long ago
+    #[arg(long, global = true)]
+    pub utc: bool,
+}
+
+/// A server, and the project that a command means there.
+pub struct Remote {
+    /// The server.
+    pub client: Arc<Client>,
+    /// Where its answers go.
+    pub screen: Screen,
+    project: Option<ProjectKey>,
+    /// Held so that the way stays open as long as the client.
+    _tunnel: Option<Tunnel>,
+}
+
+impl Globals {
+    /// Where answers go.
+    pub fn screen(&self) -> Screen {
+        let Globals { color, ascii, json, quiet, utc, .. } = *self;
+        Screen::new(Wish { color, ascii, json, quiet, utc })
+    }
+
+    /// The data folder of a server on this machine.
+    pub fn data_folder(&self) -> PathBuf {
+        token::data_folder(self.data.as_deref().filter(|path| !path.as_os_str().is_empty()))
+    }
+
+    /// The server's address: the option, the environment, the git remote, this machine.
+    pub fn address(&self) -> Result<Address, Failure> {
+        choose_address(self.server.as_deref(), remote_here().as_ref())
+    }
+
+    /// A client of the server, with its token.
+    pub fn connect(&self) -> Result<Remote, Failure> {
+        let screen = self.screen();
+        let remote = remote_here();
+        let address = choose_address(self.server.as_deref(), remote.as_ref())?;
+        if address != Address::local() && !screen.json() {
+            screen.note(&format!("server {address}"));
+        }
+        let (client, tunnel) = self.client(&address)?;
+        let project = choose_project(self.project.as_deref(), remote.as_ref(), &address)?;
+        Ok(Remote { client: Arc::new(client), screen, project, _tunnel: tunnel })
+    }
+
+    fn client(&self, address: &Address) -> Result<(Client, Option<Tunnel>), Failure> {
+        let name = address.to_string();
+        match address {
+            Address::Http(base) => Ok((Client::new(base, &name, Some(token::find(address, &self.data_folder())?)), None)),
+            Address::Ssh { destination, port } => {
+                let token = match token::from_environment() {
+                    Some(token) => token,
+                    None => crate::tunnel::token(destination, *port)?,
+                };
+                let tunnel = Tunnel::open(destination, *port)?;
+                Ok((Client::new(&tunnel.base(), &name, Some(token)), Some(tunnel)))
+            }
+        }
+    }
+}
+
+impl Remote {
+    /// The project that is meant: the option, the git remote, the only one.
+    pub fn project(&self) -> Result<ProjectKey, Failure> {
+        match &self.project {
+            Some(project) => Ok(project.clone()),
+            None => only_project(&self.status()?),
+        }
+    }
+
+    /// The project that is meant, where that is said.
+    pub fn project_given(&self) -> Option<&ProjectKey> {
+        self.project.as_ref()
+    }
+
+    /// All projects.
+    pub fn status(&self) -> Result<StatusView, Failure> {
+        self.client.get("status")
+    }
+}
+
+fn remote_here() -> Option<address::Remote> {
+    address::remote(&Repository::here()?.remote_url()?)
+}
+
+fn choose_address(given: Option<&str>, remote: Option<&address::Remote>) -> Result<Address, Failure> {
+    match (given.map(str::trim).filter(|text| !text.is_empty()), remote) {
+        (Some(given), _) => Address::parse(given),
+        (None, Some(remote)) => Address::parse(&remote.server),
+        (None, None) => Ok(Address::local()),
+    }
+}
+
+/// The project of the option or of the git remote. A remote of another server says nothing about this one.
+fn choose_project(given: Option<&str>, remote: Option<&address::Remote>, address: &Address) -> Result<Option<ProjectKey>, Failure> {
+    if let Some(given) = given {
+        return reference::project(given).map(Some);
+    }
+    let here = |remote: &&address::Remote| match address {
+        Address::Http(base) => *base == remote.server,
+        Address::Ssh { .. } => true,
+    };
+    Ok(remote.filter(here).map(|remote| remote.project.clone()))
+}
+
+fn only_project(status: &StatusView) -> Result<ProjectKey, Failure> {
+    match status.projects.as_slice() {
+        [only] => Ok(only.name.clone()),
+        [] => Err(Failure::new(Code::NothingThere, "the server has no project yet").help("in a repository: trunkline project add NAME")),
+        many => {
+            let names: Vec<&str> = many.iter().map(|project| project.name.as_str()).collect();
+            Err(Failure::new(Code::WhichProject, "it is not clear which project is meant")
+                .why(format!("the server has {}", names.join(", ")))
+                .help(format!("name it: --project {}", names[0])))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::sample;
+
+    fn remote(server: &str) -> address::Remote {
+        address::Remote { server: server.to_owned(), project: "shop".parse().unwrap() }
+    }
+
+    #[test]
+    fn the_nearer_word_decides_which_server() {
+        let other = remote("http://cd.example");
+        let chosen = |given, remote| choose_address(given, remote).unwrap().to_string();
+        assert_eq!(chosen(Some("http://x.example"), Some(&other)), "http://x.example");
+        assert_eq!(chosen(None, Some(&other)), "http://cd.example");
+        assert_eq!(chosen(Some(" "), None), "http://127.0.0.1:7420");
+    }
+
+    #[test]
+    fn a_remote_names_the_project_only_of_its_own_server() {
+        let (here, there) = (Address::local(), remote("http://cd.example"));
+        let mine = remote("http://127.0.0.1:7420");
+        assert_eq!(choose_project(None, Some(&mine), &here).unwrap().unwrap().as_str(), "shop");
+        assert_eq!(choose_project(None, Some(&there), &here).unwrap(), None);
+        assert_eq!(choose_project(Some("web"), Some(&mine), &here).unwrap().unwrap().as_str(), "web");
+        assert_eq!(choose_project(Some("../x"), None, &here).unwrap_err().exit.number(), 2);
+    }
+
+    #[test]
+    fn the_only_project_is_meant_and_many_are_listed() {
+        let mut status = sample::status();
+        assert_eq!(only_project(&status).unwrap_err().why[0], "the server has billing, shop");
+        status.projects.truncate(1);
+        assert_eq!(only_project(&status).unwrap().as_str(), "billing");
+        status.projects.clear();
+        assert_eq!(only_project(&status).unwrap_err().exit.number(), 5);
+    }
+}

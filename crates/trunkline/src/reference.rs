@@ -1,0 +1,124 @@
+//! How people name things on the command line: runs, changes, releases, deployments, environments.
+
+use crate::code::Code;
+use crate::failure::Failure;
+use trunkline_domain::foundation::{EnvironmentName, ProjectKey};
+
+/// A change or a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// `812` or `shop/812`.
+    Run(u32),
+    /// `#482` or `pr-482`.
+    PullRequest(u32),
+    /// `deployment/31`.
+    Deployment(u32),
+    /// A commit id or its beginning, or a name that git may know.
+    Commit(String),
+}
+
+impl Reference {
+    /// Reads a reference.
+    pub fn parse(text: &str) -> Self {
+        let number = |text: &str| text.parse::<u32>().ok();
+        let after = |prefixes: &[&str]| prefixes.iter().find_map(|prefix| number(text.strip_prefix(prefix)?));
+        if let Some(pull_request) = after(&["#", "pr-", "PR-", "pr/"]) {
+            return Reference::PullRequest(pull_request);
+        }
+        if let Some(deployment) = after(&["deployment/", "deployments/", "dep/"]) {
+            return Reference::Deployment(deployment);
+        }
+        // A name of digits alone is a run; a commit whose first digits look so is named by more of them.
+        if let Some(run) = number(text).or_else(|| after(&["run/", "runs/"])) {
+            return Reference::Run(run);
+        }
+        match text.rsplit_once('/') {
+            Some((project, run)) if project.parse::<ProjectKey>().is_ok() && number(run).is_some() => {
+                Reference::Run(number(run).unwrap_or_default())
+            }
+            _ => Reference::Commit(text.to_owned()),
+        }
+    }
+}
+
+/// The number of a deployment: `31` or `deployment/31`.
+pub fn deployment(text: &str) -> Result<u32, Failure> {
+    match Reference::parse(text) {
+        Reference::Deployment(number) | Reference::Run(number) => Ok(number),
+        Reference::PullRequest(_) | Reference::Commit(_) => Err(not_a(text, "a deployment", "write its number, such as deployment/31")),
+    }
+}
+
+/// An environment's name.
+pub fn environment(text: &str) -> Result<EnvironmentName, Failure> {
+    text.parse().map_err(|error| not_a(text, "an environment", "see trunkline environments list").why(error))
+}
+
+/// A project's name.
+pub fn project(text: &str) -> Result<ProjectKey, Failure> {
+    text.parse().map_err(|error| not_a(text, "a project", "see trunkline projects list").why(error))
+}
+
+/// A release's number, version or alias.
+pub fn release(text: &str) -> &str {
+    text.strip_prefix("release/").or_else(|| text.strip_prefix("releases/")).unwrap_or(text)
+}
+
+/// A span of time: `90s`, `15m`, `2h`, `1d`; without a unit seconds.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || format!("'{text}' is not a time: write 90s, 15m or 2h");
+    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u64 = digits.parse().map_err(|_| wrong())?;
+    count.checked_mul(factor).map(std::time::Duration::from_secs).ok_or_else(wrong)
+}
+
+fn not_a(text: &str, what: &str, help: &str) -> Failure {
+    Failure::new(Code::NotAReference, format!("'{text}' does not name {what}")).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_name_things_in_many_ways() {
+        let table = [
+            ("812", Reference::Run(812)),
+            ("shop/812", Reference::Run(812)),
+            ("run/812", Reference::Run(812)),
+            ("#482", Reference::PullRequest(482)),
+            ("pr-482", Reference::PullRequest(482)),
+            ("deployment/31", Reference::Deployment(31)),
+            ("4f2a91c", Reference::Commit("4f2a91c".to_owned())),
+            ("HEAD~1", Reference::Commit("HEAD~1".to_owned())),
+            ("release/next", Reference::Commit("release/next".to_owned())),
+            ("#x", Reference::Commit("#x".to_owned())),
+        ];
+        for (text, reference) in table {
+            assert_eq!(Reference::parse(text), reference, "{text}");
+        }
+        assert_eq!(deployment("31").unwrap(), 31);
+        assert_eq!(deployment("qa").unwrap_err().exit.number(), 2);
+        assert_eq!(release("release/1.42"), "1.42");
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(duration("90s").unwrap().as_secs(), 90);
+        assert_eq!(duration("2h").unwrap().as_secs(), 7_200);
+        assert_eq!(duration("15").unwrap().as_secs(), 15);
+        for text in ["", "m", "1w", "-1s", "99999999999999999999d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

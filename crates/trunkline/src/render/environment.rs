@@ -1,0 +1,96 @@
+//! Environments: lists, and one with what runs, what comes and what it can go back to.
+
+use super::Look;
+use super::paint::{Mark, Style};
+use super::status;
+use super::table::{Cell, Table};
+use super::text::clean;
+use super::words;
+use trunkline_api::view::{DeploymentRef, EnvironmentView};
+
+/// A list of environments.
+pub fn table(environments: &[EnvironmentView], look: &Look) -> Table {
+    let mut table = Table::new(["ENVIRONMENT", "TIER", "STATE", "RUNS", "SINCE", "AFTER"]);
+    for environment in environments {
+        let (mark, word, other) = status::state(environment);
+        let word = other.map_or_else(|| word.to_owned(), |other| format!("{other} {word}"));
+        let after: Vec<&str> = environment.after.iter().map(|name| name.as_str()).collect();
+        let runs = environment.runs.as_ref();
+        table.row([
+            Cell::text(environment.name.as_str()),
+            Cell::text(words::tier(environment.tier)),
+            Cell::mark(mark, word),
+            Cell::text(runs.map(|runs| runs.release.version.as_str()).unwrap_or_default()),
+            Cell::text(runs.map(|runs| look.clock.ago(runs.since)).unwrap_or_default())
+                .plain(runs.map(|runs| runs.since.iso()).unwrap_or_default()),
+            Cell::text(after.join(", ")).plain(after.join(",")),
+        ]);
+    }
+    table
+}
+
+/// One environment.
+pub fn view(environment: &EnvironmentView, look: &Look) -> String {
+    let paint = look.paint;
+    let title = paint.text(Style::Strong, &format!("{}/{}", environment.project, environment.name));
+    let mut out = format!("{title} {}\n", words::tier(environment.tier));
+    let mut line = |label: &str, text: &str| out += &format!("{} {text}\n", paint.text(Style::Muted, &format!("{label:<10}")));
+    if !environment.accepted {
+        let text = format!("no release may come yet; let them: trunkline environments accept {}", environment.name);
+        line("waits", &paint.mark(Mark::Waiting, &text));
+    }
+    match &environment.runs {
+        Some(runs) => {
+            let text = format!("{} ({}, deployment {})", super::release::name(&runs.release), runs.revision.short(), runs.deployment);
+            line("runs", &format!("{} {}", paint.mark(Mark::Passed, &text), look.clock.since(runs.since)));
+        }
+        None => line("runs", "nothing that was verified"),
+    }
+    if let Some(failed) = &environment.last_failed {
+        line("last", &reference(failed, look));
+    }
+    if let Some(incoming) = &environment.incoming {
+        line("incoming", &reference(incoming, look));
+    }
+    for queued in &environment.queue {
+        line("queued", &reference(queued, look));
+    }
+    for back in &environment.back_to {
+        line("back to", &super::release::name(back));
+    }
+    out
+}
+
+/// A deployment in a line: `deployment 31 of 1.42 deploying for 3 s: why`.
+pub fn reference(deployment: &DeploymentRef, look: &Look) -> String {
+    let (mark, word) = words::deployment(deployment.status);
+    let why = deployment.reason.as_deref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
+    let text = format!("deployment {} of {} {word}", deployment.number, clean(&deployment.release.version));
+    format!("{} {}{why}", look.paint.mark(mark, &text), look.clock.since(deployment.since))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::paint::Paint;
+    use crate::render::sample;
+
+    #[test]
+    fn one_environment() {
+        let text = view(&sample::status().projects[1].environments[1], &sample::look(Paint::PLAIN));
+        let expected = "\
+shop/qa staging
+runs       V release 11, 1.41 \"quiet-otter\" (bbbbbbb, deployment 28) for 25 h
+incoming   > deployment 30 of 1.42 deploying for 30 s
+back to    release 11, 1.41 \"quiet-otter\"
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn one_that_is_not_accepted_names_the_command() {
+        let mut environment = sample::status().projects[1].environments[2].clone();
+        environment.accepted = false;
+        assert!(view(&environment, &sample::look(Paint::PLAIN)).contains("trunkline environments accept production"));
+    }
+}

@@ -1,0 +1,102 @@
+//! Failed tests first: name, place, message.
+
+use super::Look;
+use super::paint::{Mark, Style};
+use super::table::{Cell, Table};
+use super::text::clean;
+use super::words;
+use trunkline_api::view::RunView;
+use trunkline_domain::report::{TestFailure, TestSummary};
+
+/// Lines of a failure's message that are shown.
+const MESSAGE_LINES_MAX: usize = 12;
+
+/// The tests of a run: each failure, then what each job counted.
+pub fn view(run: &RunView, failed_only: bool, look: &Look) -> String {
+    let mut out = String::new();
+    for (job, summary) in summaries(run) {
+        for failure in &summary.failures {
+            out += &self::failure(job, failure, look);
+        }
+        let hidden = summary.failed as usize - summary.failures.len().min(summary.failed as usize);
+        if hidden > 0 {
+            out += &format!("  and {hidden} more failed in {job}\n");
+        }
+    }
+    if !failed_only || out.is_empty() {
+        for (job, summary) in summaries(run) {
+            let mark = if summary.failed > 0 { Mark::Failed } else { Mark::Passed };
+            out += &format!("{} {}\n", look.paint.mark(mark, job), words::tests(summary));
+        }
+    }
+    if out.is_empty() {
+        out = format!("run {} reported no tests\n", run.number);
+    }
+    out
+}
+
+/// One line for each failed test, for programs: job, name, file, line, message.
+pub fn table(run: &RunView) -> Table {
+    let mut table = Table::new(["JOB", "TEST", "FILE", "LINE", "MESSAGE"]);
+    for (job, summary) in summaries(run) {
+        for failure in &summary.failures {
+            table.row([
+                Cell::text(job),
+                Cell::text(&failure.name),
+                Cell::text(failure.file.as_deref().unwrap_or_default()),
+                Cell::text(failure.line.map(|line| line.to_string()).unwrap_or_default()),
+                Cell::text(&failure.message),
+            ]);
+        }
+    }
+    table
+}
+
+fn summaries(run: &RunView) -> impl Iterator<Item = (&str, &TestSummary)> {
+    run.jobs.iter().filter_map(|job| Some((job.key.as_str(), job.tests.as_ref()?)))
+}
+
+fn failure(job: &str, failure: &TestFailure, look: &Look) -> String {
+    let place = match (&failure.file, failure.line) {
+        (Some(file), Some(line)) => format!("  {}:{line}", clean(file)),
+        (Some(file), None) => format!("  {}", clean(file)),
+        (None, _) => String::new(),
+    };
+    let title = look.paint.mark(Mark::Failed, &clean(&failure.name));
+    let mut out = format!("{title}{place}  {}\n", look.paint.text(Style::Muted, job));
+    let lines: Vec<&str> = failure.message.lines().collect();
+    for line in lines.iter().take(MESSAGE_LINES_MAX) {
+        // Indentation carries meaning in a comparison of values.
+        let indent = line.len() - line.trim_start().len();
+        out += &format!("    {}{}\n", " ".repeat(indent.min(40)), clean(line));
+    }
+    if lines.len() > MESSAGE_LINES_MAX {
+        out += &format!("    ({} more lines: trunkline log)\n", lines.len() - MESSAGE_LINES_MAX);
+    }
+    out
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use crate::render::paint::Paint;
+    use crate::render::sample;
+
+    #[test]
+    fn failures_come_first_with_their_place() {
+        let expected = "\
+X cart::coupon_expired  src/cart.rs:88  unit
+    assertion failed
+      left: 0
+  and 1 more failed in unit
+X unit 2 of 1,203 tests failed
+";
+        assert_eq!(view(&sample::red_run(), false, &sample::look(Paint::PLAIN)), expected);
+        assert!(!view(&sample::red_run(), true, &sample::look(Paint::PLAIN)).contains("1,203"));
+    }
+
+    #[test]
+    fn programs_get_one_line_for_each_failure() {
+        assert_eq!(table(&sample::red_run()).plain(), "unit\tcart::coupon_expired\tsrc/cart.rs\t88\tassertion failed   left: 0\n");
+    }
+}

@@ -1,0 +1,108 @@
+//! Texts that others wrote, made safe for a terminal, and measured.
+
+use unicode_width::UnicodeWidthChar;
+
+/// A text without anything that a terminal would obey or that turns the reading order: such characters become `?`.
+/// Commit messages, reasons and evidence come from outside.
+pub fn clean(text: &str) -> String {
+    let safe = |c: char| match c {
+        '\t' | '\n' | '\r' => ' ',
+        c if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => '?',
+        c => c,
+    };
+    text.trim().chars().map(safe).collect()
+}
+
+/// Columns that a text takes, escapes of colour not counted.
+pub fn width(text: &str) -> usize {
+    let mut columns = 0;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c == '\x1b' {
+            // Our own escapes only: `ESC [ digits m`.
+            chars.by_ref().find(|c| *c == 'm');
+        } else {
+            columns += c.width().unwrap_or(0);
+        }
+    }
+    columns
+}
+
+/// A text cut to some columns, colours kept and ended.
+pub fn fit(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    let mut coloured = false;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c == '\x1b' {
+            coloured = true;
+            out.push(c);
+            for c in chars.by_ref() {
+                out.push(c);
+                if c == 'm' {
+                    break;
+                }
+            }
+            continue;
+        }
+        let next = c.width().unwrap_or(0);
+        if used + next + 1 > columns {
+            out.push('~');
+            break;
+        }
+        used += next;
+        out.push(c);
+    }
+    if coloured {
+        out.push_str("\x1b[0m");
+    }
+    out
+}
+
+/// `1 job`, `2 jobs`.
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Bytes for people: `840 B`, `4.2 kB`, `84 MB`.
+pub fn bytes(count: u64) -> String {
+    let tenths = |unit: u64| format!("{}.{}", count / unit, count % unit * 10 / unit);
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{} kB", tenths(1_000)),
+        1_000_000..1_000_000_000 => format!("{} MB", tenths(1_000_000)),
+        _ => format!("{} GB", tenths(1_000_000_000)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_texts_are_made_harmless() {
+        assert_eq!(clean("fix\x1b]0;owned\x07 it\u{202e}"), "fix?]0;owned? it?");
+        assert_eq!(clean(" two\nlines\t"), "two lines");
+    }
+
+    #[test]
+    fn widths_count_what_is_seen() {
+        assert_eq!(width("\x1b[31m✗ rot\x1b[0m"), 5);
+        assert_eq!(width("検査"), 4);
+        assert_eq!(fit("\x1b[31mabcdef\x1b[0m", 4), "\x1b[31mabc~\x1b[0m");
+        assert_eq!(fit("検査検査", 5), "検査~");
+        assert_eq!(fit("abc", 3), "abc");
+    }
+
+    #[test]
+    fn amounts() {
+        assert_eq!(bytes(84_100_000), "84.1 MB");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(count(1, "job"), "1 job");
+        assert_eq!(count(0, "job"), "0 jobs");
+    }
+}

@@ -1,0 +1,162 @@
+//! The word and the mark of every state. One word, one meaning, as in the glossary.
+
+use super::paint::Mark;
+use trunkline_api::view::{DeploymentStatus, JobStatus, JobView, RunView, StationKind, StationState};
+use trunkline_domain::deployment::{CheckVerdict, DeploymentResult, FailureCause, Health, Live, Observed};
+use trunkline_domain::pipeline::Tier;
+use trunkline_domain::report::TestSummary;
+use trunkline_domain::run::{JobResult, ReleaseVerdict, RunResult};
+
+/// Where a run stands.
+pub fn run(run: &RunView) -> (Mark, &'static str) {
+    match run.result {
+        None if run.cancelling => (Mark::Running, "cancelling"),
+        None => (Mark::Running, "running"),
+        Some(RunResult::Passed) => (Mark::Passed, "passed"),
+        Some(RunResult::Failed) => (Mark::Failed, "failed"),
+        Some(RunResult::Cancelled) => (Mark::Cancelled, "cancelled"),
+        Some(RunResult::Refused) => (Mark::Failed, "refused"),
+    }
+}
+
+/// Where a job stands.
+pub fn job(job: &JobView) -> (Mark, &'static str) {
+    match job.status {
+        JobStatus::Blocked => (Mark::Ahead, "blocked"),
+        JobStatus::Queued => (Mark::Waiting, "queued"),
+        JobStatus::Running => (Mark::Running, "running"),
+        JobStatus::Ended(JobResult::Passed) => (Mark::Passed, "passed"),
+        JobStatus::Ended(JobResult::Failed) => (Mark::Failed, "failed"),
+        JobStatus::Ended(JobResult::Skipped) => (Mark::Skipped, "skipped"),
+        JobStatus::Ended(JobResult::Cancelled) => (Mark::Cancelled, "cancelled"),
+        JobStatus::Ended(JobResult::Lost) => (Mark::Failed, "lost"),
+    }
+}
+
+/// Where a deployment stands.
+pub fn deployment(status: DeploymentStatus) -> (Mark, &'static str) {
+    match status {
+        DeploymentStatus::Waiting => (Mark::Waiting, "waiting"),
+        DeploymentStatus::Deploying => (Mark::Running, "deploying"),
+        DeploymentStatus::Verifying => (Mark::Running, "verifying"),
+        DeploymentStatus::Unknown => (Mark::Unknown, "unknown"),
+        DeploymentStatus::Asking => (Mark::Waiting, "asks a person"),
+        DeploymentStatus::Ended(result) => ended(result),
+    }
+}
+
+/// How a deployment ended.
+pub fn ended(result: DeploymentResult) -> (Mark, &'static str) {
+    match result {
+        DeploymentResult::Succeeded => (Mark::Passed, "succeeded"),
+        DeploymentResult::Failed(FailureCause::Health) => (Mark::Failed, "failed: not healthy"),
+        DeploymentResult::Failed(FailureCause::Verify) => (Mark::Failed, "failed: not verified"),
+        DeploymentResult::Failed(FailureCause::Unknown) => (Mark::Failed, "failed: unknown too long"),
+        DeploymentResult::Cancelled => (Mark::Cancelled, "cancelled"),
+        DeploymentResult::Superseded => (Mark::Superseded, "superseded"),
+        DeploymentResult::Refused => (Mark::Failed, "refused"),
+    }
+}
+
+/// How a check ended.
+pub fn verdict(verdict: Option<CheckVerdict>) -> (Mark, &'static str) {
+    match verdict {
+        None => (Mark::Ahead, "not yet"),
+        Some(CheckVerdict::Passed) => (Mark::Passed, "passed"),
+        Some(CheckVerdict::Failed) => (Mark::Failed, "failed"),
+        Some(CheckVerdict::Lost) => (Mark::Failed, "lost"),
+    }
+}
+
+/// Where a change stands at a station.
+pub fn station(kind: StationKind, state: StationState) -> (Mark, &'static str) {
+    match (state, kind) {
+        (StationState::Passed, StationKind::Push) => (Mark::Passed, "pushed"),
+        (StationState::Passed, StationKind::Release) => (Mark::Passed, "cut"),
+        (StationState::Passed, StationKind::Environment) => (Mark::Passed, "verified"),
+        (StationState::Passed, StationKind::Job) => (Mark::Passed, "passed"),
+        (StationState::Running, StationKind::Environment) => (Mark::Running, "deploying"),
+        (StationState::Running, _) => (Mark::Running, "running"),
+        (StationState::Waiting, _) => (Mark::Waiting, "waits"),
+        (StationState::Failed, _) => (Mark::Failed, "failed"),
+        (StationState::Replaced, _) => (Mark::Superseded, "replaced"),
+        (StationState::RolledBack, _) => (Mark::Failed, "rolled back"),
+        (StationState::Stopped, _) => (Mark::Skipped, "stopped"),
+        (StationState::Ahead, _) => (Mark::Ahead, "not yet"),
+    }
+}
+
+/// Why no release follows a run; None where one does.
+pub fn no_release(verdict: &ReleaseVerdict) -> Option<String> {
+    match verdict {
+        ReleaseVerdict::Cut => None,
+        ReleaseVerdict::NotAsked => Some("the delivery file makes no release of it".to_owned()),
+        ReleaseVerdict::NotPassed => Some("a job that it needs did not pass".to_owned()),
+        ReleaseVerdict::ConditionFalse => Some("the release's own condition is false".to_owned()),
+        ReleaseVerdict::Impossible(reason) => Some(reason.clone()),
+    }
+}
+
+/// What an environment is for.
+pub fn tier(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Development => "development",
+        Tier::Testing => "testing",
+        Tier::Staging => "staging",
+        Tier::Production => "production",
+    }
+}
+
+/// `1,203 tests passed`, `2 of 14 tests failed`.
+pub fn tests(summary: &TestSummary) -> String {
+    let total = summary.passed + summary.failed;
+    let skipped = if summary.skipped > 0 { format!(", {} skipped", grouped(summary.skipped)) } else { String::new() };
+    let noun = if total == 1 { "test" } else { "tests" };
+    match summary.failed {
+        0 => format!("{} {noun} passed{skipped}", grouped(total)),
+        failed => format!("{} of {} {noun} failed{skipped}", grouped(failed), grouped(total)),
+    }
+}
+
+/// What a target said was on it.
+pub fn observed(observed: &Observed) -> String {
+    let live = match &observed.live {
+        Live::Nothing => "nothing".to_owned(),
+        Live::Release(digest) => digest.short(),
+        Live::Named(name) => name.clone(),
+        Live::Unknown(reason) => format!("unknown ({reason})"),
+    };
+    let health = match observed.health {
+        Health::Healthy => ", healthy",
+        Health::Progressing => ", on its way",
+        Health::Degraded => ", not healthy",
+        Health::Unknown => "",
+    };
+    format!("{live}{health}")
+}
+
+/// Thousands apart.
+fn grouped(number: u32) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn tests_are_counted_in_words() {
+        let summary = |passed, failed, skipped| TestSummary { passed, failed, skipped, failures: Vec::new() };
+        assert_eq!(tests(&summary(1_203, 0, 0)), "1,203 tests passed");
+        assert_eq!(tests(&summary(12, 2, 1)), "2 of 14 tests failed, 1 skipped");
+        assert_eq!(tests(&summary(1, 0, 0)), "1 test passed");
+    }
+}

@@ -1,0 +1,118 @@
+//! A server on another machine, reached through the user's own ssh: one forwarded port for the life of the command.
+//!
+//! One ssh channel for each HTTP connection (`ssh -W`) would be slow; a forwarded port costs one handshake.
+
+use crate::address::PORT;
+use crate::code::Code;
+use crate::failure::Failure;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long the way may take to open.
+const OPENS_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(40);
+/// Bytes of a token or of a complaint that are read.
+const TEXT_BYTES_MAX: u64 = 8192;
+/// Never asks: keys and agent must do.
+const OPTIONS: [&str; 6] = ["-T", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=15", "-oServerAliveCountMax=3", "-x"];
+const READ_TOKEN: &str = r#"cat "${XDG_STATE_HOME:-$HOME/.local/state}/trunkline/operator.token""#;
+
+/// An open way. It is closed when dropped.
+#[derive(Debug)]
+pub struct Tunnel {
+    port: u16,
+}
+
+impl Tunnel {
+    /// Opens a way to port 7420 of the loopback of `destination`.
+    pub fn open(destination: &str, ssh_port: Option<u16>) -> Result<Self, Failure> {
+        let fail = |why: String| failed(destination).why(why);
+        let port = free_port().map_err(|error| fail(error.to_string()))?;
+        let mut child = ssh(ssh_port)
+            .args(["-N", "-oExitOnForwardFailure=yes", "-L", &format!("127.0.0.1:{port}:127.0.0.1:{PORT}"), "--", destination])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| fail(format!("ssh does not start: {error}")))?;
+        let opened = wait_open(&mut child, port);
+        crate::interrupt::keep_way(child);
+        let tunnel = Self { port };
+        opened.map_err(fail)?;
+        Ok(tunnel)
+    }
+
+    /// The address of this end.
+    pub fn base(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        crate::interrupt::close_way();
+    }
+}
+
+fn wait_open(child: &mut Child, port: u16) -> Result<(), String> {
+    let began = Instant::now();
+    let end = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    while began.elapsed() < OPENS_WITHIN {
+        if let Ok(Some(_)) = child.try_wait() {
+            return Err(complaint(child));
+        }
+        if TcpStream::connect_timeout(&end, Duration::from_secs(1)).is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Err(format!("it was not open after {} s", OPENS_WITHIN.as_secs()))
+}
+
+/// What an ended ssh said.
+fn complaint(child: &mut Child) -> String {
+    let mut text = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        drop(stderr.take(TEXT_BYTES_MAX).read_to_end(&mut text));
+    }
+    String::from_utf8_lossy(&text).trim().replace('\n', "; ")
+}
+
+/// Reads the token of the server on `destination`, as the user that ssh logs in.
+pub fn token(destination: &str, ssh_port: Option<u16>) -> Result<String, Failure> {
+    let output = ssh(ssh_port)
+        .args(["--", destination, READ_TOKEN])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| failed(destination).why(format!("ssh does not start: {error}")))?;
+    let no_token = |why: String| {
+        Failure::new(Code::NoToken, format!("there is no token of a server on {destination}"))
+            .why(why)
+            .help("start the server there as the same user (trunkline serve), or set TRUNKLINE_TOKEN")
+    };
+    if !output.status.success() {
+        return Err(no_token(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")));
+    }
+    crate::token::checked(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| no_token("the file does not hold a token".to_owned()))
+}
+
+fn ssh(port: Option<u16>) -> Command {
+    let mut command = Command::new("ssh");
+    command.args(OPTIONS);
+    if let Some(port) = port {
+        command.arg(format!("-p{port}"));
+    }
+    command
+}
+
+fn failed(destination: &str) -> Failure {
+    Failure::new(Code::Tunnel, format!("the way through ssh to {destination} did not open"))
+        .help(format!("try it by hand: ssh -oBatchMode=yes {destination} true"))
+}
+
+/// A port that nobody listens on now. Another process may take it before ssh does; then ssh ends and says so.
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
