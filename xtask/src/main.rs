@@ -1,6 +1,8 @@
 //! Chores of this repository: `cargo xtask test`, `cargo xtask sim`, `cargo xtask tidy`.
 
+mod check;
 mod sim;
+mod tidy;
 
 use clap::{Parser, Subcommand};
 
@@ -13,12 +15,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Everything that must hold: format, tidy, lint, dependencies, tests, simulator, demo.
+    Test(check::Arguments),
+    /// The house rules that a compiler does not know.
+    Tidy,
     /// Run the simulator over many seeds, or replay one.
     Sim(sim::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().chore {
+        Chore::Test(arguments) => check::run(&arguments),
+        Chore::Tidy => tidy::run(),
         Chore::Sim(arguments) => sim::run(&arguments),
     }
 }

@@ -6,9 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use trunkline_domain::deployment::{ApplyOutcome, CheckOutcome, Observed};
 use trunkline_domain::foundation::{DeploymentId, Digest, EnvironmentName, Millis, ProjectKey, ReleaseId, Revision, RunId, RunnerKey};
 use trunkline_domain::pipeline::{ArtifactRule, CheckRule, FrozenFile, Part, ReportRule, Step};
-use trunkline_domain::deployment::{ApplyOutcome, CheckOutcome, Observed};
 use trunkline_domain::run::{Artifact, JobOutcome};
 
 /// How often a lease is renewed.

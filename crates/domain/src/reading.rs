@@ -4,13 +4,13 @@
 
 use crate::change::PullRequest;
 use crate::deployment::DeploymentResult;
+use crate::deployment::{self, Deployment};
 use crate::environment::{Cause, Environment};
 use crate::foundation::{DeploymentId, Digest, EnvironmentName, ProjectKey, ReleaseId, RepositoryKey, Revision, RunId, Timestamp};
 use crate::record::{Fact, State};
 use crate::release::{self, Release, Veto};
 use crate::report::TestSummary;
 use crate::run::{self, ReleaseVerdict, Run, RunResult, RunStatus};
-use crate::deployment::{self, Deployment};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -307,4 +307,3 @@ pub fn commit_rows(project: &ProjectKey, run: u32, id: RunId, head: &Revision, c
     let row = CommitRow { run, id, head: head.clone() };
     commits.iter().map(|commit| Row::new(Table::Commit, format!("{project}/{commit}"), &row)).collect()
 }
-

@@ -159,10 +159,9 @@ pub fn follow(fact: &Fact, state: &State) -> Vec<Command> {
             .into_iter()
             .map(|(name, command)| Command::Environment(EnvironmentKey { project: release.cut.project.clone(), name }, command))
             .collect(),
-        (Fact::Environment { fact, .. }, State::Environment(environment)) => deployment::follow_environment(fact, environment)
-            .into_iter()
-            .map(|(id, command)| Command::Deployment(id, command))
-            .collect(),
+        (Fact::Environment { fact, .. }, State::Environment(environment)) => {
+            deployment::follow_environment(fact, environment).into_iter().map(|(id, command)| Command::Deployment(id, command)).collect()
+        }
         (Fact::Deployment { id, fact }, State::Deployment(deployment)) => deployment::follow(fact, *id, deployment)
             .into_iter()
             .map(|follow| match follow {

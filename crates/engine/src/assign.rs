@@ -100,11 +100,8 @@ fn piece_work(deployment: &Deployment, release: &Release, plan: &Plan, piece: Wo
     let missing = || StoreError::Damaged(format!("environment {} is not in its plan", deployment.environment));
     let rule = plan.definition.environments.iter().find(|rule| rule.name == deployment.environment).ok_or_else(missing)?;
     let skeleton = &deployment.skeleton;
-    let contents = Contents {
-        artifacts: release.cut.artifacts.clone(),
-        files: release.cut.files.clone(),
-        configuration: skeleton.configuration,
-    };
+    let contents =
+        Contents { artifacts: release.cut.artifacts.clone(), files: release.cut.files.clone(), configuration: skeleton.configuration };
     let scope = deployment_scope(release, rule);
     match piece {
         WorkKey::Observe(part) | WorkKey::Apply(part) => {
@@ -149,7 +146,8 @@ fn deployment_scope(release: &Release, rule: &EnvironmentRule) -> Scope {
     let tier = serde_json::to_value(rule.tier).ok().and_then(|tier| tier.as_str().map(str::to_owned)).unwrap_or_default();
     let environment = BTreeMap::from([("name".to_owned(), text(rule.name.as_str())), ("tier".to_owned(), text(&tier))]);
     let target = BTreeMap::from([("name".to_owned(), text(rule.name.as_str()))]);
-    let mut scope = trunkline_domain::run::change_scope(&cut.revision, &cut.reference, cut.change.pull_request.as_ref().map(|pull| pull.number));
+    let mut scope =
+        trunkline_domain::run::change_scope(&cut.revision, &cut.reference, cut.change.pull_request.as_ref().map(|pull| pull.number));
     scope.0.insert("release".to_owned(), Value::Map(release));
     scope.0.insert("environment".to_owned(), Value::Map(environment));
     scope.0.insert("target".to_owned(), Value::Map(target));

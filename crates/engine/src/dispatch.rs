@@ -1,39 +1,34 @@
 //! One call after the other, many calls a transaction.
 
-use crate::assign;
-use crate::request::{Answer, Beside, Call, Receipt, Report, Request};
-use crate::state::{States, load};
+use crate::request::{Answer, Beside, Call, Receipt, Request};
+use crate::state::States;
 use crate::store::{Head, Store, StoreError, StoredEntry};
-use crate::work::{WorkIndex, WorkRef};
+use crate::work::WorkIndex;
 use crate::{FOLLOW_DEPTH_MAX, FOLLOW_UPS_MAX};
 use std::collections::VecDeque;
-use trunkline_api::runner::{Assignment, ClaimRequest, Outcome, RenewReply, RenewRequest, ReportRequest, WorkReply};
 use trunkline_domain::context::Context;
 use trunkline_domain::deployment;
-use trunkline_domain::foundation::{Actor, DeploymentId, Digest, Millis, ProjectKey, ReleaseId, RunnerKey, Sha256, Timestamp};
+use trunkline_domain::foundation::{Actor, ProjectKey, ReleaseId, Sha256, Timestamp};
 use trunkline_domain::ledger::{Entry, Via, leaf_hash};
 use trunkline_domain::reading;
-use trunkline_domain::record::{Command, Fact, Key, Refusal, State, decide, follow};
+use trunkline_domain::record::{Command, Fact, Key, State, decide, follow};
 use trunkline_domain::release;
-use trunkline_domain::run::{self, LogNote};
-
-/// Nothing expires and no lease is lost for this long after a start: runners must have had time to call.
-const QUIET_AFTER_START: Millis = Millis::seconds(60);
+use trunkline_domain::run;
 
 /// Commands become recorded facts. One engine writes to a store at a time.
 pub struct Engine<S> {
-    store: S,
+    pub(crate) store: S,
     head: Head,
-    states: States,
-    work: WorkIndex,
-    started: Timestamp,
-    now: Timestamp,
+    pub(crate) states: States,
+    pub(crate) work: WorkIndex,
+    pub(crate) started: Timestamp,
+    pub(crate) now: Timestamp,
     leases: u32,
     /// Makes fresh ids: 10 random bytes from the shell, and a counter.
     seed: [u8; 32],
     ids: u64,
     /// Whether the transaction wrote something besides entries.
-    dirty: bool,
+    pub(crate) dirty: bool,
 }
 
 /// Why an engine could not be opened.
@@ -142,7 +137,7 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    fn request(&mut self, request: Request) -> Result<Answer, StoreError> {
+    pub(crate) fn request(&mut self, request: Request) -> Result<Answer, StoreError> {
         if let Some(key) = &request.key
             && let Some((seq, body)) = self.store.command_key(&key.project, &key.key)?
         {
@@ -287,7 +282,17 @@ impl<S: Store> Engine<S> {
             }
             None => None,
         };
-        let entry = Entry { v: 1, seq, at: self.now, project: project.clone(), project_seq, actor, via, command_key, facts: facts.iter().collect::<Vec<_>>() };
+        let entry = Entry {
+            v: 1,
+            seq,
+            at: self.now,
+            project: project.clone(),
+            project_seq,
+            actor,
+            via,
+            command_key,
+            facts: facts.iter().collect::<Vec<_>>(),
+        };
         let bytes = entry.to_bytes();
         let leaf = leaf_hash(&bytes);
         let place = project.as_ref().zip(project_seq);
@@ -325,175 +330,6 @@ impl<S: Store> Engine<S> {
         random.copy_from_slice(&digest.as_bytes()[..10]);
         uuid::Builder::from_unix_timestamp_millis(u64::try_from(self.now.0).unwrap_or(0), &random).into_uuid()
     }
-
-    fn claim(&mut self, claim: &ClaimRequest) -> Result<Answer, StoreError> {
-        let next = self.give(&claim.runner)?;
-        Ok(Answer::Work(WorkReply { next }))
-    }
-
-    fn give(&mut self, runner: &RunnerKey) -> Result<Option<Assignment>, StoreError> {
-        let Some(work) = self.work.next(self.now) else { return Ok(None) };
-        let command = match &work {
-            WorkRef::Job(run, job) => Command::Run(*run, run::Command::Lease { job: job.clone(), runner: runner.clone() }),
-            WorkRef::Piece(id, piece) => {
-                let manifest = self.manifest_of(*id)?;
-                Command::Deployment(*id, deployment::Command::Lease { work: *piece, runner: runner.clone(), manifest })
-            }
-        };
-        match self.request(Request::new(Actor::runner(runner.as_str()), Via::Runner, command))? {
-            Answer::Done(receipt) => {
-                let epoch = receipt.facts.iter().find_map(epoch_of);
-                let epoch = epoch.ok_or_else(|| StoreError::Damaged(format!("the lease of {work} left no fact")))?;
-                assign::assignment(&mut self.states, &self.store, &work, epoch).map(Some)
-            }
-            other => Err(StoreError::Damaged(format!("waiting work {work} was refused: {other:?}"))),
-        }
-    }
-
-    fn manifest_of(&mut self, id: DeploymentId) -> Result<Digest, StoreError> {
-        let key = Key::Deployment(id);
-        let Some(State::Deployment(deployment)) = self.states.get(&self.store, &key)? else {
-            return Err(StoreError::Damaged(format!("{key} is missing")));
-        };
-        let release = Key::Release(deployment.release);
-        match self.states.get(&self.store, &release)? {
-            Some(State::Release(release)) => Ok(release.cut.manifest),
-            _ => Err(StoreError::Damaged(format!("{release} is missing"))),
-        }
-    }
-
-    fn report(&mut self, report: Report) -> Result<Answer, StoreError> {
-        let Report { request, log_sealed } = report;
-        // A lease of something that cannot be work was never given.
-        let Ok(work) = request.lease.work.parse::<WorkRef>() else { return Ok(Answer::Stale) };
-        let inline = request.log.inline.as_ref().map(String::as_bytes);
-        let sealed = match inline {
-            Some(bytes) => bytes.len() as u64 == request.log.bytes && Digest::of(bytes) == request.log.digest,
-            None => log_sealed,
-        };
-        let log = LogNote { bytes: request.log.bytes, digest: request.log.digest, sealed };
-        let Some(command) = command_of(&work, &request, log) else {
-            return Ok(Answer::Invalid(format!("the outcome does not fit '{}'", request.lease.work)));
-        };
-        let actor = Actor::runner(request.runner.as_str());
-        match self.request(Request::new(actor, Via::Runner, command))? {
-            Answer::Done(_) => {
-                self.keep_evidence(&request)?;
-                let next = if request.claim_next { self.give(&request.runner)? } else { None };
-                Ok(Answer::Work(WorkReply { next }))
-            }
-            Answer::Refused(Refusal::Run(run::Refusal::Stale { .. } | run::Refusal::Ended(_) | run::Refusal::Missing))
-            | Answer::Refused(Refusal::Deployment(
-                deployment::Refusal::Stale { .. } | deployment::Refusal::Ended(_) | deployment::Refusal::Waiting | deployment::Refusal::Missing,
-            )) => {
-                self.dirty = true;
-                self.store.plain_put("stale-report", &lease_key(&request), &serde_json::to_vec(&request).unwrap_or_default())?;
-                Ok(Answer::Stale)
-            }
-            other => Ok(other),
-        }
-    }
-
-    /// What is kept of a report beside its facts: the short log, and the failed tests with their messages.
-    fn keep_evidence(&mut self, request: &ReportRequest) -> Result<(), StoreError> {
-        let key = lease_key(request);
-        if let Some(inline) = &request.log.inline {
-            self.store.plain_put("log", &key, inline.as_bytes())?;
-        }
-        let tests = match &request.outcome {
-            Outcome::Job(outcome) => outcome.tests.as_ref(),
-            Outcome::Verify(outcome) => outcome.tests.as_ref(),
-            Outcome::Observe(_) | Outcome::Apply(_) => None,
-        };
-        if let Some(tests) = tests {
-            let bytes = serde_json::to_vec(tests).expect("a summary has only string keys");
-            self.store.plain_put("tests", &key, &bytes)?;
-        }
-        // Which lease was the last of this work, so that a reader finds its log by the work alone.
-        self.store.plain_put("last-lease", &request.lease.work, request.lease.epoch.to_string().as_bytes())
-    }
-
-    fn renew(&mut self, renew: &RenewRequest) -> Result<Answer, StoreError> {
-        let mut reply = RenewReply::default();
-        for lease in &renew.leases {
-            match self.work.renew(lease, self.now) {
-                None => reply.lost.push(lease.clone()),
-                Some(work) => {
-                    if self.shall_end(&work)? {
-                        reply.cancel.push(lease.clone());
-                    }
-                }
-            }
-        }
-        Ok(Answer::Renewed(reply))
-    }
-
-    fn shall_end(&mut self, work: &WorkRef) -> Result<bool, StoreError> {
-        let key = match work {
-            WorkRef::Job(run, _) => Key::Run(*run),
-            WorkRef::Piece(deployment, _) => Key::Deployment(*deployment),
-        };
-        Ok(match self.states.get(&self.store, &key)? {
-            Some(State::Run(run)) => run.status == run::RunStatus::Cancelling,
-            Some(State::Deployment(deployment)) => deployment.progress().is_some_and(|progress| progress.cancelling),
-            _ => false,
-        })
-    }
-
-    /// Commands that time alone brings about: lost leases and passed deadlines. To be executed by the caller.
-    pub fn due(&self, now: Timestamp) -> Result<Vec<Call>, StoreError> {
-        let now = self.now.max(now);
-        if now.since(self.started) < QUIET_AFTER_START {
-            return Ok(Vec::new());
-        }
-        let lost = self.work.lost(now).into_iter().map(|(work, epoch)| lose(work, epoch));
-        let mut calls: Vec<Call> = lost.collect();
-        for key in self.store.open_keys()? {
-            let due = match self.states.loaded(&key) {
-                Some(state) => state.due(),
-                None => load(&self.store, &key)?.and_then(|state| state.due()),
-            };
-            if due.is_some_and(|due| due <= now) {
-                calls.extend(expire(&key));
-            }
-            if calls.len() >= crate::BATCH_MAX {
-                break;
-            }
-        }
-        calls.truncate(crate::BATCH_MAX);
-        Ok(calls)
-    }
-
-    /// When waiting work that may not be given out yet may be.
-    pub fn next_after(&self) -> Option<Timestamp> {
-        self.work.next_after(self.now)
-    }
-
-    /// The commands that take all leases from a runner that is known to be dead.
-    pub fn lose_runner(&self, runner: &RunnerKey) -> Vec<Call> {
-        self.work.held_by(runner).into_iter().map(|(work, epoch)| lose(work, epoch)).collect()
-    }
-}
-
-fn lease_key(request: &ReportRequest) -> String {
-    format!("{}/{}", request.lease.work, request.lease.epoch)
-}
-
-fn lose(work: WorkRef, epoch: u64) -> Call {
-    let command = match work {
-        WorkRef::Job(run, job) => Command::Run(run, run::Command::Lose { job, epoch }),
-        WorkRef::Piece(id, work) => Command::Deployment(id, deployment::Command::Lose { work, epoch }),
-    };
-    Call::Command(Box::new(Request::new(Actor::system(), Via::Timer, command)))
-}
-
-fn expire(key: &Key) -> Option<Call> {
-    let command = match key {
-        Key::Run(run) => Command::Run(*run, run::Command::Expire),
-        Key::Deployment(id) => Command::Deployment(*id, deployment::Command::Expire),
-        Key::Repository(_) | Key::Project(_) | Key::Release(_) | Key::Environment(_) => return None,
-    };
-    Some(Call::Command(Box::new(Request::new(Actor::system(), Via::Timer, command))))
 }
 
 /// The name under which what this command may create is counted.
@@ -504,36 +340,4 @@ fn counter_of(command: &Command) -> Option<String> {
         Command::Deployment(_, deployment::Command::Request(requested)) => Some(format!("deployment/{}", requested.project)),
         _ => None,
     }
-}
-
-fn epoch_of(fact: &Fact) -> Option<u64> {
-    match fact {
-        Fact::Run { fact: run::Fact::JobLeased { epoch, .. }, .. } => Some(*epoch),
-        Fact::Deployment { fact: deployment::Fact::Leased { epoch, .. }, .. } => Some(*epoch),
-        _ => None,
-    }
-}
-
-fn command_of(work: &WorkRef, request: &ReportRequest, log: LogNote) -> Option<Command> {
-    let epoch = request.lease.epoch;
-    Some(match (work, request.outcome.clone()) {
-        (WorkRef::Job(run, job), Outcome::Job(outcome)) => {
-            Command::Run(*run, run::Command::Report { job: job.clone(), epoch, outcome: Box::new(outcome), log })
-        }
-        (WorkRef::Piece(id, work), outcome) => {
-            let work = *work;
-            let command = match (work, outcome) {
-                (deployment::WorkKey::Observe(_), Outcome::Observe(observed)) => {
-                    deployment::Command::ReportObserved { work, epoch, observed: Box::new(observed) }
-                }
-                (deployment::WorkKey::Apply(_), Outcome::Apply(outcome)) => deployment::Command::ReportApplied { work, epoch, outcome, log },
-                (deployment::WorkKey::Verify(_), Outcome::Verify(outcome)) => {
-                    deployment::Command::ReportChecked { work, epoch, outcome: Box::new(outcome), log }
-                }
-                _ => return None,
-            };
-            Command::Deployment(*id, command)
-        }
-        (WorkRef::Job(..), _) => return None,
-    })
 }

@@ -4,6 +4,7 @@
 
 mod assign;
 mod dispatch;
+mod lease;
 mod request;
 mod state;
 mod store;
@@ -12,7 +13,7 @@ mod work;
 
 pub use dispatch::{Engine, OpenError};
 pub use request::{Answer, Beside, Call, CommandKey, Receipt, Report, Request};
-pub use store::{Blobs, BlobError, Head, Read, Store, StoreError, StoredEntry, Text};
+pub use store::{BlobError, Blobs, Head, Read, Store, StoreError, StoredEntry, Text};
 pub use verify::{Verification, VerifyError, rebuild_rows, verify};
 pub use work::WorkRef;
 

@@ -3,6 +3,7 @@
 //! invariants are checked; at the end everything must have ended.
 
 mod coverage;
+mod duty;
 mod invariants;
 mod random;
 mod runner;

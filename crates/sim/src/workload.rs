@@ -6,8 +6,8 @@ use trunkline_domain::expression::Expression;
 use trunkline_domain::foundation::{Actor, Digest, Millis, ProjectKey, Revision, RunId, Timestamp};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::pipeline::{
-    After, ArtifactRule, Check, CheckRule, Definition, EnvironmentRule, FailureMode, JobRule, Part, PartKind, Plan, QueuePolicy, ReleaseRule,
-    Retry, RetryCause, RollbackCause, RunPart, Step, Tier, Triggers, VersionRule,
+    After, ArtifactRule, Check, CheckRule, Definition, EnvironmentRule, FailureMode, JobRule, Part, PartKind, Plan, QueuePolicy,
+    ReleaseRule, Retry, RetryCause, RollbackCause, RunPart, Step, Tier, Triggers, VersionRule,
 };
 use trunkline_domain::record::Command;
 use trunkline_domain::run::{self, PlanNote, StartRun};
@@ -19,12 +19,7 @@ pub fn push(random: &mut Random, project: &ProjectKey, count: u64, now: Timestam
     let plan = plan(random, project, &revision, count);
     let bytes = plan.to_bytes();
     let digest = Digest::of(&bytes);
-    let note = PlanNote {
-        digest,
-        jobs: plan.job_skeletons(),
-        release: plan.release_skeleton().map(Box::new),
-        described: None,
-    };
+    let note = PlanNote { digest, jobs: plan.job_skeletons(), release: plan.release_skeleton().map(Box::new), described: None };
     let text = Text { salt: [count as u8; 16], text: format!("change {count}") };
     let pull_request = random.chance(50).then_some(PullRequest { number: count as u32, evidence: PullRequestEvidence::MergeMessage });
     let change = ChangeNote { committed_at: now, pull_request, text: text.digest() };

@@ -7,15 +7,13 @@ use crate::runner::SimRunner;
 use crate::store::CrashStore;
 use crate::target::Targets;
 use crate::workload;
-use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, RenewRequest, ReportRequest, Work};
-use trunkline_domain::deployment::{self, ApplyOutcome, CheckOutcome, CheckVerdict, Live, SettledAs, WorkState};
+use trunkline_domain::deployment::{self, Live, SettledAs, WorkState};
 use trunkline_domain::environment;
-use trunkline_domain::foundation::{Actor, DeploymentId, Digest, EnvironmentKey, Millis, ProjectKey, ReleaseId, Timestamp};
+use trunkline_domain::foundation::{Actor, DeploymentId, EnvironmentKey, Millis, ProjectKey, ReleaseId, Timestamp};
 use trunkline_domain::ledger::{Entry, Via};
 use trunkline_domain::record::{Command, Fact, Key, State};
-use trunkline_domain::run::{Artifact, ArtifactForm, AttemptResult, JobOutcome, StepOutcome};
 use trunkline_domain::{project, release, repository, run};
-use trunkline_engine::{Answer, Call, Engine, Read, Report as LogReport, Request, verify};
+use trunkline_engine::{Answer, Call, Engine, Read, Request, verify};
 
 /// Steps of a seed before everything is left to end.
 const STEPS: u32 = 330;
@@ -51,21 +49,21 @@ pub fn run_seed(seed: u64, plant: Plant) -> Report {
     Report { coverage: world.coverage, violation, entries: world.witness.seq }
 }
 
-struct World {
-    random: Random,
+pub(crate) struct World {
+    pub(crate) random: Random,
     engine: Option<Engine<CrashStore>>,
-    now: Timestamp,
+    pub(crate) now: Timestamp,
     up_since: Timestamp,
-    runners: Vec<SimRunner>,
-    targets: Targets,
+    pub(crate) runners: Vec<SimRunner>,
+    pub(crate) targets: Targets,
     witness: Witness,
-    coverage: Coverage,
+    pub(crate) coverage: Coverage,
     projects: Vec<ProjectKey>,
     pushes: u64,
     sent: Vec<Request>,
     /// The highest entry that was acknowledged.
     acknowledged: u64,
-    calm: bool,
+    pub(crate) calm: bool,
 }
 
 impl World {
@@ -153,7 +151,7 @@ impl World {
         self.due()
     }
 
-    fn call(&mut self, call: Call) -> Result<Option<Answer>, Violation> {
+    pub(crate) fn call(&mut self, call: Call) -> Result<Option<Answer>, Violation> {
         let engine = self.engine.as_mut().expect("an engine");
         match engine.execute(vec![call], self.now) {
             Ok(mut answers) => {
@@ -230,158 +228,6 @@ impl World {
         let Some(request) = self.random.pick(&self.sent).cloned() else { return Ok(()) };
         self.coverage.fault("request sent again");
         self.call(Call::Command(Box::new(request))).map(drop)
-    }
-
-    fn claim(&mut self) -> Result<(), Violation> {
-        for index in 0..self.runners.len() {
-            if self.runners[index].work.is_some() || self.runners[index].asleep_until > self.now {
-                continue;
-            }
-            let claim = ClaimRequest { runner: self.runners[index].key.clone(), wait_ms: 0 };
-            if let Some(Answer::Work(reply)) = self.call(Call::Claim(claim))?
-                && let Some(assignment) = reply.next
-            {
-                if !self.calm && self.random.chance(3) {
-                    // The answer is lost on the way: the server believes that the runner works.
-                    self.coverage.fault("assignment lost on the way");
-                } else {
-                    self.runners[index].work = Some((assignment, self.now));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn renew_all(&mut self) -> Result<(), Violation> {
-        for index in 0..self.runners.len() {
-            let runner = &self.runners[index];
-            if runner.asleep_until > self.now {
-                continue;
-            }
-            let Some(lease) = runner.lease() else { continue };
-            let renew = RenewRequest { runner: runner.key.clone(), leases: vec![lease] };
-            if let Some(Answer::Renewed(reply)) = self.call(Call::Renew(renew))? {
-                if !reply.lost.is_empty() {
-                    self.runners[index].die();
-                } else if !reply.cancel.is_empty() && self.random.chance(70) {
-                    self.report_cancelled(index)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn report_cancelled(&mut self, index: usize) -> Result<(), Violation> {
-        let Some((assignment, _)) = self.runners[index].work.clone() else { return Ok(()) };
-        let outcome = match &assignment.work {
-            Work::Job(_) => Outcome::Job(job_outcome(AttemptResult::Cancelled, Vec::new())),
-            Work::Observe(_) => Outcome::Observe(unobserved()),
-            Work::Apply(_) => Outcome::Apply(ApplyOutcome::Unknown("ended early".to_owned())),
-            Work::Verify(_) => Outcome::Verify(check_outcome(CheckVerdict::Lost)),
-        };
-        self.report(index, &assignment, outcome)
-    }
-
-    fn work(&mut self) -> Result<(), Violation> {
-        for index in 0..self.runners.len() {
-            let Some((assignment, _)) = self.runners[index].work.clone() else { continue };
-            if self.runners[index].asleep_until > self.now {
-                continue;
-            }
-            let outcome = self.outcome(index, &assignment);
-            if !self.calm && self.random.chance(4) {
-                // It acted on the target, and dies before it tells.
-                self.coverage.fault("runner killed after acting");
-                self.runners[index].die();
-                continue;
-            }
-            self.report(index, &assignment, outcome)?;
-        }
-        Ok(())
-    }
-
-    fn report(&mut self, index: usize, assignment: &Assignment, outcome: Outcome) -> Result<(), Violation> {
-        let log = LogEnd { bytes: 2, digest: Digest::of(b"ok"), inline: Some("ok".to_owned()), dropped: 0 };
-        let runner = self.runners[index].key.clone();
-        let request = ReportRequest { runner, lease: assignment.lease.clone(), outcome, log, claim_next: false };
-        let call = Call::Report(Box::new(LogReport { request, log_sealed: false }));
-        let answer = self.call(call.clone())?;
-        if answer.is_none() {
-            // The server died: the runner tells again later, as it must.
-            return Ok(());
-        }
-        if self.random.chance(5) {
-            self.coverage.fault("report sent twice");
-            self.call(call)?;
-        }
-        self.runners[index].die();
-        Ok(())
-    }
-
-    fn outcome(&mut self, index: usize, assignment: &Assignment) -> Outcome {
-        let subject = &assignment.subject;
-        let environment = subject.environment.clone().map(|name| EnvironmentKey { project: subject.project.clone(), name });
-        match &assignment.work {
-            Work::Job(job) => {
-                let artifacts = job.artifacts.iter().map(|rule| artifact(&rule.name)).collect();
-                let result = match self.random.below(20) {
-                    0..=1 => AttemptResult::Failed,
-                    2 => AttemptResult::TimedOut,
-                    3 => AttemptResult::Lost,
-                    _ => AttemptResult::Passed,
-                };
-                Outcome::Job(job_outcome(result, artifacts))
-            }
-            Work::Observe(part) => {
-                let environment = environment.expect("an observation is of an environment");
-                if self.random.chance(10) {
-                    self.coverage.fault("target cannot be observed");
-                    return Outcome::Observe(unobserved());
-                }
-                Outcome::Observe(self.targets.observe(&environment, &part.part.name))
-            }
-            Work::Apply(part) => {
-                let environment = environment.expect("an apply is to an environment");
-                Outcome::Apply(self.apply(index, assignment, &environment, &part.part.name))
-            }
-            Work::Verify(_) => {
-                let verdict = match self.random.below(20) {
-                    0..=2 => CheckVerdict::Failed,
-                    3 => CheckVerdict::Lost,
-                    _ => CheckVerdict::Passed,
-                };
-                Outcome::Verify(check_outcome(verdict))
-            }
-        }
-    }
-
-    fn apply(&mut self, index: usize, assignment: &Assignment, environment: &EnvironmentKey, part: &str) -> ApplyOutcome {
-        if self.runners[index].acted {
-            return ApplyOutcome::Applied;
-        }
-        let subject = &assignment.subject;
-        let (deployment, release, fence) = match (subject.deployment, subject.release, subject.fence) {
-            (Some(deployment), Some((_, digest)), Some(fence)) => (deployment, digest, fence),
-            _ => return ApplyOutcome::Failed("no deployment".to_owned()),
-        };
-        match self.random.below(20) {
-            0 => return ApplyOutcome::Failed("the target is full".to_owned()),
-            1 => {
-                self.coverage.fault("apply without a trace");
-                return ApplyOutcome::Unknown("the connection broke before".to_owned());
-            }
-            _ => {}
-        }
-        if let Err(held) = self.targets.apply(environment, part, (deployment, release, fence)) {
-            self.coverage.fault("stale fence refused by a target");
-            return ApplyOutcome::Stale { held };
-        }
-        self.runners[index].acted = true;
-        if self.random.chance(8) {
-            self.coverage.fault("apply took effect, answer lost");
-            return ApplyOutcome::Unknown("the connection broke after".to_owned());
-        }
-        ApplyOutcome::Applied
     }
 
     fn pass_time(&mut self) -> Result<(), Violation> {
@@ -527,28 +373,4 @@ fn seed_bytes(random: &mut Random) -> [u8; 32] {
         chunk.copy_from_slice(&random.bits().to_le_bytes());
     }
     bytes
-}
-
-fn artifact(name: &str) -> Artifact {
-    Artifact { name: name.to_owned(), digest: Digest::of(name.as_bytes()), size: 1, form: ArtifactForm::File }
-}
-
-fn job_outcome(result: AttemptResult, artifacts: Vec<Artifact>) -> JobOutcome {
-    let code = i32::from(result != AttemptResult::Passed);
-    let artifacts = if result == AttemptResult::Passed { artifacts } else { Vec::new() };
-    let steps = vec![StepOutcome { code, took: Millis(5) }];
-    JobOutcome { result, reason: None, steps, outputs: Default::default(), artifacts, tests: None }
-}
-
-fn unobserved() -> deployment::Observed {
-    deployment::Observed {
-        live: Live::Unknown("no answer".to_owned()),
-        fence: None,
-        health: deployment::Health::Unknown,
-        source: "simulated".to_owned(),
-    }
-}
-
-fn check_outcome(verdict: CheckVerdict) -> CheckOutcome {
-    CheckOutcome { verdict, evidence: "seen".to_owned(), tests: None, took: Millis(3) }
 }

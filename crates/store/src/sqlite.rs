@@ -145,7 +145,8 @@ mod reading {
 
     pub fn keys(connection: &Connection, sql: &str) -> Result<Vec<Key>, StoreError> {
         let rows = all(connection, sql, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-        let key = |(kind, id): (String, String)| Key::parse(&kind, &id).ok_or_else(|| StoreError::Damaged(format!("{kind} {id} is no key")));
+        let key =
+            |(kind, id): (String, String)| Key::parse(&kind, &id).ok_or_else(|| StoreError::Damaged(format!("{kind} {id} is no key")));
         rows.into_iter().map(key).collect()
     }
 
@@ -291,7 +292,8 @@ impl Store for SqliteStore {
         }
         match due {
             Some(due) => {
-                let sql = "insert into open (kind, id, due_at) values ($1, $2, $3) on conflict (kind, id) do update set due_at = excluded.due_at";
+                let sql =
+                    "insert into open (kind, id, due_at) values ($1, $2, $3) on conflict (kind, id) do update set due_at = excluded.due_at";
                 self.run(sql, params![kind, id, due.0])?
             }
             None => self.run("delete from open where kind = $1 and id = $2", params![kind, id])?,

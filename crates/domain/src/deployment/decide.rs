@@ -70,7 +70,9 @@ impl<'a> Course<'a> {
             return self.end(DeploymentResult::Cancelled, None);
         }
         match progress.work {
-            WorkKey::Verify(check) if check as usize >= self.deployment.skeleton.checks.len() => self.end(DeploymentResult::Succeeded, None),
+            WorkKey::Verify(check) if check as usize >= self.deployment.skeleton.checks.len() => {
+                self.end(DeploymentResult::Succeeded, None)
+            }
             WorkKey::Verify(_) | WorkKey::Observe(_) | WorkKey::Apply(_) => self.facts,
         }
     }
@@ -119,7 +121,9 @@ fn run(deployment: &Deployment, progress: &Progress, command: Command, context: 
         }
         Command::Expire if progress.due <= context.now => Ok(expire(course, progress)),
         Command::Expire => Ok(Vec::new()),
-        Command::Request(_) | Command::Begin { .. } | Command::GiveUp { .. } | Command::Lease { .. } => unreachable!("handled by the caller"),
+        Command::Request(_) | Command::Begin { .. } | Command::GiveUp { .. } | Command::Lease { .. } => {
+            unreachable!("handled by the caller")
+        }
     }
 }
 
@@ -226,12 +230,15 @@ fn settle(mut course: Course<'_>, progress: &Progress, runs: SettledAs) -> Resul
     course.record(Fact::Settled { runs, by });
     Ok(match runs {
         SettledAs::Live => course.go_on(),
-        SettledAs::Old => course.end(DeploymentResult::Failed(FailureCause::Health), "a person settled it: the old release runs".to_owned()),
+        SettledAs::Old => {
+            course.end(DeploymentResult::Failed(FailureCause::Health), "a person settled it: the old release runs".to_owned())
+        }
     })
 }
 
 fn expire(course: Course<'_>, progress: &Progress) -> Vec<Fact> {
-    if progress.unknown_since.is_some() || matches!(progress.work, WorkKey::Apply(_)) && matches!(progress.state, WorkState::Leased { .. }) {
+    if progress.unknown_since.is_some() || matches!(progress.work, WorkKey::Apply(_)) && matches!(progress.state, WorkState::Leased { .. })
+    {
         let reason = "its time ran out while nobody knew what runs".to_owned();
         return course.end(DeploymentResult::Failed(FailureCause::Unknown), reason);
     }

@@ -1,8 +1,8 @@
 //! What a fact makes of a deployment.
 
 use super::{
-    AppliedPart, CANCEL_GRACE, CheckRecord, Deployment, Fact, OBSERVE_AGAIN_AFTER, Progress, RUN_MAX, Requested, SettledAs, Stage, WAIT_MAX,
-    WorkKey, WorkState,
+    AppliedPart, CANCEL_GRACE, CheckRecord, Deployment, Fact, OBSERVE_AGAIN_AFTER, Progress, RUN_MAX, Requested, SettledAs, Stage,
+    WAIT_MAX, WorkKey, WorkState,
 };
 use crate::foundation::Timestamp;
 

@@ -16,7 +16,9 @@ pub fn decide(state: Option<&Environment>, command: Command, context: &Context) 
         (Some(environment), Command::Offer(offer)) => Ok(take(environment, *offer, context)),
         (Some(environment), Command::Accept) => accept(environment, context),
         (Some(environment), Command::RollBack { to }) => roll_back(environment, to, context),
-        (Some(environment), Command::Settle { deployment, result, touched }) => Ok(settle(environment, deployment, result, touched, context)),
+        (Some(environment), Command::Settle { deployment, result, touched }) => {
+            Ok(settle(environment, deployment, result, touched, context))
+        }
         (Some(environment), Command::Withdraw { deployment }) => withdraw(environment, deployment),
     }
 }
@@ -83,7 +85,10 @@ fn declined(environment: &Environment, offer: &Offer) -> Option<Declined> {
         return Some(Declined::EarlierAfterInForce);
     }
     let coming = environment.holder.iter().chain(&environment.queue).any(|slot| slot.release == offer.release);
-    let here = environment.current.as_ref().is_some_and(|current| current.release == offer.release && current.result == DeploymentResult::Succeeded);
+    let here = environment
+        .current
+        .as_ref()
+        .is_some_and(|current| current.release == offer.release && current.result == DeploymentResult::Succeeded);
     if coming || (here && environment.holder.is_none() && environment.queue.is_empty()) {
         return Some(Declined::AlreadyHere);
     }
@@ -195,8 +200,7 @@ fn apply(environment: &mut Environment, fact: &Fact, at: Timestamp) {
         }
         Fact::Declined { .. } => {}
         Fact::Promoted { deployment, release, cause, skeleton } => {
-            let slot =
-                Slot { deployment: *deployment, release: *release, cause: cause.clone(), skeleton: skeleton.clone(), since: at };
+            let slot = Slot { deployment: *deployment, release: *release, cause: cause.clone(), skeleton: skeleton.clone(), since: at };
             // What brings production back goes before what is new.
             let place = if cause.is_rollback() { 0 } else { environment.queue.len() };
             environment.queue.insert(place, slot);

@@ -151,9 +151,8 @@ impl fmt::Debug for EnvironmentKey {
 impl FromStr for EnvironmentKey {
     type Err = IdParseError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (project, name) = text
-            .split_once('/')
-            .ok_or_else(|| IdParseError { text: text.to_owned(), expected: "an environment (project/name)" })?;
+        let (project, name) =
+            text.split_once('/').ok_or_else(|| IdParseError { text: text.to_owned(), expected: "an environment (project/name)" })?;
         Ok(Self { project: project.parse()?, name: name.parse()? })
     }
 }

@@ -5,15 +5,17 @@
 
 mod definition;
 mod environment;
+mod pattern;
 mod plan;
 mod skeleton;
-mod pattern;
 
 pub use definition::{
     ArtifactRule, Definition, FailureMode, JobRule, PushTrigger, ReleaseRule, ReportFormat, ReportRule, Retry, RetryCause, Step, Triggers,
     VersionRule,
 };
-pub use environment::{After, Check, CheckRule, EnvironmentRule, HttpCheck, Part, PartKind, ProcessPart, QueuePolicy, RollbackCause, RunPart, Tier};
+pub use environment::{
+    After, Check, CheckRule, EnvironmentRule, HttpCheck, Part, PartKind, ProcessPart, QueuePolicy, RollbackCause, RunPart, Tier,
+};
 pub use pattern::Pattern;
 pub use plan::{FrozenFile, Plan};
 pub use skeleton::{EnvironmentSkeleton, JobSkeleton, PartSkeleton, ReleaseSkeleton};

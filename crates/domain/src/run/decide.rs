@@ -132,7 +132,8 @@ fn unblock(run: &Run, index: usize) -> Option<Fact> {
 }
 
 fn job_end(job: &JobSkeleton, result: JobResult, reason: Option<String>) -> Fact {
-    let ended = JobEnded { job: job.key.clone(), result, reason, artifacts: Vec::new(), outputs: Default::default(), tests: None, log: None };
+    let ended =
+        JobEnded { job: job.key.clone(), result, reason, artifacts: Vec::new(), outputs: Default::default(), tests: None, log: None };
     Fact::JobEnded(Box::new(ended))
 }
 
@@ -240,7 +241,9 @@ fn expire(run: &Run, context: &Context) -> Vec<Fact> {
             JobState::Leased(leased) if leased.due <= context.now => {
                 let (result, reason) = match run.status {
                     RunStatus::Cancelling => (JobResult::Cancelled, "its runner did not answer to cancelling"),
-                    RunStatus::Running | RunStatus::Ended { .. } => (JobResult::Failed, "its time ran out and its runner did not say how it ended"),
+                    RunStatus::Running | RunStatus::Ended { .. } => {
+                        (JobResult::Failed, "its time ran out and its runner did not say how it ended")
+                    }
                 };
                 course.end_job(key, result, Some(reason.to_owned()));
             }

@@ -28,7 +28,13 @@ pub(super) fn apply(run: &mut Run, fact: &Fact, at: Timestamp) {
         Fact::Started(_) => unreachable!("INVARIANT: a run starts once"),
         Fact::JobQueued { job, attempt } => set(run, job, |_, _| JobState::Queued { attempt: *attempt, since: at, due: at + QUEUE_MAX }),
         Fact::JobLeased { job, epoch, runner } => set(run, job, |state, timeout| {
-            let leased = LeasedJob { attempt: attempt_of(state), epoch: *epoch, runner: runner.clone(), since: at, due: at + timeout + REPORT_GRACE };
+            let leased = LeasedJob {
+                attempt: attempt_of(state),
+                epoch: *epoch,
+                runner: runner.clone(),
+                since: at,
+                due: at + timeout + REPORT_GRACE,
+            };
             JobState::Leased(leased)
         }),
         // The next fact queues it again.

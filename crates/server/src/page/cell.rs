@@ -1,10 +1,10 @@
 //! One cell of the matrix. Quiet when well: an outline without a visible word. Loud when a person may have to act.
 
-use super::look::{self, HEALTHY, Icon, Look, ROLLED_BACK, TO_ACCEPT, Tone};
+use super::look::{self, HEALTHY, Icon, LAST_KNOWN, Look, ROLLED_BACK, TO_ACCEPT, Tone};
 use super::part::{change_href, icon, revision_of};
 use super::time;
 use maud::{Markup, html};
-use trunkline_api::view::{DeploymentRef, EnvironmentView, ProjectView, ReleaseRef, RunView};
+use trunkline_api::view::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView};
 use trunkline_domain::foundation::{Revision, Timestamp};
 
 /// The newest run.
@@ -24,7 +24,9 @@ pub fn environment(project: &ProjectView, environment: &EnvironmentView, now: Ti
         // Where something newer stands beside it, the number would say the same again.
         let alone = environment.incoming.is_none() && rolled_back(project, environment).is_none();
         let behind = if alone { behind(project, environment) } else { 0 };
-        let chip = Chip { name: &runs.release.version, look: HEALTHY, loud: false, meta: Some(time::age(now, runs.since)), behind };
+        // While nobody knows what a deployment did, what ran before is not shown as well.
+        let look = if in_doubt(environment) { LAST_KNOWN } else { HEALTHY };
+        let chip = Chip { name: &runs.release.version, look, loud: false, meta: Some(time::age(now, runs.since)), behind };
         chips.push(chip.markup(project, Some(&runs.revision)));
     }
     chips.extend(environment.last_failed.iter().map(|failed| deployment(project, failed, now)));
@@ -62,6 +64,11 @@ pub fn rolled_back<'a>(project: &'a ProjectView, environment: &EnvironmentView) 
     (vetoed_here && earlier_runs).then_some(release)
 }
 
+fn in_doubt(environment: &EnvironmentView) -> bool {
+    let status = environment.incoming.as_ref().map(|incoming| incoming.status);
+    matches!(status, Some(DeploymentStatus::Unknown | DeploymentStatus::Asking))
+}
+
 fn deployment(project: &ProjectView, deployment: &DeploymentRef, now: Timestamp) -> Markup {
     let meta = Some(time::age(now, deployment.since));
     let chip = Chip { name: &deployment.release.version, look: look::deployment(deployment.status), loud: true, meta, behind: 0 };
@@ -86,7 +93,12 @@ struct Chip<'a> {
 
 impl Chip<'_> {
     fn markup(&self, project: &ProjectView, revision: Option<&Revision>) -> Markup {
-        let class = format!("cell {}{}", self.look.tone.class(), if self.loud { " loud" } else { "" });
+        let kind = match (self.loud, self.look == LAST_KNOWN) {
+            (true, _) => " loud",
+            (false, true) => " last",
+            (false, false) => "",
+        };
+        let class = format!("cell {}{kind}", self.look.tone.class());
         match revision {
             Some(revision) => html! { a class=(class) href=(change_href(&project.name, revision)) { (self.inside()) } },
             None => html! { span class=(class) { (self.inside()) } },

@@ -114,6 +114,8 @@ const fn look(tone: Tone, icon: Icon, word: &'static str) -> Look {
 
 /// Verified here, and nothing said otherwise since.
 pub const HEALTHY: Look = look(Tone::Pass, Icon::Pass, "healthy");
+/// Verified here once, and nobody knows whether it still runs.
+pub const LAST_KNOWN: Look = look(Tone::Drift, Icon::Unknown, "last known");
 /// An earlier release came back.
 pub const ROLLED_BACK: Look = look(Tone::Fail, Icon::Back, "rolled back");
 /// A person must let releases in.

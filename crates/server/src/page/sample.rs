@@ -304,6 +304,18 @@ pub fn moving() -> WhereView {
     view
 }
 
+/// More jobs than one row holds.
+pub fn many() -> WhereView {
+    let mut view = moving();
+    for number in 1..=9 {
+        let at = Some(before(2 * HOUR - number * MINUTE));
+        let took = Some(Millis::seconds(number * 7));
+        view.stations
+            .insert(4, StationView { at, took, ..station(&format!("test-{}", 10 - number), StationKind::Job, StationState::Passed) });
+    }
+    view
+}
+
 /// A person must say what runs in production.
 pub fn asking() -> WhereView {
     let mut view = live();

@@ -48,6 +48,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("change-asking", change(&asking(), NOW)),
         ("change-refused", change(&refused(), NOW)),
         ("change-hostile", change(&hostile(), NOW)),
+        ("change-many", change(&many(), NOW)),
         ("change-long", change(&long(), NOW)),
         ("change-unknown", unknown_change("4f2a91c<script>")),
     ]
@@ -125,6 +126,15 @@ fn cells_keep_old_and_new_side_by_side_and_link_to_the_change() {
     let mut behind = project("shop", 3, &["qa", "production"]);
     behind.environments[0] = environment("shop", "qa", "", 5, 60);
     assert!(between(&board(&status(vec![behind])), "data-env=\"production\"", "</td>").contains("+2<span class=\"vh\"> releases behind"));
+}
+
+#[test]
+fn what_nobody_knows_is_not_green() {
+    for name in ["board-unknown", "board-asking"] {
+        let page = page(name);
+        let cell = between(&page, "data-env=\"production\"", "</td>");
+        assert!(cell.contains("last known") && !cell.contains("s-pass"), "{cell}");
+    }
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! What the demo shows: on a terminal a fixed board above and facts that scroll below it; elsewhere plain lines.
 
 use super::visitor::Seen;
-use crate::render::Screen;
+use crate::render::{self, Screen};
 use crate::render::paint::{Mark, Style};
 use std::io::Write;
 use std::time::{Duration, Instant};
-use trunkline_api::view::{DeploymentStatus, EnvironmentView};
+use trunkline_api::view::{DeploymentStatus, EnvironmentView, TraceView};
 
 /// Rows of the board, with the line below it.
 const ROWS: usize = 6;
@@ -50,6 +50,11 @@ impl Board {
         let at = self.started.elapsed();
         let line = format!("  {:>5.1} s  {}", at.as_secs_f64(), self.screen.out.paint.mark(mark, text));
         self.line(&line);
+    }
+
+    /// The chain of a trace, as `trunkline trace` shows it.
+    pub fn trace(&self, view: &TraceView) -> String {
+        render::trace::chain(view, &self.screen.now().out)
     }
 
     /// A line as it is; with JSON wanted it goes to standard error, as notes do.

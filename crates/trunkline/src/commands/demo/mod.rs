@@ -15,7 +15,6 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use board::Board;
 use record::Record;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use world::World;
@@ -32,9 +31,6 @@ pub struct Arguments {
     /// No pauses for reading
     #[arg(long)]
     fast: bool,
-    /// Keep record, logs and repository in this folder, which must be empty or new
-    #[arg(long, value_name = "FOLDER")]
-    folder: Option<PathBuf>,
 }
 
 /// Shows it.
@@ -42,8 +38,8 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     needs()?;
     ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))?;
     let screen = globals.screen();
-    let kept = arguments.folder.clone().or_else(|| globals.data.clone());
-    let mut world = World::begin(kept.as_deref())?;
+    // With --data everything stays in that folder, which must be empty or new.
+    let mut world = World::begin(globals.data.as_deref())?;
     let pause = if arguments.fast || screen.json() { Duration::ZERO } else { Duration::from_millis(900) };
     let mut board = Board::start(&screen, pause);
     let mut record = Record::default();
@@ -70,7 +66,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         return Ok(Exit::Good);
     }
     Err(Failure::new(Code::DemoFailed, format!("the demo did not show what it promises: {}", record.failed()))
-        .help("run it again with --folder FOLDER and look at what it left there")
+        .help("run it again with --data FOLDER and look at what it left there")
         .into())
 }
 

@@ -6,7 +6,7 @@ use super::visitor::{Visitor, ask};
 use super::world::World;
 use super::{forge, interrupted, shop};
 use crate::render::paint::Mark;
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 use trunkline_api::view::{DeploymentStatus, DeploymentView, EnvironmentView, ReleaseView, RunView, TraceView};
@@ -220,9 +220,8 @@ impl Show<'_> {
 
     fn trace(&mut self) -> anyhow::Result<()> {
         self.board.scene("trunkline trace production");
-        let output = self.world.trunkline().args(["trace", "production", "--project", "shop"]).output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let view: TraceView = self.world.client.get("projects/shop/trace/production")?;
+        for line in self.board.trace(&view).lines() {
             self.board.line(&format!("  {line}"));
         }
         Ok(())

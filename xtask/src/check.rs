@@ -1,0 +1,96 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use crate::tidy;
+use anyhow::{Context, bail, ensure};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// What to leave out.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Seeds of the simulator
+    #[arg(long, default_value_t = 2_000)]
+    seeds: u64,
+    /// Leave out the demo, which takes half a minute and a release build
+    #[arg(long)]
+    no_demo: bool,
+}
+
+/// Programs that the tests use, with the Debian package that brings each.
+const PROGRAMS: [(&str, &str); 3] = [("git", "git"), ("python3", "python3"), ("sh", "dash")];
+
+/// Runs everything, in the order in which a failure is found soonest.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let started = Instant::now();
+    needs()?;
+    step("format", "cargo", &["fmt", "--all", "--check"])?;
+    println!("── tidy");
+    tidy::run()?;
+    step("lint", "cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+    deny()?;
+    step("tests", "cargo", &["test", "--workspace", "--locked"])?;
+    println!("── simulator, {} seeds", arguments.seeds);
+    step("simulator", "cargo", &["build", "--release", "--locked", "--package", "xtask", "--package", "trunkline"])?;
+    let xtask = tidy::root().join(target_folder()?).join("release/xtask");
+    let seeds = arguments.seeds.to_string();
+    // Each kind of fault about once in ten seeds at least; the rarest comes more often than that.
+    let faults = (arguments.seeds / 10).to_string();
+    step("seeds", &xtask.to_string_lossy(), &["sim", "--seeds", &seeds, "--faults-min", &faults])?;
+    if !arguments.no_demo {
+        let trunkline = tidy::root().join(target_folder()?).join("release/trunkline");
+        step("demo", &trunkline.to_string_lossy(), &["demo", "--once", "--fast"])?;
+    }
+    println!("all is well, after {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+fn target_folder() -> anyhow::Result<String> {
+    let output = Command::new("cargo").args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (_, rest) = text.split_once("\"target_directory\":\"").context("cargo metadata names no target folder")?;
+    Ok(rest.split('"').next().unwrap_or_default().to_owned())
+}
+
+fn step(name: &str, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    println!("── {name}: {program} {}", arguments.join(" "));
+    let started = Instant::now();
+    let status = Command::new(program).args(arguments).current_dir(tidy::root()).stdin(Stdio::null()).status();
+    let status = status.with_context(|| format!("{program} cannot be started"))?;
+    ensure!(status.success(), "{name} failed: {program} {}", arguments.join(" "));
+    println!("   {name}: {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+fn works(program: &str) -> bool {
+    let probe = if program == "sh" { ["-c", ":"] } else { ["--version", "--version"] };
+    let status =
+        Command::new(program).args(&probe[..1 + usize::from(program == "sh")]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// What is missing is installed where that is allowed, and named where it is not.
+fn needs() -> anyhow::Result<()> {
+    let missing: Vec<&str> = PROGRAMS.iter().filter(|(program, _)| !works(program)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("── installing {}", missing.join(", "));
+    let update = Command::new("apt-get").args(["update", "-q"]).status();
+    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
+    arguments.extend(&missing);
+    let installed = update.is_ok_and(|status| status.success())
+        && Command::new("apt-get").args(&arguments).status().is_ok_and(|status| status.success());
+    if !installed {
+        bail!("the tests need {}; on Debian: apt-get {}", missing.join(", "), arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// Licences, banned crates, sources. Installed once where it is missing.
+fn deny() -> anyhow::Result<()> {
+    let have = Command::new("cargo").args(["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !have.is_ok_and(|status| status.success()) {
+        step("cargo deny, once", "cargo", &["install", "--locked", "--quiet", "cargo-deny"])?;
+    }
+    step("dependencies", "cargo", &["deny", "--offline", "--log-level", "error", "check", "bans", "licenses", "sources"])
+}
