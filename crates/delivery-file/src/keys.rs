@@ -33,21 +33,19 @@ pub(crate) static FILE: Shape = Shape {
     ],
 };
 
-const EVENTS: &[&str] = &["push", "pull_request"];
+const EVENTS: &[&str] = &["push"];
 const ONE_OR_MORE_EVENTS: Form = Form::OneOrMore(&Form::Choice(EVENTS));
 
 pub(crate) static ON: Shape = Shape {
-    keys: &[
-        optional("push", Form::Either(&[Form::Null, Form::Mapping(&PUSH)]), "A pushed branch or tag."),
-        optional("pull_request", Form::Either(&[Form::Null, Form::Mapping(&PULL_REQUEST)]), "A pull request."),
-    ],
+    keys: &[optional("push", Form::Either(&[Form::Null, Form::Mapping(&PUSH)]), "A pushed branch or tag.")],
     later: &[
-        ("schedule", "let a timer of the machine call `trunkline start`"),
-        ("manual", "every pipeline can be started with `trunkline start`; inputs are missing"),
+        ("pull_request", "a pull request's branch starts a run when it is pushed and named in push: { branches: […] }"),
+        ("schedule", "let a timer of the machine push a commit"),
+        ("manual", "push a commit, even an empty one: git commit --allow-empty"),
     ],
     habits: &[
-        ("workflow_dispatch", "every pipeline can be started with `trunkline start`"),
-        ("merge_request", "write pull_request"),
+        ("workflow_dispatch", "push a commit, even an empty one: git commit --allow-empty"),
+        ("merge_request", "a merge request's branch starts a run when it is pushed and named in push: { branches: […] }"),
         ("release", "a release is cut by the pipeline itself: see 'release'"),
         ("tag", "write push: { tags: [\"v*\"] }"),
         ("tags", "write push: { tags: [\"v*\"] }"),
@@ -66,15 +64,6 @@ pub(crate) static PUSH: Shape = Shape {
         ("tags-ignore", "name the tags that start a run in 'tags'"),
         ("paths-ignore", "not yet in this version: every push of these branches starts a run"),
     ],
-};
-
-pub(crate) static PULL_REQUEST: Shape = Shape {
-    keys: &[],
-    later: &[
-        ("branches", "every pull request starts a run; a job can ask change.target_branch in its 'if'"),
-        ("paths", "every pull request starts a run"),
-    ],
-    habits: &[("types", "every new commit of a pull request starts a run")],
 };
 
 pub(crate) static DEFAULTS: Shape = Shape {
@@ -290,7 +279,6 @@ pub(crate) static RUN: Shape = Shape {
         PART_NAME,
         required("kind", Form::Choice(&["run"]), "Your own scripts."),
         required("apply", Form::Script, "Makes the release the state of the target."),
-        optional("plan", Form::Script, "Says what apply would change."),
         optional("observe", Form::Script, "Prints what is there: a line release=<digest or version>."),
         optional("health", Form::Script, "Exit 0: healthy."),
         optional("rollback", Form::Script, "Replaces apply when an earlier release comes back."),
@@ -307,6 +295,7 @@ pub(crate) static RUN: Shape = Shape {
 };
 
 const PART_LATER: &[(&str, &str)] = &[
+    ("plan", "what an apply would change is not shown before it"),
     ("needs", "parts are deployed in the order of the list"),
     ("once", "the part is deployed with every release"),
     ("reversible", "an earlier release comes back with the same scripts, or with 'rollback'"),

@@ -15,6 +15,7 @@ mod keys;
 mod meaning;
 mod outline;
 mod place;
+mod reference;
 mod schema;
 mod shape;
 mod tree;
@@ -26,6 +27,7 @@ mod tests;
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Severity, Span, render};
 pub use outline::outline;
+pub use reference::reference;
 pub use schema::schema;
 
 use finding::{Finding, Findings};

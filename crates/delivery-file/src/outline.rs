@@ -30,8 +30,7 @@ fn triggers(definition: &Definition) -> String {
         (true, false) => format!("tag {}", names(tags)),
         (false, false) => format!("push to {}; tag {}", names(branches), names(tags)),
     });
-    let pull_request = definition.on.pull_request.then(|| "pull request".to_owned());
-    push.into_iter().chain(pull_request).collect::<Vec<_>>().join("; ")
+    push.unwrap_or_default()
 }
 
 /// Each job with the length of the longest chain before it.

@@ -42,3 +42,15 @@ fn good_files_are_read_with_these_words() {
         assert_printed(&path, &format!("{}\n{said}", outline(&definition).join("\n")));
     }
 }
+
+/// `docs/delivery-file.md` is made, not written.
+#[test]
+fn the_reference_page_is_the_table_of_keys() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/delivery-file.md");
+    let made = trunkline_delivery_file::reference();
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        std::fs::write(&path, &made).expect("the page can be written");
+    }
+    let page = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(page == made, "docs/delivery-file.md is outdated: UPDATE_EXPECTED=1 cargo test -p trunkline-delivery-file");
+}

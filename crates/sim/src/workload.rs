@@ -124,7 +124,6 @@ fn parts(random: &mut Random) -> Vec<Part> {
         .map(|index| {
             let run = RunPart {
                 apply: "true".to_owned(),
-                plan: None,
                 observe: Some("true".to_owned()),
                 health: None,
                 rollback: None,

@@ -9,6 +9,9 @@ use trunkline_domain::foundation::Revision;
 /// The name of the git remote that leads to the server.
 pub const REMOTE: &str = "trunkline";
 
+/// Where this repository keeps the data folder of a server on this machine that is not at the usual place.
+pub const DATA: &str = "trunkline.data";
+
 /// A work tree.
 #[derive(Clone, Debug)]
 pub struct Repository {
@@ -42,6 +45,11 @@ impl Repository {
     /// The URL of the remote [`REMOTE`].
     pub fn remote_url(&self) -> Option<String> {
         self.ask(&["config", "--get", &format!("remote.{REMOTE}.url")])
+    }
+
+    /// The data folder of the server that the remote leads to, where it is kept.
+    pub fn data_folder(&self) -> Option<PathBuf> {
+        self.ask(&["config", "--get", DATA]).map(PathBuf::from)
     }
 
     /// The commit that a name means here.

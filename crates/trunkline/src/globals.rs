@@ -67,6 +67,12 @@ impl Globals {
         token::data_folder(self.data.as_deref().filter(|path| !path.as_os_str().is_empty()))
     }
 
+    /// The data folder of the server that is meant here: also what `project add` kept in the repository.
+    pub fn data_folder_here(&self) -> PathBuf {
+        let kept = if self.data.is_none() { Repository::here().and_then(|repository| repository.data_folder()) } else { None };
+        kept.unwrap_or_else(|| self.data_folder())
+    }
+
     /// The server's address: the option, the environment, the git remote, this machine.
     pub fn address(&self) -> Result<Address, Failure> {
         choose_address(self.server.as_deref(), remote_here().as_ref())
@@ -88,7 +94,7 @@ impl Globals {
     fn client(&self, address: &Address) -> Result<(Client, Option<Tunnel>), Failure> {
         let name = address.to_string();
         match address {
-            Address::Http(base) => Ok((Client::new(base, &name, Some(token::find(address, &self.data_folder())?)), None)),
+            Address::Http(base) => Ok((Client::new(base, &name, Some(token::find(address, &self.data_folder_here())?)), None)),
             Address::Ssh { destination, port } => {
                 let token = match token::from_environment() {
                     Some(token) => token,

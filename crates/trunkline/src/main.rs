@@ -25,7 +25,12 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version are asked for, and go to standard output.
             let wrong = error.use_stderr();
-            drop(error.print());
+            // Clap would show the help only where no variable of the environment stands for an option.
+            if error.kind() == clap::error::ErrorKind::MissingSubcommand {
+                eprint!("{}", commands::command().render_help());
+            } else {
+                drop(error.print());
+            }
             return ExitCode::from(if wrong { exit::Exit::Usage.number() } else { exit::Exit::Good.number() });
         }
     };

@@ -143,11 +143,10 @@ fn run_part(reader: &mut Reader<'_>, fields: &Fields<'_>, parts: &mut Parts) -> 
         parts.scripts.push(Script::read(reader, fields.value(key)?, &script.value));
         Some(script.value)
     };
-    let (apply, plan, observe) = (script("apply").unwrap_or_default(), script("plan"), script("observe"));
+    let (apply, observe) = (script("apply").unwrap_or_default(), script("observe"));
     let (health, rollback) = (script("health"), script("rollback"));
     PartKind::Run(RunPart {
         apply,
-        plan,
         observe,
         health,
         rollback,

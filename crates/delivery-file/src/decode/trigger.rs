@@ -14,20 +14,12 @@ pub(super) fn triggers(reader: &mut Reader<'_>, file: &Fields<'_>) -> Triggers {
         Content::Mapping(entries) if !entries.is_empty() => {
             let Some(on) = reader.fields(&entry.value, &keys::ON, "'on'".to_owned(), entry.key_at.clone()) else { return triggers };
             triggers.push = on.get("push").map(|push| push_trigger(reader, push));
-            triggers.pull_request = on.get("pull_request").is_some_and(|pull_request| {
-                if !matches!(pull_request.value.content, Content::Null) {
-                    reader.fields(&pull_request.value, &keys::PULL_REQUEST, "'pull_request'".to_owned(), pull_request.key_at.clone());
-                }
-                true
-            });
         }
         Content::Text(_) | Content::List(_) => {
             let events = reader.one_or_more(&entry.value, "on").unwrap_or_default();
             for event in events {
-                match event_name(reader, event).as_deref() {
-                    Some("push") => triggers.push = Some(PushTrigger::default()),
-                    Some("pull_request") => triggers.pull_request = true,
-                    _ => {}
+                if event_name(reader, event).is_some() {
+                    triggers.push = Some(PushTrigger::default());
                 }
             }
             if events.is_empty() {
@@ -58,7 +50,7 @@ fn event_name(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
         Finding::error(Code::Habit, text.at, format!("there is no '{name}' in 'on'")).help(help)
     } else {
         let near = reader.findings.nearest(&text.value, keys::ON.keys.iter().map(|key| key.name));
-        let help = near.map_or_else(|| "it takes push and pull_request".to_owned(), |near| format!("did you mean '{near}'?"));
+        let help = near.map_or_else(|| "it takes push".to_owned(), |near| format!("did you mean '{near}'?"));
         Finding::error(Code::NotAChoice, text.at, format!("'on' does not know '{name}'")).help(help)
     };
     reader.findings.add(finding);

@@ -26,8 +26,6 @@ pub struct Definition {
 pub struct Triggers {
     /// A pushed branch or tag.
     pub push: Option<PushTrigger>,
-    /// A pull request.
-    pub pull_request: bool,
 }
 
 /// Which pushes start a run. Both lists empty: every branch, no tag.

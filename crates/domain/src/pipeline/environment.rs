@@ -148,8 +148,6 @@ pub struct ProcessPart {
 pub struct RunPart {
     /// Makes the release the state of the target.
     pub apply: String,
-    /// Says what apply would change.
-    pub plan: Option<String>,
     /// Prints what is there: a line `release=<digest or version>`, optionally `fence=<n>`.
     pub observe: Option<String>,
     /// Exit 0: healthy.

@@ -13,7 +13,6 @@ fn part(target: &std::path::Path) -> RunPart {
         apply: format!(
             "echo applying $TRUNKLINE_RELEASE_DIGEST; printf '%s' $TRUNKLINE_RELEASE_DIGEST > {target}; printf '%s' $TRUNKLINE_FENCE > {target}.fence"
         ),
-        plan: None,
         observe: Some(format!("[ -e {target} ] || exec echo release=none; echo release=$(cat {target}); echo fence=$(cat {target}.fence)")),
         health: Some(format!("test -e {target}")),
         rollback: None,

@@ -46,7 +46,7 @@ impl Finding {
 
 /// Looks at everything.
 pub fn run(globals: &Globals) -> anyhow::Result<Exit> {
-    let folder = globals.data_folder();
+    let folder = globals.data_folder_here();
     let mut findings = vec![git(), shell(), data_folder(&folder), token_file(&folder), disk(&folder)];
     findings.extend(server(globals));
     let screen = globals.screen();

@@ -68,10 +68,14 @@ pub const GROUPS: [(&str, &[&str]); 4] = [
 #[derive(Subcommand)]
 pub enum Verb {
     /// Deliver a small shop before your eyes: merges, failures, a rollback, a killed server, a forged record
-    #[command(after_long_help = "Needs git, sh and python3. Nothing is left running when it ends.\n\nExample:\n  trunkline demo\n  trunkline demo --once --json")]
+    #[command(
+        after_long_help = "Needs git, sh and python3. Nothing is left running when it ends.\n\nExample:\n  trunkline demo\n  trunkline demo --once --json"
+    )]
     Demo(demo::Arguments),
     /// Start the server: git host, runner, API and pages on one port
-    #[command(after_long_help = "Listens on this machine only; others reach it through ssh: TRUNKLINE_SERVER=ssh://HOST\n\nExample:\n  trunkline serve\n  trunkline serve --listen 127.0.0.1:0 --data /srv/trunkline")]
+    #[command(
+        after_long_help = "Listens on this machine only; others reach it through ssh: TRUNKLINE_SERVER=ssh://HOST\n\nExample:\n  trunkline serve\n  trunkline serve --listen 127.0.0.1:0 --data /srv/trunkline"
+    )]
     Serve(serve::Arguments),
     /// Keep a deployed process running
     #[command(hide = true)]

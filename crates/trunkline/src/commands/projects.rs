@@ -2,7 +2,7 @@
 
 use crate::address::{Address, is_loopback};
 use crate::exit::Exit;
-use crate::git::{REMOTE, Repository};
+use crate::git::{DATA, REMOTE, Repository};
 use crate::globals::{Globals, Remote};
 use crate::render::paint::Mark;
 use crate::render::table::{Cell, Table};
@@ -97,6 +97,9 @@ fn connect(repository: &Repository, base: &str, git: &str, globals: &Globals) ->
     // The empty first one takes the user's other helpers out for this server, so that none keeps the token.
     repository.change(&["config", "--replace-all", &helper, ""])?;
     repository.change(&["config", "--add", &helper, &credential_helper(globals)?])?;
+    if let Some(data) = &globals.data {
+        repository.change(&["config", DATA, &std::path::absolute(data)?.display().to_string()])?;
+    }
     if is_loopback(base) {
         // A proxy that an environment variable names cannot reach this machine's loopback.
         repository.change(&["config", &format!("http.{base}.proxy"), ""])?;
@@ -197,6 +200,7 @@ mod tests {
         connect(&repository, "http://127.0.0.1:7420", "/git/shop.git", &globals).unwrap();
         let config = |key: &str| crate::git::run(folder.path(), &["config", "--get-all", key]).unwrap();
         assert_eq!(config("remote.trunkline.url"), "http://127.0.0.1:7420/git/shop.git");
+        assert_eq!(repository.data_folder(), Some("/data of ana's".into()));
         let helpers = config("credential.http://127.0.0.1:7420.helper");
         let helpers: Vec<&str> = helpers.lines().collect();
         assert_eq!((helpers.len(), helpers[0]), (2, ""));

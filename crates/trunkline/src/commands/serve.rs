@@ -65,9 +65,13 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
 fn failure(error: StartError) -> Failure {
     let (code, help) = match &error {
         StartError::Folder(_) => (Code::DataFolder, None),
-        StartError::Listen(..) => (Code::CannotListen, Some("another server may run there: trunkline doctor; or take a free port: --listen 127.0.0.1:0")),
+        StartError::Listen(..) => {
+            (Code::CannotListen, Some("another server may run there: trunkline doctor; or take a free port: --listen 127.0.0.1:0"))
+        }
         StartError::NotLoopback(_) => (Code::CannotListen, None),
-        StartError::Clock(_) => (Code::ClockAhead, Some("date shows the clock; a wrong one would put wrong times into the record for good")),
+        StartError::Clock(_) => {
+            (Code::ClockAhead, Some("date shows the clock; a wrong one would put wrong times into the record for good"))
+        }
         StartError::Store(_) | StartError::Io(..) => (Code::DataFolder, None),
     };
     let mut failure = Failure::new(code, error.to_string());
@@ -94,7 +98,8 @@ fn greet(screen: &Screen, serving: &Serving, data: &str, slots: usize) -> anyhow
     screen.print(&format!("  data     {data}"))?;
     match slots {
         0 => screen.print("  runner   none on this machine")?,
-        _ => screen.print(&format!("  runner   built-in, {slots} slots, sandbox: host (jobs run as this user and could read the data folder)"))?,
+        _ => screen
+            .print(&format!("  runner   built-in, {slots} slots, sandbox: host (jobs run as this user and could read the data folder)"))?,
     }
     screen.print("  next     in a git repository: trunkline project add NAME")
 }

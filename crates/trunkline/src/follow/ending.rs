@@ -85,7 +85,7 @@ fn of_change(change: &WhereView, environments: &[EnvironmentView]) -> Option<End
     if let Some(station) = bad {
         return Some(stopped_at(station, &version, environment(station)));
     }
-    Some(arrived(&stations, &version))
+    Some(arrived(&stations, &version, environments))
 }
 
 /// A station that waits for a person.
@@ -141,7 +141,7 @@ fn runs_now(environment: Option<&EnvironmentView>) -> Option<String> {
     Some(format!("{} runs {}", environment.name, crate::render::text::clean(&runs.release.version)))
 }
 
-fn arrived(stations: &[&StationView], version: &str) -> Ending {
+fn arrived(stations: &[&StationView], version: &str, environments: &[EnvironmentView]) -> Ending {
     let there: Vec<&str> = stations
         .iter()
         .filter(|station| matches!(station.state, StationState::Passed | StationState::Replaced))
@@ -157,7 +157,8 @@ fn arrived(stations: &[&StationView], version: &str) -> Ending {
     } else if let Some(last) = last {
         words.push(format!("next: trunkline trace {}", last.name));
     }
-    words.extend(last.map(|last| format!("undo: trunkline rollback {}", last.name)));
+    let back = |name: &str| environments.iter().find(|environment| environment.name.as_str() == name)?.back_to.first();
+    words.extend(last.filter(|last| back(&last.name).is_some()).map(|last| format!("undo: trunkline rollback {}", last.name)));
     Ending { exit: Exit::Good, words }
 }
 
@@ -223,6 +224,15 @@ mod tests {
         for (states, expected) in table {
             assert_eq!(exit(states), expected, "{states:?}");
         }
+    }
+
+    #[test]
+    fn undo_is_offered_only_where_there_is_something_to_go_back_to() {
+        let (change, mut environments) = change([StationState::Passed; 3]);
+        let words = |environments: &[EnvironmentView]| of_change(&change, environments).unwrap().words;
+        assert_eq!(words(&environments)[2], "undo: trunkline rollback production");
+        environments[2].back_to.clear();
+        assert_eq!(words(&environments).len(), 2);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::Look;
 use super::paint::{Mark, Style};
 use super::table::{Cell, Table};
-use super::text::clean;
+use super::text::{clean, width};
 use super::words;
 use trunkline_api::view::TraceView;
 
@@ -19,15 +19,24 @@ struct Link {
 /// The chain for people.
 pub fn chain(view: &TraceView, look: &Look) -> String {
     let paint = look.paint;
-    let mut lines = Vec::new();
-    for (index, link) in links(view, look).into_iter().enumerate() {
+    let links = links(view, look);
+    let title = |link: &Link| format!("{} {}", link.kind, link.name).trim().to_owned();
+    let widest = links.iter().map(|link| width(&title(link))).max().unwrap_or(0);
+    let mut chain = String::new();
+    for (index, link) in links.iter().enumerate() {
         let arrow = if index == 0 { "" } else { paint.from() };
-        let title = format!("{} {}", link.kind, link.name);
-        lines.push(vec![arrow.to_owned(), paint.mark(link.mark, title.trim()), paint.text(Style::Muted, &link.proof), link.facts]);
+        let title = title(link);
+        let gap = " ".repeat(widest - width(&title) + 2);
+        chain += format!("{arrow:<3}{}{gap}{}", paint.mark(link.mark, &title), link.facts).trim_end();
+        chain.push('\n');
+        // A proof is long, and is copied rather than read: a line of its own.
+        if !link.proof.is_empty() {
+            chain += &format!("{:indent$}{}\n", "", paint.text(Style::Muted, &link.proof), indent = widest + 7);
+        }
     }
     let ledger = format!("ledger of {} entries, root {}", view.as_of, view.root);
     let keep = format!("keep this root elsewhere; later: trunkline ledger verify --at-size {} --root {}", view.as_of, view.root);
-    format!("{}{ledger}\n{}\n", super::table::align(&lines, None), paint.text(Style::Muted, &keep))
+    format!("{chain}{ledger}\n{}\n", paint.text(Style::Muted, &keep))
 }
 
 /// One line for each link, for programs: kind, name, facts, proof. The ledger comes last.
@@ -146,19 +155,18 @@ mod tests {
     #[test]
     fn every_link_has_its_proof() {
         let text = chain(&sample::trace(), &sample::look(Paint::PLAIN));
-        let firsts: Vec<String> = text.lines().map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().join(" ")).collect();
+        let links: Vec<&str> = text.lines().filter(|line| line.contains("V ")).map(|line| line[..20].trim()).collect();
         let expected = [
-            "V environment production",
-            "<- V deployment",
-            "<- V release",
-            "<- V run",
-            "<- V configuration",
-            "<- V commit",
-            "<- V pull",
-            "ledger of 4812",
-            "keep this root",
+            "V environment pro",
+            "<- V deployment 31",
+            "<- V release 12",
+            "<- V run 812",
+            "<- V configuration b",
+            "<- V commit 4f2a91c",
+            "<- V pull request #4",
         ];
-        assert_eq!(firsts, expected, "{text}");
+        assert_eq!(links.len(), expected.len(), "{text}");
+        assert!(links.iter().zip(expected).all(|(link, expected)| link.starts_with(expected)), "{links:?}");
         assert_eq!(text.matches("sha256:").count(), 5, "{text}");
     }
 

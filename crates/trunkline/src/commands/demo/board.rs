@@ -1,8 +1,8 @@
 //! What the demo shows: on a terminal a fixed board above and facts that scroll below it; elsewhere plain lines.
 
 use super::visitor::Seen;
-use crate::render::{self, Screen};
 use crate::render::paint::{Mark, Style};
+use crate::render::{self, Screen};
 use std::io::Write;
 use std::time::{Duration, Instant};
 use trunkline_api::view::{DeploymentStatus, EnvironmentView, TraceView};

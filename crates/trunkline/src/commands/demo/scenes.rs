@@ -66,8 +66,13 @@ impl Show<'_> {
         let took = committed.elapsed();
         let version = &trace.release.release.version;
         let answer = ask(self.world.ports[2]);
-        self.board.fact(Mark::Passed, &format!("production runs {version}, asked at /version · {:.1} s after the commit", took.as_secs_f64()));
-        self.record.check(&format!("pull request #{number} is live: production itself says {version}"), answer.as_ref() == Ok(version), || format!("{answer:?}"));
+        self.board
+            .fact(Mark::Passed, &format!("production runs {version}, asked at /version · {:.1} s after the commit", took.as_secs_f64()));
+        self.record.check(
+            &format!("pull request #{number} is live: production itself says {version}"),
+            answer.as_ref() == Ok(version),
+            || format!("{answer:?}"),
+        );
         let proved = trace.run.commit.pull_request.as_ref().is_some_and(|pull| pull.number == number);
         self.record.check(&format!("its trace ends at pull request #{number}"), proved, || format!("{:?}", trace.run.commit.pull_request));
         self.record.live += 1;
@@ -111,7 +116,8 @@ impl Show<'_> {
         }
         let after = self.deployments()?.len();
         let held = run.result == Some(RunResult::Failed) && run.release.is_none() && before == after;
-        self.record.check(&format!("#{number} was stopped before any environment"), held, || format!("{:?}, {after} deployments", run.result));
+        self.record
+            .check(&format!("#{number} was stopped before any environment"), held, || format!("{:?}, {after} deployments", run.result));
         self.record.check("the failed test is named with file and line", named, || format!("{failure:?}"));
         self.record.stopped += 1;
         // The developer takes it back; the next change brings that along.
@@ -143,11 +149,16 @@ impl Show<'_> {
         self.board.fact(Mark::Passed, &format!("qa runs {} again: {}", back.release.version, back.cause));
         let release: ReleaseView = self.world.client.get(&format!("projects/shop/releases/{}", release.number))?;
         let veto = release.release.vetoed_from.as_ref().map(|from| from.to_string());
-        self.board.fact(Mark::Passed, &format!("{} is vetoed from {} onwards", release.release.version, veto.as_deref().unwrap_or("nowhere")));
+        self.board
+            .fact(Mark::Passed, &format!("{} is vetoed from {} onwards", release.release.version, veto.as_deref().unwrap_or("nowhere")));
         let all = self.deployments()?;
         let reached = all.iter().any(|one| one.release.id == release.release.id && one.environment.as_str() == "production");
         let qa = ask(self.world.ports[1]);
-        self.record.check("qa went back by itself to the last verified release", back.environment.as_str() == "qa" && qa.as_ref() == Ok(&back.release.version), || format!("{back:?}, qa says {qa:?}"));
+        self.record.check(
+            "qa went back by itself to the last verified release",
+            back.environment.as_str() == "qa" && qa.as_ref() == Ok(&back.release.version),
+            || format!("{back:?}, qa says {qa:?}"),
+        );
         self.record.check("the release is vetoed from qa onwards", veto.as_deref() == Some("qa"), || format!("{veto:?}"));
         self.record.check(&format!("production never saw #{number}"), !reached, || "it was deployed there".to_owned());
         self.record.stopped += 1;
@@ -176,16 +187,20 @@ impl Show<'_> {
         self.world.restart_server()?;
         self.board.fact(Mark::Running, "the server is up again; it asks production what runs there");
         let path = format!("projects/shop/deployments/{number}");
-        let settled: DeploymentView = self.until(&path, |one: &DeploymentView| matches!(one.status, DeploymentStatus::Ended(_)).then(|| one.clone()))?;
+        let settled: DeploymentView =
+            self.until(&path, |one: &DeploymentView| matches!(one.status, DeploymentStatus::Ended(_)).then(|| one.clone()))?;
         // It was down for longer than that, so the deployment ended under the next server.
         let after = settled.ended_at.map(|ended| ended.since(killed_at));
         let in_the_middle = after.is_some_and(|after| after >= Millis(300));
-        self.record.check("the server was killed while production was being deployed", in_the_middle, || format!("it ended {after:?} after the kill"));
+        self.record.check("the server was killed while production was being deployed", in_the_middle, || {
+            format!("it ended {after:?} after the kill")
+        });
         let found = settled.parts.iter().any(|part| part.found);
         let how = if found { "it found the new release in place and went on" } else { "it found the old release and deployed once" };
         self.board.fact(Mark::Passed, &format!("deployment {number}: {how}"));
         let succeeded = settled.status == DeploymentStatus::Ended(DeploymentResult::Succeeded);
-        self.record.check("the restarted server finished that deployment", succeeded, || format!("{:?} {:?}", settled.status, settled.reason));
+        self.record
+            .check("the restarted server finished that deployment", succeeded, || format!("{:?} {:?}", settled.status, settled.reason));
         Ok(())
     }
 
