@@ -116,6 +116,14 @@ impl Remote {
         }
     }
 
+    /// The project in `shop/812`, or the one that is meant.
+    pub fn project_of(&self, text: Option<&str>) -> Result<ProjectKey, Failure> {
+        match text.and_then(reference::project_of) {
+            Some(project) => Ok(project),
+            None => self.project(),
+        }
+    }
+
     /// The project that is meant, where that is said.
     pub fn project_given(&self) -> Option<&ProjectKey> {
         self.project.as_ref()

@@ -41,6 +41,13 @@ impl Reference {
     }
 }
 
+/// The project in `shop/812`.
+pub fn project_of(text: &str) -> Option<ProjectKey> {
+    let Reference::Run(number) = Reference::parse(text) else { return None };
+    let (project, run) = text.rsplit_once('/')?;
+    (run.parse() == Ok(number) && !matches!(project, "run" | "runs")).then(|| project.parse().ok())?
+}
+
 /// The number of a deployment: `31` or `deployment/31`.
 pub fn deployment(text: &str) -> Result<u32, Failure> {
     match Reference::parse(text) {
@@ -107,6 +114,8 @@ mod tests {
         for (text, reference) in table {
             assert_eq!(Reference::parse(text), reference, "{text}");
         }
+        assert_eq!(project_of("shop/812").unwrap().as_str(), "shop");
+        assert!(["812", "run/812", "deployment/31", "feature/x"].iter().all(|text| project_of(text).is_none()));
         assert_eq!(deployment("31").unwrap(), 31);
         assert_eq!(deployment("qa").unwrap_err().exit.number(), 2);
         assert_eq!(release("release/1.42"), "1.42");

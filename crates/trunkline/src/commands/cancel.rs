@@ -22,7 +22,7 @@ pub struct Arguments {
 /// Ends it.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
-    let project = remote.project()?;
+    let project = remote.project_of(Some(&arguments.what))?;
     let screen = remote.screen;
     if let Reference::Deployment(number) = Reference::parse(&arguments.what) {
         let path = format!("projects/{project}/deployments/{number}");

@@ -48,7 +48,7 @@ struct Piece {
 /// Prints them.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
-    let project = remote.project()?;
+    let project = remote.project_of(arguments.run.as_deref())?;
     if let Some(Reference::Deployment(number)) = arguments.run.as_deref().map(Reference::parse) {
         return deployment(&remote, &project, number, arguments);
     }

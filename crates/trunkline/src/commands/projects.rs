@@ -8,6 +8,7 @@ use crate::render::paint::Mark;
 use crate::render::table::{Cell, Table};
 use crate::render::{environment, status, words};
 use crate::{reference, render};
+use std::path::Path;
 use trunkline_api::request::AddProject;
 use trunkline_api::view::{ProjectView, StatusView};
 use trunkline_domain::foundation::ProjectKey;
@@ -93,12 +94,16 @@ fn connect(repository: &Repository, base: &str, git: &str, globals: &Globals) ->
         Some(_) => repository.change(&["remote", "set-url", REMOTE, &url])?,
         None => repository.change(&["remote", "add", REMOTE, &url])?,
     }
+    let data = match &globals.data {
+        Some(data) => Some(std::path::absolute(data)?),
+        None => repository.data_folder(),
+    };
     let helper = format!("credential.{base}.helper");
     // The empty first one takes the user's other helpers out for this server, so that none keeps the token.
     repository.change(&["config", "--replace-all", &helper, ""])?;
-    repository.change(&["config", "--add", &helper, &credential_helper(globals)?])?;
-    if let Some(data) = &globals.data {
-        repository.change(&["config", DATA, &std::path::absolute(data)?.display().to_string()])?;
+    repository.change(&["config", "--add", &helper, &credential_helper(data.as_deref())?])?;
+    if let Some(data) = &data {
+        repository.change(&["config", DATA, &data.display().to_string()])?;
     }
     if is_loopback(base) {
         // A proxy that an environment variable names cannot reach this machine's loopback.
@@ -108,12 +113,9 @@ fn connect(repository: &Repository, base: &str, git: &str, globals: &Globals) ->
 }
 
 /// The command that git runs through `sh -c`.
-fn credential_helper(globals: &Globals) -> anyhow::Result<String> {
+fn credential_helper(data: Option<&Path>) -> anyhow::Result<String> {
     let program = std::env::current_exe()?;
-    let data = match &globals.data {
-        Some(data) => format!(" --data {}", quoted(&std::path::absolute(data)?.display().to_string())),
-        None => String::new(),
-    };
+    let data = data.map(|data| format!(" --data {}", quoted(&data.display().to_string()))).unwrap_or_default();
     Ok(format!("!{}{data} credential", quoted(&program.display().to_string())))
 }
 

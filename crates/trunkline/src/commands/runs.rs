@@ -28,15 +28,15 @@ enum Act {
 /// Does it.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
-    let project = remote.project()?;
     let screen = remote.screen;
     match &arguments.act {
         Act::List(page) => {
+            let project = remote.project()?;
             let runs: Vec<RunView> = remote.client.get(&format!("projects/{project}/runs?{}", page.query()))?;
             screen.print_table(&runs, &render::run::table(&runs, &screen.out))?;
         }
         Act::View { run } => {
-            let run = which::run(&remote, &project, run.as_deref())?;
+            let run = which::run(&remote, &remote.project_of(run.as_deref())?, run.as_deref())?;
             if screen.json() { screen.print_json(&run)? } else { screen.print(&render::run::view(&run, &screen.out))? }
         }
     }

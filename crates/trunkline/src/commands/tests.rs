@@ -18,7 +18,7 @@ pub struct Arguments {
 /// Shows them.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
-    let run = which::run(&remote, &remote.project()?, arguments.run.as_deref())?;
+    let run = which::run(&remote, &remote.project_of(arguments.run.as_deref())?, arguments.run.as_deref())?;
     let screen = remote.screen;
     if screen.json() {
         screen.print_json(&run.jobs.iter().filter(|job| job.tests.is_some()).collect::<Vec<_>>())?;

@@ -23,7 +23,7 @@ pub struct Arguments {
 /// Follows it.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
-    let project = remote.project()?;
+    let project = remote.project_of(arguments.what.as_deref())?;
     let subject = match arguments.what.as_deref().map(Reference::parse) {
         Some(Reference::Deployment(number)) => Subject::Deployment(project, number),
         _ => {

@@ -16,7 +16,7 @@ pub struct Arguments {
 /// Shows where it is.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
-    let view = which::change(&remote, &remote.project()?, arguments.change.as_deref())?;
+    let view = which::change(&remote, &remote.project_of(arguments.change.as_deref())?, arguments.change.as_deref())?;
     let screen = remote.screen;
     if !screen.json() && screen.out_terminal {
         screen.print(&render::change::stations(&view, &screen.out))?;

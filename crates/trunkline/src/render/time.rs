@@ -29,13 +29,13 @@ impl Clock {
         }
     }
 
-    /// `since 3 d`, or `since` and the UTC time.
+    /// `for 3 d`, or `since` and the UTC time.
     pub fn since(&self, at: Timestamp) -> String {
         if self.utc {
             return format!("since {}", at.iso());
         }
         match rough(self.now.since(at)) {
-            None => "since now".to_owned(),
+            None => "since just now".to_owned(),
             Some(span) => format!("for {span}"),
         }
     }
