@@ -48,7 +48,7 @@ struct Draft {
 
 /// Why a request did not happen.
 enum Stop {
-    Answer(Answer),
+    Answer(Box<Answer>),
     Store(StoreError),
 }
 
@@ -156,7 +156,7 @@ impl<S: Store> Engine<S> {
                 }
                 self.store.undo()?;
                 match stop {
-                    Stop::Answer(answer) => Ok(answer),
+                    Stop::Answer(answer) => Ok(*answer),
                     Stop::Store(error) => Err(error),
                 }
             }
@@ -174,7 +174,7 @@ impl<S: Store> Engine<S> {
                     let follow_ups = self.follow(&draft.facts[index]);
                     draft.follow_ups += follow_ups.len();
                     if depth >= FOLLOW_DEPTH_MAX && !follow_ups.is_empty() || draft.follow_ups > FOLLOW_UPS_MAX {
-                        return Err(Stop::Answer(Answer::Invalid("one command would bring about too many others".to_owned())));
+                        return Err(Stop::Answer(Box::new(Answer::Invalid("one command would bring about too many others".to_owned()))));
                     }
                     queue.extend(follow_ups.into_iter().map(|command| (command, depth + 1)));
                 }
@@ -212,7 +212,7 @@ impl<S: Store> Engine<S> {
         let state = self.states.get(&self.store, &key)?;
         let facts = match decide(state, command, &context) {
             Ok(facts) => facts,
-            Err(refusal) if depth == 0 => return Err(Stop::Answer(Answer::Refused(refusal))),
+            Err(refusal) if depth == 0 => return Err(Stop::Answer(Box::new(Answer::Refused(refusal)))),
             Err(refusal) => {
                 // A follow-up that is refused must not undo what happened; it is recorded where it was refused.
                 draft.facts.push(Fact::FollowRefused { target: key.to_string(), reason: refusal.to_string() });

@@ -19,7 +19,7 @@ const QUIET_AFTER_START: Millis = Millis::seconds(60);
 impl<S: Store> Engine<S> {
     pub(crate) fn claim(&mut self, claim: &ClaimRequest) -> Result<Answer, StoreError> {
         let next = self.give(&claim.runner)?;
-        Ok(Answer::Work(WorkReply { next }))
+        Ok(Answer::Work(Box::new(WorkReply { next })))
     }
 
     fn give(&mut self, runner: &RunnerKey) -> Result<Option<Assignment>, StoreError> {
@@ -71,7 +71,7 @@ impl<S: Store> Engine<S> {
             Answer::Done(_) => {
                 self.keep_evidence(&request)?;
                 let next = if request.claim_next { self.give(&request.runner)? } else { None };
-                Ok(Answer::Work(WorkReply { next }))
+                Ok(Answer::Work(Box::new(WorkReply { next })))
             }
             Answer::Refused(Refusal::Run(run::Refusal::Stale { .. } | run::Refusal::Ended(_) | run::Refusal::Missing))
             | Answer::Refused(Refusal::Deployment(

@@ -83,7 +83,7 @@ pub enum Answer {
     /// The same command key was used for something else, recorded with this entry.
     Conflict(u64),
     /// Perhaps work.
-    Work(WorkReply),
+    Work(Box<WorkReply>),
     /// The lease is not held any more.
     Stale,
     /// Leases renewed.

@@ -16,7 +16,9 @@ pub struct Clock {
 
 /// The wall clock is far ahead of the record.
 #[derive(Debug, thiserror::Error)]
-#[error("the wall clock says {wall}, the record ends at {last}, more than {AHEAD_MAX} before: if the clock is right, start with --accept-clock")]
+#[error(
+    "the wall clock says {wall}, the record ends at {last}, more than {AHEAD_MAX} before: if the clock is right, start with --accept-clock"
+)]
 pub struct ClockAhead {
     wall: String,
     last: String,

@@ -196,5 +196,6 @@ fn keep(blobs: &dyn Blobs, mut content: &[u8]) -> Result<Digest, trunkline_engin
 }
 
 fn missing(path: &str, key: &str) -> PlanError {
-    GitError::Refused { what: "plan".to_owned(), said: format!("{key} in {DELIVERY_FILE} names '{path}', which this commit does not have") }.into()
+    GitError::Refused { what: "plan".to_owned(), said: format!("{key} in {DELIVERY_FILE} names '{path}', which this commit does not have") }
+        .into()
 }

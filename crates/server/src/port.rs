@@ -68,7 +68,7 @@ impl Port for LocalPort {
             if let Answer::Work(reply) = self.call(Call::Claim(request.clone()))?
                 && reply.next.is_some()
             {
-                return Ok(reply);
+                return Ok(*reply);
             }
             let left = until.saturating_duration_since(Instant::now());
             if bell.is_ending() {
@@ -95,7 +95,7 @@ impl Port for LocalPort {
             None => request.log.bytes == 0,
         };
         match self.call(Call::Report(Box::new(Report { request: request.clone(), log_sealed })))? {
-            Answer::Work(reply) => Ok(reply),
+            Answer::Work(reply) => Ok(*reply),
             Answer::Stale => Err(CallError::Refused(CallRefusal::Stale)),
             Answer::Invalid(what) => Err(CallError::Refused(CallRefusal::Invalid(what))),
             Answer::Refused(refusal) => Err(CallError::Refused(CallRefusal::Invalid(refusal.to_string()))),

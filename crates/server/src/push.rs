@@ -38,7 +38,12 @@ fn answer(push: &Push<'_>, outcomes: &[Outcome]) -> Vec<u8> {
     git::report(push.side_band, Ok(()), &refs, &words)
 }
 
-fn move_ref(shared: &Shared, actor: &Actor, (project, repository): (&ProjectKey, &RepositoryKey), update: &RefUpdate) -> Result<Outcome, Failure> {
+fn move_ref(
+    shared: &Shared,
+    actor: &Actor,
+    (project, repository): (&ProjectKey, &RepositoryKey),
+    update: &RefUpdate,
+) -> Result<Outcome, Failure> {
     let name = update.name.clone();
     let refused = |why: String| Ok(Outcome { name: name.clone(), refusal: Some(why), words: String::new() });
     let mut planned = None;
@@ -89,7 +94,12 @@ fn move_and_start(shared: &Shared, moved: Request, start: run::StartRun, beside:
     }
 }
 
-fn plan(shared: &Shared, (project, repository): (&ProjectKey, &RepositoryKey), update: &RefUpdate, new: &Revision) -> Result<Planned, Failure> {
+fn plan(
+    shared: &Shared,
+    (project, repository): (&ProjectKey, &RepositoryKey),
+    update: &RefUpdate,
+    new: &Revision,
+) -> Result<Planned, Failure> {
     // Only branches and tags start runs; heads of pull requests are kept as evidence.
     if !update.name.starts_with("refs/heads/") && !update.name.starts_with("refs/tags/") {
         return Ok(Planned::Nothing(format!("{} is kept; only branches and tags start runs", update.name)));

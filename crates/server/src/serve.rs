@@ -59,7 +59,9 @@ pub enum StartError {
     #[error(transparent)]
     Clock(#[from] ClockAhead),
     /// Listening beyond this machine would send tokens in the clear.
-    #[error("{0} is not on this machine: there is no TLS in this version, so the server listens on loopback only. Reach it through ssh: TRUNKLINE_SERVER=ssh://HOST")]
+    #[error(
+        "{0} is not on this machine: there is no TLS in this version, so the server listens on loopback only. Reach it through ssh: TRUNKLINE_SERVER=ssh://HOST"
+    )]
     NotLoopback(SocketAddr),
     /// The address is taken.
     #[error("cannot listen on {0}")]
@@ -192,4 +194,3 @@ fn operator_token(path: &Path) -> std::io::Result<String> {
     file.sync_all()?;
     Ok(token)
 }
-

@@ -202,7 +202,8 @@ fn delivery(live: &Path) -> String {
     )
 }
 
-const DEPLOY: &str = "cp app \"$1\"\nprintf 'release=%s\\nfence=%s\\n' \"$TRUNKLINE_RELEASE_DIGEST\" \"$TRUNKLINE_FENCE\" > \"$1.observed\"\n";
+const DEPLOY: &str =
+    "cp app \"$1\"\nprintf 'release=%s\\nfence=%s\\n' \"$TRUNKLINE_RELEASE_DIGEST\" \"$TRUNKLINE_FENCE\" > \"$1.observed\"\n";
 
 #[test]
 fn a_pushed_commit_is_live_in_production_and_traced() {
@@ -298,7 +299,8 @@ fn a_run_is_cancelled_at_once() {
 fn strangers_learn_nothing() {
     let server = Server::start(0);
     add_project(&server);
-    let paths = ["/", "/api/v1/status", "/api/v1/projects/shop/runs", "/git/shop.git/info/refs?service=git-upload-pack", "/c/abcdef", "/nowhere"];
+    let paths =
+        ["/", "/api/v1/status", "/api/v1/projects/shop/runs", "/git/shop.git/info/refs?service=git-upload-pack", "/c/abcdef", "/nowhere"];
     for path in paths {
         for token in [None, Some("tl_wrong"), Some("")] {
             let (status, body) = ask(&server.address, token, "GET", path, None);
@@ -308,7 +310,9 @@ fn strangers_learn_nothing() {
     assert_eq!(ask(&server.address, None, "GET", "/api/v1/health", None).0, 200);
     assert_eq!(server.ask("GET", "/nowhere", None).0, 404);
     assert_eq!(ask(&server.address, None, "GET", "/l/0000", None).0, 401);
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(server.folder.path().join("data/operator.token")).unwrap().permissions());
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(server.folder.path().join("data/operator.token")).unwrap().permissions(),
+    );
     assert_eq!(mode & 0o777, 0o600);
 }
 

@@ -56,7 +56,7 @@ codes! {
     "TL0214" NeedsYes Usage "An act without a terminal needs --yes."
     "TL0215" Declined Failed "You said no."
     "TL0216" NotAReference Usage "This does not name a run, release, deployment or environment."
-    "TL0217" UnknownCode NotFound "There is no such error code."
+    "TL0217" Unlisted NotFound "There is no such error code."
     "TL0218" NothingThere NotFound "There is nothing there yet."
     "TL0219" NoSuchJob NotFound "The run has no such job."
     "TL0220" NoLedger Usage "There is no ledger to read there."

@@ -7,9 +7,7 @@ pub use way::{StationKind, StationState, StationView, TraceView, WhereView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trunkline_domain::deployment::{CheckVerdict, DeploymentResult, Observed};
-use trunkline_domain::foundation::{
-    DeploymentId, Digest, EnvironmentName, JobKey, ProjectKey, ReleaseId, Revision, RunId, Timestamp,
-};
+use trunkline_domain::foundation::{DeploymentId, Digest, EnvironmentName, JobKey, ProjectKey, ReleaseId, Revision, RunId, Timestamp};
 use trunkline_domain::pipeline::Tier;
 use trunkline_domain::report::TestSummary;
 use trunkline_domain::run::{Artifact, JobResult, ReleaseVerdict, RunResult};

@@ -44,7 +44,9 @@ pub fn command(repository: &Path) -> Command {
     ] {
         command.env(name, value);
     }
-    for setting in ["core.fsync=all", "core.hooksPath=/dev/null", "gc.auto=0", "receive.autogc=false", "maintenance.auto=false", "safe.directory=*"] {
+    for setting in
+        ["core.fsync=all", "core.hooksPath=/dev/null", "gc.auto=0", "receive.autogc=false", "maintenance.auto=false", "safe.directory=*"]
+    {
         command.arg("-c").arg(setting);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -62,12 +62,8 @@ impl Reader {
     /// Starts it.
     pub fn start(repository: &Path) -> Result<Self, GitError> {
         let fail = |source| GitError::Failed { what: "cat-file".to_owned(), source };
-        let mut child = command(repository)
-            .args(["cat-file", "--batch-command"])
-            .stdin(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(fail)?;
+        let mut child =
+            command(repository).args(["cat-file", "--batch-command"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(fail)?;
         let ask = child.stdin.take().expect("stdin was asked for");
         let answer = BufReader::new(child.stdout.take().expect("stdout was asked for"));
         Ok(Self { child, ask, answer })
@@ -170,11 +166,7 @@ fn parse_tree(mut bytes: &[u8], id_bytes: usize) -> Option<Vec<Entry>> {
             _ => EntryKind::File,
         };
         let id = bytes.get(nul + 1..nul + 1 + id_bytes)?;
-        entries.push(Entry {
-            name: bytes.get(space + 1..nul)?.to_vec(),
-            kind,
-            id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
-        });
+        entries.push(Entry { name: bytes.get(space + 1..nul)?.to_vec(), kind, id: id.iter().map(|byte| format!("{byte:02x}")).collect() });
         bytes = &bytes[nul + 1 + id_bytes..];
     }
     Some(entries)

@@ -61,7 +61,10 @@ fn in_project() -> Router<Arc<Shared>> {
 }
 
 /// Views read the database, which blocks for less than a millisecond as a rule; still, not on the threads that answer.
-async fn look<T: Send + 'static>(shared: &Arc<Shared>, view: impl FnOnce(&Shared) -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+async fn look<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    view: impl FnOnce(&Shared) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     let shared = shared.clone();
     let result = tokio::task::spawn_blocking(move || view(&shared)).await;
     result.unwrap_or_else(|_| Err(Failure::Internal("reading broke off".to_owned())))
@@ -193,7 +196,8 @@ async fn log(
     Path(project): Path<ProjectKey>,
     Query(place): Query<LogPlace>,
 ) -> Result<Response, Problem> {
-    let (bytes, open) = look(&shared, move |shared| view::log(shared, &project, &place.work, place.from.unwrap_or(0), LOG_BYTES_MAX)).await?;
+    let (bytes, open) =
+        look(&shared, move |shared| view::log(shared, &project, &place.work, place.from.unwrap_or(0), LOG_BYTES_MAX)).await?;
     let mut headers = HeaderMap::new();
     let state = HeaderValue::from_static(if open { "open" } else { "ended" });
     headers.insert(HeaderName::from_static("trunkline-log-state"), state);
@@ -244,7 +248,9 @@ async fn requested(shared: &Arc<Shared>, project: &ProjectKey, receipt: &Receipt
 
 fn not_taken(receipt: &Receipt) -> Problem {
     let why = receipt.facts.iter().find_map(|fact| match fact {
-        Fact::Environment { fact: environment::Fact::Declined { reason, .. }, .. } => Some(format!("the environment declined it: {reason:?}")),
+        Fact::Environment { fact: environment::Fact::Declined { reason, .. }, .. } => {
+            Some(format!("the environment declined it: {reason:?}"))
+        }
         Fact::Environment { fact: environment::Fact::Pending(_), .. } => {
             Some("the environment is new and waits for a person to accept it".to_owned())
         }
@@ -263,7 +269,11 @@ async fn deployments(
     answer(&shared, move |shared| view::deployments(shared, &project, page.before, page.limit.unwrap_or(20))).await
 }
 
-async fn one_deployment(_: Authorized<Look>, State(shared): Server, Path((project, number)): Path<(ProjectKey, u32)>) -> Answer<DeploymentView> {
+async fn one_deployment(
+    _: Authorized<Look>,
+    State(shared): Server,
+    Path((project, number)): Path<(ProjectKey, u32)>,
+) -> Answer<DeploymentView> {
     answer(&shared, move |shared| view::deployment(shared, &project, number)).await
 }
 
@@ -351,4 +361,3 @@ async fn where_is(
 ) -> Answer<trunkline_api::view::WhereView> {
     answer(&shared, move |shared| view::where_is(shared, &project, &question)).await
 }
-

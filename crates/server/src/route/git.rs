@@ -96,7 +96,8 @@ async fn fetch(
     body: Bytes,
     protocol: Option<String>,
 ) -> Result<Vec<u8>, Failure> {
-    let fetched = tokio::task::spawn_blocking(move || command_for_fetch(&shared.repositories.path(&repository), &arguments, &body, protocol));
+    let fetched =
+        tokio::task::spawn_blocking(move || command_for_fetch(&shared.repositories.path(&repository), &arguments, &body, protocol));
     fetched.await.map_err(|_| Failure::Internal("fetching broke off".to_owned()))?.map_err(Failure::from)
 }
 

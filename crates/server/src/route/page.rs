@@ -14,7 +14,8 @@ use axum::routing::get;
 use std::sync::Arc;
 
 /// Nothing from elsewhere, no script at all, no frames.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 pub fn routes() -> Router<Arc<Shared>> {
     Router::new()

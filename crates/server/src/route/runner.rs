@@ -3,8 +3,8 @@
 use super::Problem;
 use crate::access::{Authorized, Execute};
 use crate::port::LocalPort;
-use crate::shared::Shared;
 use crate::route::stream;
+use crate::shared::Shared;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
@@ -69,7 +69,11 @@ async fn renew(_: Authorized<Execute>, State(shared): State<Arc<Shared>>, Json(r
     on_port(shared, move |port| port.renew(&request)).await.map(|reply| Json(reply).into_response())
 }
 
-async fn report(_: Authorized<Execute>, State(shared): State<Arc<Shared>>, Json(request): Json<ReportRequest>) -> Result<Response, Refusal> {
+async fn report(
+    _: Authorized<Execute>,
+    State(shared): State<Arc<Shared>>,
+    Json(request): Json<ReportRequest>,
+) -> Result<Response, Refusal> {
     on_port(shared, move |port| port.report(&request)).await.map(|reply| Json(reply).into_response())
 }
 
@@ -90,11 +94,7 @@ async fn log_append(
     on_port(shared, move |port| port.log_append(&lease, place.offset, &body)).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-async fn blob_get(
-    _: Authorized<Execute>,
-    State(shared): State<Arc<Shared>>,
-    Path(digest): Path<Digest>,
-) -> Result<Body, Refusal> {
+async fn blob_get(_: Authorized<Execute>, State(shared): State<Arc<Shared>>, Path(digest): Path<Digest>) -> Result<Body, Refusal> {
     if !shared.blobs.has(&digest) {
         return Err(Refusal(CallError::Refused(CallRefusal::NotFound(format!("blob {digest}")))));
     }

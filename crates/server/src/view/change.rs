@@ -6,7 +6,8 @@ use super::run::by_id as run_by_id;
 use super::{environments, row, rows};
 use crate::shared::{Failure, Shared};
 use trunkline_api::view::{
-    DeploymentStatus, DeploymentView, EnvironmentView, JobStatus, JobView, ReleaseView, RunView, StationKind, StationState, StationView, WhereView,
+    DeploymentStatus, DeploymentView, EnvironmentView, JobStatus, JobView, ReleaseView, RunView, StationKind, StationState, StationView,
+    WhereView,
 };
 use trunkline_domain::deployment::DeploymentResult;
 use trunkline_domain::foundation::{ProjectKey, Timestamp};
@@ -25,7 +26,14 @@ pub fn where_is(shared: &Shared, project: &ProjectKey, question: &str) -> Result
     let newest: Option<ReleaseRow> = rows(shared, Table::Release, project, None, 1)?.pop();
     let newer = newest.filter(|newest| release.as_ref().is_some_and(|own| newest.number > own.release.number)).map(|row| release_ref(&row));
     let stations = stations(shared, project, &run, release.as_ref())?;
-    Ok(WhereView { project: project.clone(), revision: revision.parse().map_err(|_| Failure::NotFound(question.to_owned()))?, run, release, stations, newer })
+    Ok(WhereView {
+        project: project.clone(),
+        revision: revision.parse().map_err(|_| Failure::NotFound(question.to_owned()))?,
+        run,
+        release,
+        stations,
+        newer,
+    })
 }
 
 fn find(shared: &Shared, project: &ProjectKey, question: &str) -> Result<(String, CommitRow), Failure> {
@@ -143,7 +151,12 @@ fn deployments_of(shared: &Shared, project: &ProjectKey, release: &ReleaseView) 
     own.map(|deployment| deployment_by_id(shared, deployment.id)).collect()
 }
 
-fn environment_station(run: &RunView, release: Option<&ReleaseView>, environment: &EnvironmentView, deployments: &[DeploymentView]) -> StationView {
+fn environment_station(
+    run: &RunView,
+    release: Option<&ReleaseView>,
+    environment: &EnvironmentView,
+    deployments: &[DeploymentView],
+) -> StationView {
     let last = deployments.iter().rev().find(|deployment| deployment.environment == environment.name);
     let mut station = StationView {
         name: environment.name.to_string(),
@@ -194,8 +207,7 @@ fn replaced(station: &mut StationView, release: &ReleaseView, environment: &Envi
 }
 
 fn expect(station: &mut StationView, release: &ReleaseView, environment: &EnvironmentView) {
-    let missing: Vec<&str> =
-        environment.after.iter().filter(|name| !release.verified.contains(name)).map(|name| name.as_str()).collect();
+    let missing: Vec<&str> = environment.after.iter().filter(|name| !release.verified.contains(name)).map(|name| name.as_str()).collect();
     if let Some(veto) = &release.release.vetoed_from
         && !release.verified.contains(&environment.name)
     {

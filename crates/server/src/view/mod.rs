@@ -34,7 +34,13 @@ fn row<T: DeserializeOwned>(shared: &Shared, table: Table, key: &str) -> Result<
 }
 
 /// Current reading rows of a project, newest first.
-fn rows<T: DeserializeOwned>(shared: &Shared, table: Table, project: &ProjectKey, before: Option<u32>, limit: u32) -> Result<Vec<T>, Failure> {
+fn rows<T: DeserializeOwned>(
+    shared: &Shared,
+    table: Table,
+    project: &ProjectKey,
+    before: Option<u32>,
+    limit: u32,
+) -> Result<Vec<T>, Failure> {
     let before = before.map(|number| trunkline_domain::reading::numbered(project, number));
     let found = shared.reader.rows(table, &format!("{project}/"), before.as_deref(), limit.min(PAGE_MAX))?;
     found.iter().map(|(key, body)| decode(table, key, body)).collect()

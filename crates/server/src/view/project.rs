@@ -47,4 +47,3 @@ pub fn status(shared: &Shared) -> Result<StatusView, Failure> {
     let projects = projects(shared)?.iter().map(|name| project(shared, name)).collect::<Result<_, _>>()?;
     Ok(StatusView { as_of: position.seq, at: position.at, projects })
 }
-

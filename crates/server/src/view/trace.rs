@@ -9,7 +9,9 @@ use trunkline_domain::foundation::{EnvironmentName, ProjectKey};
 pub fn trace(shared: &Shared, project: &ProjectKey, name: &EnvironmentName) -> Result<TraceView, Failure> {
     let environment = environment(shared, project, name)?;
     let Some(runs) = environment.runs.clone() else {
-        return Err(Failure::NotFound(format!("verified release in {project}/{name}: nothing was delivered there yet, or the last delivery failed")));
+        return Err(Failure::NotFound(format!(
+            "verified release in {project}/{name}: nothing was delivered there yet, or the last delivery failed"
+        )));
     };
     let release = release(shared, project, &runs.release.number.to_string())?;
     let deployment = deployment(shared, project, runs.deployment)?;

@@ -16,7 +16,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let screen = globals.screen();
     let Some(page) = page(&arguments.code) else {
-        return Err(Failure::new(Code::UnknownCode, format!("there is no error code '{}' in this version", arguments.code))
+        return Err(Failure::new(Code::Unlisted, format!("there is no error code '{}' in this version", arguments.code))
             .help("codes look like TL0142 and stand in brackets behind the word error")
             .into());
     };
@@ -31,7 +31,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
 /// The page of a code, whoever gave it out.
 fn page(code: &str) -> Option<&'static str> {
     let own = || Code::ALL.iter().find(|own| own.as_str().eq_ignore_ascii_case(code)).map(|own| own.page());
-    trunkline_delivery_file::explain(code).or_else(own)
+    trunkline_delivery_file::explain(code).or_else(own).or_else(|| trunkline_server::explain(code))
 }
 
 #[cfg(test)]
@@ -39,9 +39,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_of_both_kinds_are_found() {
+    fn pages_of_all_kinds_are_found() {
         assert!(page("tl0100").is_some_and(|page| page.starts_with("# TL0100")));
         assert!(page("TL0201").is_some_and(|page| page.starts_with("# TL0201")));
+        assert!(page("TL0504").is_some_and(|page| page.starts_with("# TL0504")));
         assert!(page("TL9999").is_none());
     }
 }

@@ -44,7 +44,9 @@ fn exit_codes() -> String {
 /// The verbs by group, each with its first line of help.
 pub fn grouped() -> String {
     let verbs = super::Verb::augment_subcommands(clap::Command::new("trunkline"));
-    let about = |name: &str| verbs.find_subcommand(name).and_then(|verb| verb.get_about()).map(ToString::to_string).unwrap_or_default();
+    let whole = |name: &str| verbs.find_subcommand(name).and_then(|verb| verb.get_about()).map(ToString::to_string).unwrap_or_default();
+    // One line each: what stands behind a colon is for the verb's own help.
+    let about = |name: &str| whole(name).split(": ").next().unwrap_or_default().to_owned();
     let mut out = String::new();
     for (group, names) in GROUPS {
         out += &format!("{group}\n");

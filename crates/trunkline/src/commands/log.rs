@@ -143,12 +143,14 @@ fn print(remote: &Remote, project: &ProjectKey, piece: &Piece, titled: bool, fol
         };
         let read = if screen.json() { json(part.bytes, piece, &screen)? } else { copy(part.bytes, &mut filter)? };
         from += read;
+        // One answer holds a part of a long log: only an empty one is its end for now.
+        if read > 0 {
+            continue;
+        }
         if !part.open || !follow {
             return Ok(());
         }
-        if read == 0 {
-            std::thread::sleep(LOOK_EVERY);
-        }
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 

@@ -42,7 +42,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
     version,
     about = "Brings commits to production, and can prove how they got there",
     disable_help_subcommand = true,
-    help_template = "{about}\n\n{usage-heading} {usage}\n\n{after-help}\n\n{options}",
+    help_template = "{about}\n\n{usage-heading} {usage}{after-help}\n\nOptions of every command:\n{options}",
     after_help = help::grouped(),
     subcommand_required = true,
     arg_required_else_help = true

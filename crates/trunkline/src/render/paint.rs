@@ -120,7 +120,7 @@ impl Paint {
 
     /// Icon and word in the mark's colour.
     pub fn mark(self, mark: Mark, word: &str) -> String {
-        self.text(mark.style(), &format!("{} {word}", self.icon(mark)).trim_end())
+        self.text(mark.style(), format!("{} {word}", self.icon(mark)).trim_end())
     }
 }
 

@@ -76,7 +76,7 @@ impl Board {
         let mut lines = Vec::new();
         for environment in environments.iter().take(3) {
             let (mark, words) = standing(environment);
-            lines.push(format!("  {:<11} {}", environment.name, paint.mark(mark, &words)));
+            lines.push(format!("  {:<11} {}", environment.name.as_str(), paint.mark(mark, &words)));
         }
         while lines.len() < 3 {
             lines.push(String::new());

@@ -44,15 +44,17 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let mut board = Board::start(&screen, pause);
     let mut record = Record::default();
     let shown = scenes::show(&mut world, &mut board, &mut record);
-    let stayed = shown.is_ok() && !arguments.once && !screen.json() && record.held();
-    if stayed {
-        scenes::your_turn(&mut world, &mut board)?;
+    let mut stayed = false;
+    match shown {
+        Ok(told) if !arguments.once && !screen.json() && record.held() => {
+            stayed = true;
+            scenes::your_turn(&mut world, &mut board, told)?;
+        }
+        Ok(_) => {}
+        Err(error) => record.fail("everything was shown", &format!("{error:#}")),
     }
     board.end();
     let clean = world.end();
-    if let Err(error) = shown {
-        record.fail("everything was shown", &format!("{error:#}"));
-    }
     record.check("nothing is left running", clean.is_ok(), || clean.as_ref().err().map(|error| format!("{error:#}")).unwrap_or_default());
     if screen.json() {
         screen.print_json(&record)?;

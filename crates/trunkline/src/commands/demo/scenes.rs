@@ -24,8 +24,8 @@ struct Show<'a> {
     times: Vec<u64>,
 }
 
-/// Shows everything.
-pub fn show(world: &mut World, board: &mut Board, record: &mut Record) -> anyhow::Result<()> {
+/// Shows everything. Returns what was told, so that it is not told again.
+pub fn show(world: &mut World, board: &mut Board, record: &mut Record) -> anyhow::Result<HashSet<String>> {
     let mut show = Show { world, board, record, visitor: None, told: HashSet::new(), times: Vec::new() };
     show.live_twice()?;
     show.stopped_by_a_unit_test()?;
@@ -35,13 +35,13 @@ pub fn show(world: &mut World, board: &mut Board, record: &mut Record) -> anyhow
     show.trace()?;
     let mut visitor = show.visitor.take().context("a visitor")?;
     let seen = visitor.end();
-    let (times, elapsed) = (std::mem::take(&mut show.times), show.board.elapsed());
+    let (times, told, elapsed) = (std::mem::take(&mut show.times), std::mem::take(&mut show.told), show.board.elapsed());
     record.check("visitors noticed nothing", seen.wrong == 0 && seen.requests > 0, || format!("{seen:?}"));
-    record.check("3 changes went live, 2 were stopped", (record.live, record.stopped) == (3, 2), || String::new());
+    record.check("3 changes went live, 2 were stopped", (record.live, record.stopped) == (3, 2), String::new);
     record.visitor = seen;
     record.times(times);
     record.seconds = elapsed.as_secs_f64();
-    Ok(())
+    Ok(told)
 }
 
 impl Show<'_> {
@@ -263,13 +263,13 @@ fn tell(world: &World, board: &Board, told: &mut HashSet<String>, visitor: Optio
             _ => continue,
         };
         if told.insert(format!("{} {words}", deployment.number)) {
-            board.fact(mark, &format!("{:<10} {} {words}", deployment.environment, deployment.release.version));
+            board.fact(mark, &format!("{:<10} {} {words}", deployment.environment.as_str(), deployment.release.version));
         }
     }
 }
 
 /// Stays until Ctrl-C, so that the visitor of the demo can try it.
-pub fn your_turn(world: &mut World, board: &mut Board) -> anyhow::Result<()> {
+pub fn your_turn(world: &mut World, board: &mut Board, mut told: HashSet<String>) -> anyhow::Result<()> {
     let folder = world.repository();
     let link: trunkline_api::request::Link = world.client.post("links", &trunkline_api::request::Act {})?;
     let program = std::env::current_exe()?;
@@ -288,7 +288,6 @@ pub fn your_turn(world: &mut World, board: &mut Board) -> anyhow::Result<()> {
         board.line(&line);
     }
     let visitor = Visitor::start(world.ports[2]);
-    let mut told = HashSet::new();
     while !interrupted() {
         tell(world, board, &mut told, Some(&visitor));
         std::thread::sleep(Duration::from_millis(200));

@@ -15,8 +15,6 @@ use trunkline_api::request::Position;
 
 /// No single wait of the demo takes longer.
 const WAIT_MAX: Duration = Duration::from_secs(40);
-/// The developer's name in the commits.
-const AUTHOR: [&str; 4] = ["-c", "user.name=Ana", "-c", "user.email=ana@example.org"];
 
 /// The surroundings.
 pub struct World {
@@ -141,6 +139,9 @@ impl World {
         std::fs::create_dir_all(&folder)?;
         self.ports = shop::write(&folder)?;
         self.git(&["init", "--quiet", "--initial-branch=main"])?;
+        // So that whoever tries it afterwards can commit at once.
+        self.git(&["config", "user.name", "Ana"])?;
+        self.git(&["config", "user.email", "ana@example.org"])?;
         let added = self.trunkline().args(["project", "add", "shop"]).current_dir(&folder).stdin(Stdio::null()).output()?;
         said(&added).context("adding the project")?;
         Ok(())
@@ -149,7 +150,6 @@ impl World {
     /// Runs git in the repository. What it said, on both ways.
     pub fn git(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = Command::new("git")
-            .args(AUTHOR)
             .args(arguments)
             .current_dir(self.repository())
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
