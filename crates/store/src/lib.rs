@@ -13,4 +13,4 @@ pub use blobs::FileBlobs;
 pub use folder::{DataFolder, FolderError};
 pub use log::{LogError, LogStore};
 pub use memory::MemoryStore;
-pub use sqlite::{SqliteReader, SqliteStore};
+pub use sqlite::{SqliteReader, SqliteSnapshot, SqliteStore};

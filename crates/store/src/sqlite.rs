@@ -29,6 +29,11 @@ pub struct SqliteReader {
     idle: Mutex<Vec<Connection>>,
 }
 
+/// One committed state, however the writer goes on meanwhile.
+pub struct SqliteSnapshot {
+    connection: Connection,
+}
+
 fn failed(what: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
     move |source| StoreError::Failed { what: what.to_owned(), source: Box::new(source) }
 }
@@ -69,6 +74,14 @@ impl SqliteReader {
         let connection = reader.connect()?;
         reader.give_back(connection);
         Ok(reader)
+    }
+
+    /// What is committed now, for questions that must agree with each other.
+    pub fn snapshot(&self) -> Result<SqliteSnapshot, StoreError> {
+        let connection = self.connect()?;
+        // The first read of the transaction fixes what all later ones see.
+        connection.execute_batch("begin; select count(*) from head;").map_err(failed("beginning to read"))?;
+        Ok(SqliteSnapshot { connection })
     }
 
     fn connect(&self) -> Result<Connection, StoreError> {
@@ -251,6 +264,10 @@ macro_rules! pooled {
 }
 
 impl Read for SqliteStore {
+    read_methods!(direct);
+}
+
+impl Read for SqliteSnapshot {
     read_methods!(direct);
 }
 

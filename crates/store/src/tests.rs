@@ -145,3 +145,20 @@ fn a_log_is_exact_at_every_offset() {
     assert_eq!(logs.read("none", 0, 10).unwrap(), None);
     assert_eq!(logs.finish("none").unwrap(), None);
 }
+
+#[test]
+fn a_snapshot_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    let write = |store: &mut SqliteStore, value| {
+        store.begin().unwrap();
+        store.counter_put("n", value).unwrap();
+        store.commit().unwrap();
+    };
+    write(&mut store, 1);
+    let reader = SqliteReader::open(&path).unwrap();
+    let snapshot = reader.snapshot().unwrap();
+    write(&mut store, 2);
+    assert_eq!((snapshot.counter("n").unwrap(), reader.counter("n").unwrap()), (1, 2));
+}

@@ -1,1 +1,194 @@
-//! tests
+//! Given facts, when a command, then facts or a refusal.
+
+use super::*;
+use crate::context::Context;
+use crate::foundation::{Actor, Digest};
+use crate::pipeline::{After, PartSkeleton, QueuePolicy, RollbackCause, Tier};
+use crate::run::LogNote;
+
+const NOW: Timestamp = Timestamp(1_000_000);
+
+fn context() -> Context {
+    Context { now: NOW, actor: Actor::person("ana"), id: uuid::Uuid::nil(), number: 31, epoch: 7 }
+}
+
+fn manifest() -> Digest {
+    Digest::of(b"the new release")
+}
+
+fn skeleton(idempotent: bool, checks: &[&str]) -> EnvironmentSkeleton {
+    EnvironmentSkeleton {
+        name: "qa".parse().unwrap(),
+        tier: Tier::Staging,
+        after: After::Release,
+        queue: QueuePolicy::Queue,
+        configuration: None,
+        parts: vec![PartSkeleton { name: "api".to_owned(), idempotent }],
+        checks: checks.iter().map(|check| (*check).to_owned()).collect(),
+        rollback: vec![RollbackCause::Health, RollbackCause::Verify],
+    }
+}
+
+fn requested(idempotent: bool, checks: &[&str]) -> Deployment {
+    let requested = Requested {
+        project: "shop".parse().unwrap(),
+        environment: "qa".parse().unwrap(),
+        number: 31,
+        release: ReleaseId::new(uuid::Uuid::nil()),
+        cause: Cause::Promotion,
+        skeleton: Box::new(skeleton(idempotent, checks)),
+    };
+    evolve(None, &Fact::Requested(Box::new(requested)), NOW)
+}
+
+fn given(mut deployment: Deployment, facts: &[Fact]) -> Deployment {
+    for fact in facts {
+        deployment = evolve(Some(deployment), fact, NOW);
+    }
+    deployment
+}
+
+fn leased(work: WorkKey) -> Fact {
+    Fact::Leased { work, epoch: 7, runner: "r1".parse().unwrap(), manifest: manifest() }
+}
+
+fn seen(live: Live, fence: Option<u64>) -> Observed {
+    Observed { live, fence, health: Health::Healthy, source: "test".to_owned() }
+}
+
+fn log() -> LogNote {
+    LogNote { bytes: 0, digest: Digest::of(b""), sealed: true }
+}
+
+/// Up to a held lease of the first part's apply.
+fn applying(idempotent: bool) -> Deployment {
+    let observed = Fact::Observed { part: 0, observed: seen(Live::Nothing, None) };
+    let facts = [Fact::Begun { fence: 3 }, leased(WorkKey::Observe(0)), observed, leased(WorkKey::Apply(0))];
+    given(requested(idempotent, &["smoke"]), &facts)
+}
+
+/// As `applying`, then nobody knows; the observation is leased.
+fn unknown(idempotent: bool) -> Deployment {
+    let lost = Fact::BecameUnknown { part: 0, reason: "its runner was lost".to_owned() };
+    given(applying(idempotent), &[lost, leased(WorkKey::Observe(0))])
+}
+
+fn observe(deployment: &Deployment, observed: Observed) -> Vec<Fact> {
+    let command = Command::ReportObserved { work: WorkKey::Observe(0), epoch: 7, observed: Box::new(observed) };
+    decide(Some(deployment), command, &context()).unwrap()
+}
+
+#[test]
+fn what_an_observation_means_for_an_unknown_part() {
+    let old = Live::Release(Digest::of(b"the old release"));
+    let asks = |facts: &[Fact]| matches!(facts[1], Fact::Asking { .. });
+    assert_eq!(observe(&unknown(true), seen(Live::Release(manifest()), Some(3)))[1], Fact::Found { part: 0 });
+    assert_eq!(observe(&unknown(true), seen(Live::Release(manifest()), None))[1], Fact::Found { part: 0 });
+    // The same release under an older fence was there before: this apply did not take effect.
+    assert_eq!(observe(&unknown(true), seen(Live::Release(manifest()), Some(2)))[1], Fact::AppliesAgain { part: 0 });
+    assert_eq!(observe(&unknown(true), seen(old.clone(), Some(2)))[1], Fact::AppliesAgain { part: 0 });
+    assert!(asks(&observe(&unknown(false), seen(old, Some(2)))), "a second apply is not declared harmless");
+    assert!(asks(&observe(&unknown(true), seen(Live::Unknown(NO_OBSERVE.to_owned()), None))));
+    assert_eq!(observe(&unknown(true), seen(Live::Unknown("no answer".to_owned()), None))[1], Fact::AskedAgain { part: 0 });
+}
+
+#[test]
+fn applies_by_itself_are_limited() {
+    let mut deployment = applying(true);
+    for _ in 1..APPLIES_MAX {
+        let again = [
+            Fact::BecameUnknown { part: 0, reason: String::new() },
+            leased(WorkKey::Observe(0)),
+            Fact::AppliesAgain { part: 0 },
+            leased(WorkKey::Apply(0)),
+        ];
+        deployment = given(deployment, &again);
+    }
+    let deployment = given(deployment, &[Fact::BecameUnknown { part: 0, reason: String::new() }, leased(WorkKey::Observe(0))]);
+    let facts = observe(&deployment, seen(Live::Nothing, None));
+    assert!(matches!(facts[1], Fact::Asking { .. }), "{facts:?}");
+}
+
+#[test]
+fn a_lost_lease_means_what_its_work_means() {
+    let lose = |deployment: &Deployment, work| decide(Some(deployment), Command::Lose { work, epoch: 7 }, &context()).unwrap();
+    assert!(matches!(lose(&applying(true), WorkKey::Apply(0))[0], Fact::BecameUnknown { part: 0, .. }), "an apply may have taken effect");
+    let observing = given(requested(true, &[]), &[Fact::Begun { fence: 3 }, leased(WorkKey::Observe(0))]);
+    assert_eq!(lose(&observing, WorkKey::Observe(0)), [Fact::TriedAgain { work: WorkKey::Observe(0) }]);
+    assert_eq!(lose(&unknown(true), WorkKey::Observe(0)), [Fact::AskedAgain { part: 0 }]);
+}
+
+#[test]
+fn checks_decide_the_end() {
+    let check = |verdict| {
+        let deployment = given(applying(true), &[Fact::Applied { part: 0, log: None }, leased(WorkKey::Verify(0))]);
+        let outcome = CheckOutcome { verdict, evidence: "seen".to_owned(), tests: None, took: Millis(1) };
+        let command = Command::ReportChecked { work: WorkKey::Verify(0), epoch: 7, outcome: Box::new(outcome), log: log() };
+        decide(Some(&deployment), command, &context()).unwrap()
+    };
+    let end = |facts: Vec<Fact>| match facts.last() {
+        Some(Fact::Ended { result, .. }) => Some(*result),
+        _ => None,
+    };
+    assert_eq!(end(check(CheckVerdict::Passed)), Some(DeploymentResult::Succeeded));
+    assert_eq!(end(check(CheckVerdict::Failed)), Some(DeploymentResult::Failed(FailureCause::Verify)));
+    assert_eq!(check(CheckVerdict::Lost), [Fact::TriedAgain { work: WorkKey::Verify(0) }]);
+}
+
+#[test]
+fn an_apply_reports_its_end() {
+    let apply = |outcome| {
+        let command = Command::ReportApplied { work: WorkKey::Apply(0), epoch: 7, outcome, log: log() };
+        decide(Some(&applying(true)), command, &context()).unwrap()
+    };
+    assert_eq!(apply(ApplyOutcome::Applied), [Fact::Applied { part: 0, log: Some(log()) }]);
+    assert!(matches!(apply(ApplyOutcome::Unknown("broke".to_owned()))[0], Fact::BecameUnknown { .. }));
+    for outcome in [ApplyOutcome::Failed("full".to_owned()), ApplyOutcome::Stale { held: 9 }] {
+        let facts = apply(outcome);
+        assert!(matches!(facts[0], Fact::Ended { result: DeploymentResult::Failed(FailureCause::Health), .. }), "{facts:?}");
+    }
+}
+
+#[test]
+fn stale_writes_are_refused() {
+    let stale = Command::ReportApplied { work: WorkKey::Apply(0), epoch: 6, outcome: ApplyOutcome::Applied, log: log() };
+    assert_eq!(decide(Some(&applying(true)), stale, &context()), Err(Refusal::Stale { work: WorkKey::Apply(0), epoch: 6 }));
+    let lease = Command::Lease { work: WorkKey::Apply(0), runner: "r2".parse().unwrap(), manifest: manifest() };
+    assert_eq!(decide(Some(&applying(true)), lease, &context()), Err(Refusal::NotQueued(WorkKey::Apply(0))));
+    let ended = given(applying(true), &[Fact::Ended { result: DeploymentResult::Succeeded, reason: None }]);
+    assert_eq!(decide(Some(&ended), Command::Cancel, &context()), Err(Refusal::Ended(DeploymentResult::Succeeded)));
+}
+
+#[test]
+fn a_person_settles_only_what_is_unknown() {
+    let settle = |deployment: &Deployment, runs| decide(Some(deployment), Command::Settle { runs }, &context());
+    assert_eq!(settle(&applying(true), SettledAs::Live), Err(Refusal::NotUnknown));
+    let live = settle(&unknown(false), SettledAs::Live).unwrap();
+    assert_eq!(live, [Fact::Settled { runs: SettledAs::Live, by: "ana".to_owned() }]);
+    let after = given(unknown(false), &live);
+    assert_eq!(after.progress().unwrap().work, WorkKey::Verify(0), "it goes on with its checks");
+    let old = settle(&unknown(false), SettledAs::Old).unwrap();
+    assert!(matches!(old[1], Fact::Ended { result: DeploymentResult::Failed(FailureCause::Health), .. }));
+}
+
+#[test]
+fn cancelling_waits_for_an_apply_under_way() {
+    let cancel = |deployment: &Deployment| decide(Some(deployment), Command::Cancel, &context()).unwrap();
+    assert_eq!(cancel(&applying(true)), [Fact::CancelRequested]);
+    let between = given(requested(true, &[]), &[Fact::Begun { fence: 3 }]);
+    assert!(matches!(cancel(&between)[1], Fact::Ended { result: DeploymentResult::Cancelled, .. }));
+    assert!(matches!(cancel(&requested(true, &[]))[0], Fact::Ended { result: DeploymentResult::Cancelled, .. }));
+    let cancelling = given(applying(true), &[Fact::CancelRequested]);
+    assert!(cancelling.due().unwrap() <= NOW + CANCEL_GRACE);
+}
+
+#[test]
+fn every_open_stage_has_a_deadline() {
+    for deployment in [requested(true, &[]), applying(true), unknown(false)] {
+        assert!(deployment.due().is_some(), "{:?}", deployment.stage);
+        let late = Context { now: deployment.due().unwrap(), ..context() };
+        let facts = decide(Some(&deployment), Command::Expire, &late).unwrap();
+        assert!(matches!(facts.last(), Some(Fact::Ended { .. })), "{facts:?}");
+        assert_eq!(decide(Some(&deployment), Command::Expire, &context()), Ok(Vec::new()), "not before");
+    }
+}

@@ -1,1 +1,194 @@
-//! tests
+//! Given facts, when a command, then facts or a refusal.
+
+use super::command::Declined;
+use super::*;
+use crate::context::Context;
+use crate::deployment::{DeploymentResult, FailureCause};
+use crate::foundation::Actor;
+use crate::pipeline::{PartSkeleton, QueuePolicy, RollbackCause, Tier};
+
+const NOW: Timestamp = Timestamp(1_000_000);
+const FAILED: DeploymentResult = DeploymentResult::Failed(FailureCause::Verify);
+
+fn uuid(n: u8) -> uuid::Uuid {
+    uuid::Uuid::from_bytes([n; 16])
+}
+
+fn release(n: u8) -> ReleaseId {
+    ReleaseId::new(uuid(n))
+}
+
+fn deployment(n: u8) -> DeploymentId {
+    DeploymentId::new(uuid(n))
+}
+
+fn skeleton(queue: QueuePolicy) -> EnvironmentSkeleton {
+    EnvironmentSkeleton {
+        name: "qa".parse().unwrap(),
+        tier: Tier::Staging,
+        after: After::All(vec!["test".parse().unwrap()]),
+        queue,
+        configuration: None,
+        parts: vec![PartSkeleton { name: "api".to_owned(), idempotent: true }],
+        checks: Vec::new(),
+        rollback: vec![RollbackCause::Health, RollbackCause::Verify],
+    }
+}
+
+fn offer(n: u8, queue: QueuePolicy, first: bool) -> Command {
+    Command::Offer(Box::new(Offer {
+        project: "shop".parse().unwrap(),
+        release: release(n),
+        cause: Cause::Promotion,
+        skeleton: Box::new(skeleton(queue)),
+        verified_in: vec!["test".parse().unwrap()],
+        first,
+    }))
+}
+
+/// Applies a command; its new deployment has the number of the call.
+struct Life {
+    environment: Option<Environment>,
+}
+
+impl Life {
+    fn new() -> Self {
+        Self { environment: None }
+    }
+
+    fn when(&mut self, command: Command, id: u8) -> Result<Vec<Fact>, Refusal> {
+        let context = Context { now: NOW, actor: Actor::person("ana"), id: uuid(id), number: 0, epoch: 0 };
+        let facts = decide(self.environment.as_ref(), command, &context)?;
+        for fact in &facts {
+            self.environment = Some(evolve(self.environment.take(), fact, NOW));
+        }
+        Ok(facts)
+    }
+
+    fn offer(&mut self, n: u8) -> Vec<Fact> {
+        self.when(offer(n, QueuePolicy::Queue, true), n).unwrap()
+    }
+
+    fn end(&mut self, n: u8, result: DeploymentResult, id: u8) -> Vec<Fact> {
+        self.when(Command::Settle { deployment: deployment(n), result, touched: true }, id).unwrap()
+    }
+
+    fn now(&self) -> &Environment {
+        self.environment.as_ref().unwrap()
+    }
+}
+
+fn granted(facts: &[Fact]) -> Vec<(DeploymentId, u64)> {
+    let grants = facts.iter().filter_map(|fact| match fact {
+        Fact::LockGranted { deployment, fence } => Some((*deployment, *fence)),
+        _ => None,
+    });
+    grants.collect()
+}
+
+#[test]
+fn one_deployment_at_a_time_and_the_fence_rises() {
+    let mut life = Life::new();
+    assert_eq!(granted(&life.offer(1)), [(deployment(1), 1)]);
+    assert_eq!(granted(&life.offer(2)), [], "the first one holds it");
+    assert_eq!(granted(&life.end(1, DeploymentResult::Succeeded, 9)), [(deployment(2), 2)]);
+    life.end(2, DeploymentResult::Succeeded, 9);
+    assert_eq!(life.now().verified.iter().map(|verified| verified.release).collect::<Vec<_>>(), [release(2), release(1)]);
+    assert!(life.end(2, DeploymentResult::Succeeded, 9).is_empty(), "who does not hold it cannot release it");
+}
+
+#[test]
+fn policies_say_what_waits() {
+    for (policy, expected) in [(QueuePolicy::Queue, 2), (QueuePolicy::Newest, 1), (QueuePolicy::Reject, 0)] {
+        let mut life = Life::new();
+        for n in 1..=3 {
+            life.when(offer(n, policy, true), n).unwrap();
+        }
+        assert_eq!(life.now().queue.len(), expected, "{policy:?}");
+    }
+    let mut life = Life::new();
+    life.when(offer(1, QueuePolicy::Newest, true), 1).unwrap();
+    life.when(offer(2, QueuePolicy::Newest, true), 2).unwrap();
+    let facts = life.when(offer(3, QueuePolicy::Newest, true), 3).unwrap();
+    assert_eq!(facts[0], Fact::Superseded { deployment: deployment(2), by: deployment(3) });
+}
+
+#[test]
+fn a_failure_brings_the_last_verified_release_back_before_what_waits() {
+    let mut life = Life::new();
+    life.offer(1);
+    life.end(1, DeploymentResult::Succeeded, 9);
+    life.offer(2);
+    life.offer(3);
+    let facts = life.end(2, FAILED, 8);
+    assert_eq!(granted(&facts), [(deployment(8), 3)]);
+    let holder = life.now().holder.clone().unwrap();
+    assert_eq!((holder.release, holder.cause), (release(1), Cause::Rollback { undoes: Some(deployment(2)), by: None }));
+    // The rollback fails too: it is not rolled back again, and a release that failed here is none to go back to.
+    let facts = life.end(8, FAILED, 7);
+    assert_eq!(granted(&facts), [(deployment(3), 4)], "what waited goes on");
+    assert!(life.now().verified.is_empty());
+}
+
+#[test]
+fn nothing_is_undone_where_nothing_was_touched_or_nothing_is_known() {
+    for (result, touched) in
+        [(FAILED, false), (DeploymentResult::Failed(FailureCause::Unknown), true), (DeploymentResult::Cancelled, false)]
+    {
+        let mut life = Life::new();
+        life.offer(1);
+        life.end(1, DeploymentResult::Succeeded, 9);
+        life.offer(2);
+        let facts = life.when(Command::Settle { deployment: deployment(2), result, touched }, 8).unwrap();
+        assert_eq!(granted(&facts), [], "{result:?}, touched: {touched}");
+    }
+}
+
+#[test]
+fn a_later_new_environment_waits_for_a_person() {
+    let mut life = Life::new();
+    let facts = life.when(offer(5, QueuePolicy::Queue, false), 5).unwrap();
+    assert!(matches!(&facts[..], [Fact::Opened { accepted: false, .. }, Fact::Pending(_)]));
+    life.when(offer(6, QueuePolicy::Queue, false), 6).unwrap();
+    let facts = life.when(Command::Accept, 7).unwrap();
+    assert_eq!(facts[0], Fact::Accepted);
+    assert_eq!(life.now().holder.clone().unwrap().release, release(6), "the newer offer replaced the older one");
+    assert_eq!(life.when(Command::Accept, 7), Err(Refusal::AlreadyAccepted));
+}
+
+#[test]
+fn the_after_of_the_release_verified_here_is_in_force() {
+    let mut life = Life::new();
+    life.offer(1);
+    life.end(1, DeploymentResult::Succeeded, 9);
+    let Command::Offer(mut weakened) = offer(2, QueuePolicy::Queue, false) else { unreachable!() };
+    weakened.skeleton.after = After::Release;
+    weakened.verified_in.clear();
+    let facts = life.when(Command::Offer(weakened), 2).unwrap();
+    assert_eq!(facts, [Fact::Declined { release: release(2), reason: Declined::EarlierAfterInForce }]);
+}
+
+#[test]
+fn a_rollback_names_what_it_can_go_back_to() {
+    let mut life = Life::new();
+    assert_eq!(life.when(Command::RollBack { to: None }, 9), Err(Refusal::Missing));
+    life.offer(1);
+    assert_eq!(life.when(Command::RollBack { to: None }, 9), Err(Refusal::NothingToGoBackTo));
+    life.end(1, DeploymentResult::Succeeded, 9);
+    life.offer(2);
+    life.end(2, DeploymentResult::Succeeded, 9);
+    assert_eq!(life.when(Command::RollBack { to: Some(release(2)) }, 9), Err(Refusal::AlreadyHere));
+    assert_eq!(life.when(Command::RollBack { to: Some(release(4)) }, 9), Err(Refusal::NotVerifiedHere));
+    let facts = life.when(Command::RollBack { to: None }, 9).unwrap();
+    let undoes = Cause::Rollback { undoes: Some(deployment(2)), by: Some("ana".to_owned()) };
+    assert!(matches!(&facts[0], Fact::Promoted { release: back, cause, .. } if *back == release(1) && *cause == undoes), "{facts:?}");
+}
+
+#[test]
+fn the_same_release_is_not_deployed_twice() {
+    let mut life = Life::new();
+    life.offer(1);
+    assert_eq!(life.offer(1), [Fact::Declined { release: release(1), reason: Declined::AlreadyHere }]);
+    life.end(1, DeploymentResult::Succeeded, 9);
+    assert_eq!(life.offer(1), [Fact::Declined { release: release(1), reason: Declined::AlreadyHere }]);
+}

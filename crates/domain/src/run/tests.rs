@@ -1,1 +1,254 @@
-//! tests
+//! Given facts, when a command, then facts or a refusal.
+
+use super::*;
+use crate::change::ChangeNote;
+use crate::context::Context;
+use crate::expression::Expression;
+use crate::foundation::{Actor, Digest, JobKey, Timestamp};
+use crate::pipeline::{FailureMode, JobSkeleton, ReleaseSkeleton, Retry, RetryCause, VersionRule};
+
+const NOW: Timestamp = Timestamp(1_790_000_000_000);
+
+fn context() -> Context {
+    Context { now: NOW, actor: Actor::person("ana"), id: uuid::Uuid::nil(), number: 812, epoch: 7 }
+}
+
+fn key(name: &str) -> JobKey {
+    name.parse().unwrap()
+}
+
+fn job(name: &str, needs: &[u32]) -> JobSkeleton {
+    JobSkeleton {
+        key: key(name),
+        needs: needs.to_vec(),
+        condition: None,
+        timeout: Millis::minutes(10),
+        retry: Retry::default(),
+        failure: FailureMode::Fail,
+    }
+}
+
+fn when_true(condition: &str, job: JobSkeleton) -> JobSkeleton {
+    JobSkeleton { condition: Some(Expression(condition.to_owned())), ..job }
+}
+
+/// A run in the making.
+struct Life {
+    run: Option<Run>,
+}
+
+impl Life {
+    fn of(jobs: Vec<JobSkeleton>) -> (Self, Vec<Fact>) {
+        Self::releasing(jobs, None)
+    }
+
+    fn releasing(jobs: Vec<JobSkeleton>, artifacts: Option<Vec<&str>>) -> (Self, Vec<Fact>) {
+        let release = artifacts.map(|names| {
+            let artifacts = Some(names.into_iter().map(str::to_owned).collect());
+            Box::new(ReleaseSkeleton {
+                needs: None,
+                condition: None,
+                version: VersionRule::Calver,
+                artifacts,
+                delivery_file: Digest::of(b""),
+                files: Vec::new(),
+                environments: Vec::new(),
+            })
+        });
+        Self::start(Ok(PlanNote { digest: Digest::of(b"plan"), jobs, release, described: None }))
+    }
+
+    fn start(plan: Result<PlanNote, Vec<String>>) -> (Self, Vec<Fact>) {
+        let mut life = Self { run: None };
+        let start = StartRun {
+            project: "shop".parse().unwrap(),
+            revision: "a".repeat(40).parse().unwrap(),
+            reference: "refs/heads/main".to_owned(),
+            change: ChangeNote { committed_at: NOW, pull_request: None, text: Digest::of(b"") },
+            plan,
+        };
+        let facts = life.when(Command::Start(Box::new(start))).unwrap();
+        (life, facts)
+    }
+
+    fn when(&mut self, command: Command) -> Result<Vec<Fact>, Refusal> {
+        let facts = decide(self.run.as_ref(), command, &context())?;
+        for fact in &facts {
+            self.run = Some(evolve(self.run.take(), fact, NOW));
+        }
+        Ok(facts)
+    }
+
+    fn lease(&mut self, name: &str) {
+        self.when(Command::Lease { job: key(name), runner: "r1".parse().unwrap() }).unwrap();
+    }
+
+    fn report(&mut self, name: &str, result: AttemptResult, code: i32) -> Vec<Fact> {
+        self.lease(name);
+        let outcome = JobOutcome {
+            result,
+            reason: None,
+            steps: vec![StepOutcome { code, took: Millis(1) }],
+            outputs: Default::default(),
+            artifacts: Vec::new(),
+            tests: None,
+        };
+        self.when(Command::Report { job: key(name), epoch: 7, outcome: Box::new(outcome), log: log() }).unwrap()
+    }
+
+    fn pass(&mut self, name: &str) -> Vec<Fact> {
+        self.report(name, AttemptResult::Passed, 0)
+    }
+}
+
+fn log() -> LogNote {
+    LogNote { bytes: 0, digest: Digest::of(b""), sealed: true }
+}
+
+fn queued(facts: &[Fact]) -> Vec<String> {
+    let names = facts.iter().filter_map(|fact| match fact {
+        Fact::JobQueued { job, attempt } => Some(format!("{job} {attempt}")),
+        _ => None,
+    });
+    names.collect()
+}
+
+fn results(facts: &[Fact]) -> Vec<(String, JobResult)> {
+    let ends = facts.iter().filter_map(|fact| match fact {
+        Fact::JobEnded(ended) => Some((ended.job.to_string(), ended.result)),
+        _ => None,
+    });
+    ends.collect()
+}
+
+fn end(facts: &[Fact]) -> Option<(RunResult, ReleaseVerdict)> {
+    match facts.last() {
+        Some(Fact::Ended { result, release }) => Some((*result, release.clone())),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_job_is_queued_when_what_it_needs_has_passed() {
+    let (mut life, facts) = Life::of(vec![job("last", &[1, 2]), job("a", &[]), job("b", &[])]);
+    assert_eq!(queued(&facts), ["a 1", "b 1"]);
+    assert_eq!(queued(&life.pass("a")), [] as [&str; 0]);
+    assert_eq!(queued(&life.pass("b")), ["last 1"]);
+    assert_eq!(end(&life.pass("last")), Some((RunResult::Passed, ReleaseVerdict::NotAsked)));
+}
+
+#[test]
+fn a_failure_skips_what_needs_it_and_fails_the_run() {
+    let (mut life, _) = Life::of(vec![job("c", &[1]), job("b", &[2]), job("a", &[])]);
+    let facts = life.report("a", AttemptResult::Failed, 1);
+    let skipped = |name: &str| (name.to_owned(), JobResult::Skipped);
+    assert_eq!(results(&facts), [("a".to_owned(), JobResult::Failed), skipped("b"), skipped("c")]);
+    assert_eq!(end(&facts), Some((RunResult::Failed, ReleaseVerdict::NotAsked)));
+}
+
+#[test]
+fn a_warning_stops_nothing() {
+    let lint = JobSkeleton { failure: FailureMode::Warn, ..job("lint", &[]) };
+    let (mut life, _) = Life::of(vec![lint, job("next", &[0])]);
+    assert_eq!(queued(&life.report("lint", AttemptResult::Failed, 1)), ["next 1"]);
+    assert_eq!(end(&life.pass("next")).unwrap().0, RunResult::Passed);
+}
+
+#[test]
+fn a_condition_that_asks_needs_decides_by_itself() {
+    let cleanup = when_true("needs['a'].result == 'failed'", job("cleanup", &[0]));
+    let publish = when_true("change.branch == 'main'", job("publish", &[0]));
+    let elsewhere = when_true("change.branch == 'other'", job("elsewhere", &[]));
+    let (mut life, facts) = Life::of(vec![job("a", &[]), cleanup, publish, elsewhere]);
+    assert_eq!(results(&facts), [("elsewhere".to_owned(), JobResult::Skipped)]);
+    let facts = life.report("a", AttemptResult::Failed, 1);
+    assert_eq!(queued(&facts), ["cleanup 1"]);
+    assert_eq!(results(&facts)[1], ("publish".to_owned(), JobResult::Skipped));
+}
+
+#[test]
+fn attempts_follow_the_rule_of_their_cause() {
+    let retry = |max, on: &[RetryCause]| Retry { max, on: on.to_vec() };
+    for (rule, result, code, again) in [
+        (Retry::default(), AttemptResult::Failed, 1, false),
+        (Retry::default(), AttemptResult::Lost, 0, true),
+        (retry(1, &[RetryCause::Failed]), AttemptResult::Failed, 1, true),
+        (retry(1, &[RetryCause::ExitCode(75)]), AttemptResult::Failed, 75, true),
+        (retry(1, &[RetryCause::ExitCode(75)]), AttemptResult::Failed, 1, false),
+        (retry(1, &[RetryCause::Failed]), AttemptResult::Cancelled, 0, false),
+    ] {
+        let (mut life, _) = Life::of(vec![JobSkeleton { retry: rule.clone(), ..job("a", &[]) }]);
+        let facts = life.report("a", result, code);
+        assert_eq!(!queued(&facts).is_empty(), again, "{rule:?} after {result:?} with {code}");
+        if again {
+            assert!(end(&life.report("a", result, code)).is_some(), "the second time is the last for {rule:?}");
+        }
+    }
+}
+
+#[test]
+fn writes_under_another_lease_are_refused() {
+    let (mut life, _) = Life::of(vec![job("a", &[])]);
+    life.lease("a");
+    assert_eq!(life.when(Command::Lose { job: key("a"), epoch: 6 }), Err(Refusal::Stale { job: key("a"), epoch: 6 }));
+    let again = life.when(Command::Lease { job: key("a"), runner: "r2".parse().unwrap() });
+    assert_eq!(again, Err(Refusal::NotQueued(key("a"))));
+    let nobody = life.when(Command::Lease { job: key("x"), runner: "r2".parse().unwrap() });
+    assert_eq!(nobody, Err(Refusal::NoSuchJob(key("x"))));
+}
+
+#[test]
+fn cancelling_ends_what_waits_and_gives_what_runs_a_deadline() {
+    let (mut life, _) = Life::of(vec![job("a", &[]), job("b", &[]), job("c", &[0])]);
+    life.lease("a");
+    let facts = life.when(Command::Cancel).unwrap();
+    let cancelled = |name: &str| (name.to_owned(), JobResult::Cancelled);
+    assert_eq!(results(&facts), [cancelled("b")]);
+    assert!(life.run.as_ref().unwrap().due().unwrap() <= NOW + REPORT_GRACE);
+    let facts = life.when(Command::Lose { job: key("a"), epoch: 7 }).unwrap();
+    assert_eq!(results(&facts), [cancelled("a"), cancelled("c")]);
+    assert_eq!(end(&facts).unwrap().0, RunResult::Cancelled);
+    assert_eq!(life.when(Command::Cancel), Err(Refusal::Ended(RunResult::Cancelled)));
+}
+
+#[test]
+fn every_open_job_has_a_deadline_that_ends_it() {
+    for leased in [false, true] {
+        let (mut life, _) = Life::of(vec![job("a", &[])]);
+        if leased {
+            life.lease("a");
+        }
+        let run = life.run.clone().unwrap();
+        let due = run.due().unwrap();
+        let expire = |now| decide(Some(&run), Command::Expire, &Context { now, ..context() }).unwrap();
+        assert_eq!(expire(Timestamp(due.0 - 1)), [], "not before");
+        assert!(end(&expire(due)).is_some(), "leased: {leased}");
+    }
+}
+
+#[test]
+fn a_release_needs_its_artifacts() {
+    let (mut life, _) = Life::releasing(vec![job("a", &[])], Some(vec![]));
+    assert_eq!(end(&life.pass("a")).unwrap().1, ReleaseVerdict::Cut);
+    assert_eq!(life.run.as_ref().unwrap().version.as_deref(), Some("2026.9.812"));
+    let (mut life, _) = Life::releasing(vec![job("a", &[])], Some(vec!["server"]));
+    assert!(matches!(end(&life.pass("a")).unwrap().1, ReleaseVerdict::Impossible(why) if why.contains("'server'")));
+    let (mut life, _) = Life::releasing(vec![job("a", &[])], Some(vec![]));
+    assert_eq!(end(&life.report("a", AttemptResult::Failed, 1)).unwrap().1, ReleaseVerdict::NotPassed);
+}
+
+#[test]
+fn a_refused_delivery_file_is_a_run_that_ended() {
+    let (life, facts) = Life::start(Err(vec!["TL0142 trunkline.yaml:3:1".to_owned()]));
+    assert_eq!(end(&facts), Some((RunResult::Refused, ReleaseVerdict::NotAsked)));
+    assert_eq!(life.run.unwrap().due(), None);
+}
+
+#[test]
+fn a_wide_pipeline_makes_one_fact_for_each_job() {
+    let mut jobs = vec![job("first", &[])];
+    jobs.extend((0..2_000).map(|index| job(&format!("job{index}"), &[0])));
+    let (mut life, facts) = Life::of(jobs);
+    assert_eq!(facts.len(), 2);
+    assert_eq!(life.pass("first").len(), 2_001);
+}

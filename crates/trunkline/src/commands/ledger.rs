@@ -14,9 +14,6 @@ use trunkline_store::SqliteReader;
 
 /// The database in a data folder.
 const DATABASE: &str = "trunkline.db";
-/// How often a ledger that grows meanwhile is read again.
-const TRIES: u32 = 5;
-
 /// What to do with the ledger.
 #[derive(clap::Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
@@ -95,29 +92,16 @@ fn verify(path: &Path, kept: Option<(Option<u64>, Digest)>) -> Result<Verificati
     if !path.is_file() {
         return Err(none("there is no such file".to_owned()));
     }
-    let reader = SqliteReader::open(path).map_err(|error| none(chain(&error)))?;
-    let size = || reader.head().map(|head| head.frontier.size()).map_err(|error| none(chain(&error)));
-    let mut before = size()?;
-    if let Some((Some(then), _)) = kept.filter(|(then, _)| then.is_some_and(|then| then > before)) {
-        return Err(changed(path, format!("the ledger has {}, but {then} were there when the root was kept", entries(before))));
+    // A server may append while this reads: one snapshot keeps head, entries, states and rows together.
+    let snapshot = SqliteReader::open(path).and_then(|reader| reader.snapshot()).map_err(|error| none(chain(&error)))?;
+    let size = snapshot.head().map_err(|error| none(chain(&error)))?.frontier.size();
+    if let Some((Some(then), _)) = kept.filter(|(then, _)| then.is_some_and(|then| then > size)) {
+        return Err(changed(path, format!("the ledger has {}, but {then} were there when the root was kept", entries(size))));
     }
-    for _ in 0..TRIES {
-        let error = match trunkline_engine::verify(&reader, kept) {
-            Ok(found) => return Ok(found),
-            Err(error) => error,
-        };
-        // A server may append while this reads: then head, states and rows are ahead of the entries that were read.
-        let after = size()?;
-        let grew = after != before && matches!(error, VerifyError::Head { .. } | VerifyError::State { .. } | VerifyError::Row { .. });
-        if !grew {
-            return Err(match error {
-                VerifyError::Store(error) => none(chain(&error)),
-                other => changed(path, other.to_string()),
-            });
-        }
-        before = after;
-    }
-    Err(none("it grows faster than it can be read: stop the server, or check a copy".to_owned()))
+    trunkline_engine::verify(&snapshot, kept).map_err(|error| match error {
+        VerifyError::Store(error) => none(chain(&error)),
+        other => changed(path, other.to_string()),
+    })
 }
 
 fn changed(path: &Path, what: String) -> Failure {
