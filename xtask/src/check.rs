@@ -92,5 +92,5 @@ fn deny() -> anyhow::Result<()> {
     if !have.is_ok_and(|status| status.success()) {
         step("cargo deny, once", "cargo", &["install", "--locked", "--quiet", "cargo-deny"])?;
     }
-    step("dependencies", "cargo", &["deny", "--offline", "--log-level", "error", "check", "bans", "licenses", "sources"])
+    step("dependencies", "cargo", &["deny", "--locked", "--log-level", "error", "check", "bans", "licenses", "sources"])
 }

@@ -1,0 +1,280 @@
+//! The engine over a store in memory: keys, refusals, leases, and what `verify` finds.
+
+use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, ReportRequest};
+use trunkline_domain::change::ChangeNote;
+use trunkline_domain::foundation::{Actor, Digest, Millis, ProjectKey, RunId, RunnerKey, Timestamp};
+use trunkline_domain::ledger::{Frontier, Via, leaf_hash};
+use trunkline_domain::pipeline::{Definition, FailureMode, JobRule, Plan, Retry, Step};
+use trunkline_domain::reading::{Row, Table};
+use trunkline_domain::record::{Command, Key, State};
+use trunkline_domain::run::{self, AttemptResult, JobOutcome, JobState, PlanNote, StartRun};
+use trunkline_domain::{project, repository};
+use trunkline_engine::{
+    Answer, Beside, Call, CommandKey, Engine, Head, Read, Receipt, Report, Request, Store, StoredEntry, VerifyError, rebuild_rows, verify,
+};
+use trunkline_store::MemoryStore;
+
+const NOW: Timestamp = Timestamp(1_790_000_000_000);
+
+fn open(store: MemoryStore, now: Timestamp) -> Engine<MemoryStore> {
+    Engine::open(store, now, [7; 32]).unwrap()
+}
+
+fn shop() -> ProjectKey {
+    "shop".parse().unwrap()
+}
+
+fn runner() -> RunnerKey {
+    "r1".parse().unwrap()
+}
+
+fn one(engine: &mut Engine<MemoryStore>, call: Call, now: Timestamp) -> Answer {
+    engine.execute(vec![call], now).unwrap().remove(0)
+}
+
+fn ask(engine: &mut Engine<MemoryStore>, request: Request) -> Answer {
+    one(engine, Call::Command(Box::new(request)), NOW)
+}
+
+fn done(answer: Answer) -> Receipt {
+    match answer {
+        Answer::Done(receipt) => receipt,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn add_project() -> Request {
+    let repository = || "shop".parse().unwrap();
+    let commands = vec![
+        Command::Repository(repository(), repository::Command::Create),
+        Command::Project(shop(), project::Command::Add { repository: repository() }),
+    ];
+    let mut request = Request::new(Actor::person("ana"), Via::Api, commands[0].clone());
+    request.commands = commands;
+    request
+}
+
+/// A run with one job, under the key of its push.
+fn push(id: u8, key: &str) -> Request {
+    let job = JobRule {
+        key: "a".parse().unwrap(),
+        needs: Vec::new(),
+        condition: None,
+        steps: vec![Step { name: None, run: "true".to_owned() }],
+        env: Default::default(),
+        timeout: Millis::minutes(1),
+        artifacts: Vec::new(),
+        reports: Vec::new(),
+        retry: Retry::default(),
+        failure: FailureMode::Fail,
+    };
+    let plan = Plan {
+        schema: 1,
+        project: shop(),
+        revision: "a".repeat(40).parse().unwrap(),
+        delivery_file: Digest::of(b""),
+        definition: Definition { jobs: vec![job], ..Definition::default() },
+        files: Vec::new(),
+        configuration: Default::default(),
+    };
+    let (bytes, digest) = (plan.to_bytes(), plan.digest());
+    let note = PlanNote { digest, jobs: plan.job_skeletons(), release: None, described: None };
+    let start = StartRun {
+        project: shop(),
+        revision: plan.revision.clone(),
+        reference: "refs/heads/main".to_owned(),
+        change: ChangeNote { committed_at: NOW, pull_request: None, text: Digest::of(b"") },
+        plan: Ok(note),
+    };
+    let command = Command::Run(run_id(id), run::Command::Start(Box::new(start)));
+    let mut request = Request::new(Actor::person("ana"), Via::Push, command);
+    request.key = Some(CommandKey { project: shop(), key: key.to_owned(), body: Digest::of(&[id]) });
+    request.beside = Beside { values: vec![(digest, bytes)], ..Beside::default() };
+    request
+}
+
+fn run_id(id: u8) -> RunId {
+    RunId::new(uuid::Uuid::from_bytes([id; 16]))
+}
+
+fn claim(engine: &mut Engine<MemoryStore>, now: Timestamp) -> Option<Assignment> {
+    match one(engine, Call::Claim(ClaimRequest { runner: runner(), wait_ms: 0 }), now) {
+        Answer::Work(reply) => reply.next,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn report(assignment: &Assignment, digest: Digest) -> Call {
+    let outcome = JobOutcome {
+        result: AttemptResult::Passed,
+        reason: None,
+        steps: Vec::new(),
+        outputs: Default::default(),
+        artifacts: Vec::new(),
+        tests: None,
+    };
+    let log = LogEnd { bytes: 2, digest, inline: Some("ok".to_owned()), dropped: 0 };
+    let request =
+        ReportRequest { runner: runner(), lease: assignment.lease.clone(), outcome: Outcome::Job(outcome), log, claim_next: false };
+    Call::Report(Box::new(Report { request, log_sealed: false }))
+}
+
+/// A project, a run that has passed and one that waits.
+fn lived() -> Engine<MemoryStore> {
+    let mut engine = open(MemoryStore::default(), NOW);
+    done(ask(&mut engine, add_project()));
+    done(ask(&mut engine, push(1, "one")));
+    let assignment = claim(&mut engine, NOW).unwrap();
+    one(&mut engine, report(&assignment, Digest::of(b"ok")), NOW);
+    done(ask(&mut engine, push(2, "two")));
+    engine
+}
+
+#[test]
+fn a_key_makes_a_request_happen_once() {
+    let mut engine = open(MemoryStore::default(), NOW);
+    let first = done(ask(&mut engine, push(1, "one")));
+    let again = done(ask(&mut engine, push(1, "one")));
+    assert_eq!((again.seq, again.facts.len()), (first.seq, 0));
+    assert!(matches!(ask(&mut engine, push(2, "one")), Answer::Conflict(seq) if Some(seq) == first.seq));
+    assert_eq!(engine.head().frontier.size(), 1);
+}
+
+#[test]
+fn commands_of_a_request_happen_together_or_not_at_all() {
+    let mut engine = open(MemoryStore::default(), NOW);
+    done(ask(&mut engine, add_project()));
+    let before = (engine.head().clone(), engine.store().counter("run/shop").unwrap());
+    // The run would start, but the project exists: nothing of it may stay.
+    let mut both = push(1, "one");
+    both.commands.push(Command::Project(shop(), project::Command::Add { repository: "shop".parse().unwrap() }));
+    assert!(matches!(ask(&mut engine, both), Answer::Refused(_)));
+    assert_eq!((engine.head().clone(), engine.store().counter("run/shop").unwrap()), before);
+    assert_eq!(engine.state(&Key::Run(run_id(1))).unwrap(), None);
+    assert_eq!(engine.store().command_key(&shop(), "one").unwrap(), None);
+    assert_eq!(claim(&mut engine, NOW), None);
+    assert!(done(ask(&mut engine, push(1, "one"))).seq.is_some(), "the key is still free");
+}
+
+#[test]
+fn lease_numbers_rise_across_restarts() {
+    let mut engine = open(MemoryStore::default(), NOW);
+    done(ask(&mut engine, push(1, "one")));
+    let first = claim(&mut engine, NOW).unwrap().lease;
+    let mut engine = open(engine.into_store(), NOW);
+    for call in engine.lose_runner(&runner()) {
+        one(&mut engine, call, NOW);
+    }
+    let second = claim(&mut engine, NOW).unwrap();
+    assert!(second.lease.epoch > first.epoch);
+    let old = Assignment { lease: first, ..second.clone() };
+    assert!(matches!(one(&mut engine, report(&old, Digest::of(b"ok")), NOW), Answer::Stale));
+    assert!(engine.store().plain_list("stale-report", 9).unwrap().len() == 1, "it is kept as evidence");
+}
+
+#[test]
+fn a_lease_is_lost_after_its_time_but_not_soon_after_a_start() {
+    let mut engine = open(MemoryStore::default(), NOW);
+    done(ask(&mut engine, push(1, "one")));
+    claim(&mut engine, NOW).unwrap();
+    assert!(engine.due(NOW + Millis::seconds(59)).unwrap().is_empty(), "runners must have had time to call");
+    let due = engine.due(NOW + Millis::seconds(61)).unwrap();
+    assert_eq!(due.len(), 1);
+    engine.execute(due, NOW + Millis::seconds(61)).unwrap();
+    assert!(claim(&mut engine, NOW + Millis::seconds(61)).is_some(), "it is given out again");
+}
+
+#[test]
+fn a_log_is_sealed_only_if_it_is_what_was_said() {
+    for (digest, sealed) in [(Digest::of(b"ok"), true), (Digest::of(b"other"), false)] {
+        let mut engine = open(MemoryStore::default(), NOW);
+        done(ask(&mut engine, push(1, "one")));
+        let assignment = claim(&mut engine, NOW).unwrap();
+        one(&mut engine, report(&assignment, digest), NOW);
+        let Some(State::Run(run)) = engine.state(&Key::Run(run_id(1))).unwrap() else { panic!("the run is there") };
+        let JobState::Ended(ended) = &run.jobs[0] else { panic!("{:?}", run.jobs) };
+        assert_eq!(ended.log.as_ref().unwrap().sealed, sealed);
+    }
+}
+
+#[test]
+fn a_restart_derives_the_same_work() {
+    let engine = lived();
+    let before = engine.work_picture();
+    assert_eq!(before.len(), 1);
+    assert_eq!(open(engine.into_store(), NOW).work_picture(), before);
+}
+
+fn tampered(change: impl FnOnce(&mut MemoryStore, &[StoredEntry], &Head)) -> VerifyError {
+    let mut store = lived().into_store();
+    let (entries, head) = (store.entries(0, 100).unwrap(), store.head().unwrap());
+    store.begin().unwrap();
+    change(&mut store, &entries, &head);
+    store.commit().unwrap();
+    verify(&store, None).unwrap_err()
+}
+
+fn changed(entry: &StoredEntry) -> StoredEntry {
+    let text = String::from_utf8(entry.bytes.clone()).unwrap().replacen("\"v\":1", "\"v\":2", 1);
+    StoredEntry { bytes: text.into_bytes(), ..entry.clone() }
+}
+
+#[test]
+fn every_kind_of_tampering_is_found() {
+    let honest = lived().into_store();
+    let size = honest.head().unwrap().frontier.size();
+    assert_eq!(verify(&honest, None).unwrap().entries, size);
+    for seq in 1..=size {
+        let found = tampered(|store, entries, _| store.entry_append(&changed(&entries[seq as usize - 1]), None).unwrap());
+        assert!(matches!(found, VerifyError::Changed { seq: named, .. } if named == seq), "{found}");
+    }
+    let swapped = tampered(|store, entries, _| {
+        store.entry_append(&StoredEntry { seq: 2, ..entries[2].clone() }, None).unwrap();
+        store.entry_append(&StoredEntry { seq: 3, ..entries[1].clone() }, None).unwrap();
+    });
+    assert!(matches!(swapped, VerifyError::Head { .. }), "{swapped}");
+    let appended = tampered(|store, entries, _| {
+        store.entry_append(&StoredEntry { seq: size + 1, ..entries[0].clone() }, None).unwrap();
+    });
+    assert!(matches!(appended, VerifyError::Head { .. }), "{appended}");
+    let gap = tampered(|store, entries, _| {
+        store.entry_append(&StoredEntry { seq: size + 2, ..entries[0].clone() }, None).unwrap();
+    });
+    assert!(matches!(gap, VerifyError::Gap { .. }), "{gap}");
+    let state = tampered(|store, _, _| {
+        store.aggregate_put(&Key::Project(shop()), &[(String::new(), b"{\"repository\":\"x\"}".to_vec())], None).unwrap()
+    });
+    assert!(matches!(state, VerifyError::State { .. }), "{state}");
+    let row =
+        tampered(|store, _, _| store.row_put(99, &Row { table: Table::Project, key: "shop".to_owned(), body: b"{}".to_vec() }).unwrap());
+    assert!(matches!(row, VerifyError::Row { .. }), "{row}");
+}
+
+#[test]
+fn a_history_made_anew_is_found_by_a_root_kept_elsewhere() {
+    let mut store = lived().into_store();
+    let kept = store.head().unwrap().frontier;
+    let mut frontier = Frontier::default();
+    store.begin().unwrap();
+    for entry in store.entries(0, 100).unwrap() {
+        let text = String::from_utf8(entry.bytes).unwrap().replace("\"ana\"", "\"eve\"");
+        let forged = StoredEntry { seq: entry.seq, leaf: leaf_hash(text.as_bytes()), bytes: text.into_bytes() };
+        frontier.append(forged.leaf);
+        store.entry_append(&forged, None).unwrap();
+    }
+    let head = Head { frontier, ..store.head().unwrap() };
+    store.head_put(&head).unwrap();
+    store.commit().unwrap();
+    assert!(verify(&store, None).is_ok(), "in itself it is whole");
+    let found = verify(&store, Some((Some(kept.size()), kept.root()))).unwrap_err();
+    assert!(matches!(found, VerifyError::Root { .. }), "{found}");
+}
+
+#[test]
+fn rebuilt_rows_are_the_same() {
+    let mut store = lived().into_store();
+    let rows = |store: &MemoryStore| Table::ALL.map(|table| store.rows(table, "", None, 1_000).unwrap());
+    let before = rows(&store);
+    assert!(rebuild_rows(&mut store).unwrap() > 0);
+    assert_eq!(rows(&store), before);
+}
