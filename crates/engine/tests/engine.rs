@@ -1,5 +1,8 @@
 //! The engine over a store in memory: keys, refusals, leases, and what `verify` finds.
 
+// Clippy knows test functions, but not the functions that they share.
+#![allow(clippy::unwrap_used)]
+
 use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, ReportRequest};
 use trunkline_domain::change::ChangeNote;
 use trunkline_domain::foundation::{Actor, Digest, Millis, ProjectKey, RunId, RunnerKey, Timestamp};
