@@ -1,7 +1,7 @@
 //! What runners do in a world: claim, act on targets, tell, or fail to.
 
 use crate::invariants::Violation;
-use crate::world::World;
+use crate::world::{LateApply, World};
 use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, RenewRequest, ReportRequest, Work};
 use trunkline_domain::deployment::{self, ApplyOutcome, CheckOutcome, CheckVerdict, Live};
 use trunkline_domain::foundation::{Digest, EnvironmentKey, Millis};
@@ -145,6 +145,16 @@ impl World {
             0 => return ApplyOutcome::Failed("the target is full".to_owned()),
             1 => {
                 self.coverage.fault("apply without a trace");
+                if self.random.chance(50) {
+                    // It is still on its way, and may arrive when others have acted.
+                    let at = self.now + Millis::seconds(self.random.below(300));
+                    self.late.push(LateApply {
+                        at,
+                        environment: environment.clone(),
+                        part: part.to_owned(),
+                        what: (deployment, release, fence),
+                    });
+                }
                 return ApplyOutcome::Unknown("the connection broke before".to_owned());
             }
             _ => {}

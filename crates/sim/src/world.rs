@@ -9,7 +9,7 @@ use crate::target::Targets;
 use crate::workload;
 use trunkline_domain::deployment::{self, Live, SettledAs, WorkState};
 use trunkline_domain::environment;
-use trunkline_domain::foundation::{Actor, DeploymentId, EnvironmentKey, Millis, ProjectKey, ReleaseId, Timestamp};
+use trunkline_domain::foundation::{Actor, DeploymentId, Digest, EnvironmentKey, Millis, ProjectKey, ReleaseId, Timestamp};
 use trunkline_domain::ledger::{Entry, Via};
 use trunkline_domain::record::{Command, Fact, Key, State};
 use trunkline_domain::{project, release, repository, run};
@@ -49,6 +49,14 @@ pub fn run_seed(seed: u64, plant: Plant) -> Report {
     Report { coverage: world.coverage, violation, entries: world.witness.seq }
 }
 
+/// An apply that reaches its target later than anyone waits for it.
+pub(crate) struct LateApply {
+    pub(crate) at: Timestamp,
+    pub(crate) environment: EnvironmentKey,
+    pub(crate) part: String,
+    pub(crate) what: (DeploymentId, Digest, u64),
+}
+
 pub(crate) struct World {
     pub(crate) random: Random,
     engine: Option<Engine<CrashStore>>,
@@ -56,6 +64,7 @@ pub(crate) struct World {
     up_since: Timestamp,
     pub(crate) runners: Vec<SimRunner>,
     pub(crate) targets: Targets,
+    pub(crate) late: Vec<LateApply>,
     witness: Witness,
     pub(crate) coverage: Coverage,
     projects: Vec<ProjectKey>,
@@ -84,6 +93,7 @@ impl World {
             up_since: now,
             runners,
             targets,
+            late: Vec::new(),
             witness: Witness::default(),
             coverage: Coverage::default(),
             projects,
@@ -245,6 +255,12 @@ impl World {
                 self.now = now;
             }
             _ => self.now = self.now + Millis(self.random.below(60_000)),
+        }
+        let now = self.now;
+        for apply in self.late.extract_if(.., |apply| apply.at <= now) {
+            self.coverage.fault("apply arrives late");
+            // Refused by a target that has seen a higher fence; nobody hears of it either way.
+            let _ = self.targets.apply(&apply.environment, &apply.part, apply.what);
         }
         self.due()
     }
