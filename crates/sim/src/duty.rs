@@ -4,7 +4,7 @@ use crate::invariants::Violation;
 use crate::world::{LateApply, World};
 use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, RenewRequest, ReportRequest, Work};
 use trunkline_domain::deployment::{self, ApplyOutcome, CheckOutcome, CheckVerdict, Live};
-use trunkline_domain::foundation::{Digest, EnvironmentKey, Millis};
+use trunkline_domain::foundation::{DeploymentId, Digest, EnvironmentKey, Millis};
 use trunkline_domain::run::{Artifact, ArtifactForm, AttemptResult, JobOutcome, StepOutcome};
 use trunkline_engine::{Answer, Call, Report as LogReport};
 
@@ -145,16 +145,8 @@ impl World {
             0 => return ApplyOutcome::Failed("the target is full".to_owned()),
             1 => {
                 self.coverage.fault("apply without a trace");
-                if self.random.chance(50) {
-                    // It is still on its way, and may arrive when others have acted.
-                    let at = self.now + Millis::seconds(self.random.below(300));
-                    self.late.push(LateApply {
-                        at,
-                        environment: environment.clone(),
-                        part: part.to_owned(),
-                        what: (deployment, release, fence),
-                    });
-                }
+                // It is still on its way, and may arrive when others have acted.
+                self.send_late(environment, part, (deployment, release, fence));
                 return ApplyOutcome::Unknown("the connection broke before".to_owned());
             }
             _ => {}
@@ -164,11 +156,20 @@ impl World {
             return ApplyOutcome::Stale { held };
         }
         self.runners[index].acted = true;
+        if self.random.chance(15) {
+            // A copy of it arrives once more.
+            self.send_late(environment, part, (deployment, release, fence));
+        }
         if self.random.chance(8) {
             self.coverage.fault("apply took effect, answer lost");
             return ApplyOutcome::Unknown("the connection broke after".to_owned());
         }
         ApplyOutcome::Applied
+    }
+
+    fn send_late(&mut self, environment: &EnvironmentKey, part: &str, what: (DeploymentId, Digest, u64)) {
+        let at = self.now + Millis::minutes(self.random.below(15));
+        self.late.push(LateApply { at, environment: environment.clone(), part: part.to_owned(), what });
     }
 }
 

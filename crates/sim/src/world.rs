@@ -154,6 +154,7 @@ impl World {
     /// Everybody does their duty, until nothing is left.
     fn calm_step(&mut self) -> Result<(), Violation> {
         self.now = self.now + Millis::seconds(5);
+        self.deliver_late();
         self.renew_all()?;
         self.claim()?;
         self.work()?;
@@ -240,6 +241,18 @@ impl World {
         self.call(Call::Command(Box::new(request))).map(drop)
     }
 
+    /// What was on its way reaches its target now.
+    fn deliver_late(&mut self) {
+        let now = self.now;
+        for apply in self.late.extract_if(.., |apply| apply.at <= now) {
+            self.coverage.fault("apply arrives late");
+            // Nobody hears of it either way.
+            if self.targets.apply(&apply.environment, &apply.part, apply.what).is_err() {
+                self.coverage.fault("stale fence refused by a target");
+            }
+        }
+    }
+
     fn pass_time(&mut self) -> Result<(), Violation> {
         match self.random.below(20) {
             0 => {
@@ -256,12 +269,7 @@ impl World {
             }
             _ => self.now = self.now + Millis(self.random.below(60_000)),
         }
-        let now = self.now;
-        for apply in self.late.extract_if(.., |apply| apply.at <= now) {
-            self.coverage.fault("apply arrives late");
-            // Refused by a target that has seen a higher fence; nobody hears of it either way.
-            let _ = self.targets.apply(&apply.environment, &apply.part, apply.what);
-        }
+        self.deliver_late();
         self.due()
     }
 
