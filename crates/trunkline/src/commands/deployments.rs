@@ -8,10 +8,9 @@ use trunkline_api::view::DeploymentView;
 
 /// What to do with deployments.
 #[derive(clap::Args)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Arguments {
     #[command(subcommand)]
-    act: Act,
+    act: Option<Act>,
 }
 
 #[derive(clap::Subcommand)]
@@ -30,7 +29,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
     let project = remote.project()?;
     let screen = remote.screen;
-    match &arguments.act {
+    match arguments.act.as_ref().unwrap_or(&Act::List(Page::default())) {
         Act::List(page) => {
             let deployments: Vec<DeploymentView> = remote.client.get(&format!("projects/{project}/deployments?{}", page.query()))?;
             screen.print_table(&deployments, &render::deployment::table(&deployments, &screen.out))?;

@@ -9,10 +9,9 @@ use trunkline_api::view::EnvironmentView;
 
 /// What to do with environments.
 #[derive(clap::Args)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Arguments {
     #[command(subcommand)]
-    act: Act,
+    act: Option<Act>,
 }
 
 #[derive(clap::Subcommand)]
@@ -36,7 +35,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
     let project = remote.project()?;
     let screen = remote.screen;
-    let environment = match &arguments.act {
+    let environment = match arguments.act.as_ref().unwrap_or(&Act::List) {
         Act::List => {
             let environments: Vec<EnvironmentView> = remote.client.get(&format!("projects/{project}/environments"))?;
             screen.print_table(&environments, &render::environment::table(&environments, &screen.out))?;

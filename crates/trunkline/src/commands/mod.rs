@@ -211,6 +211,12 @@ pub struct Page {
     before: Option<u32>,
 }
 
+impl Default for Page {
+    fn default() -> Self {
+        Self { limit: 20, before: None }
+    }
+}
+
 impl Page {
     fn query(&self) -> String {
         let before = self.before.map(|before| format!("&before={before}")).unwrap_or_default();

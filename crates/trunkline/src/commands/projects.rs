@@ -15,10 +15,9 @@ use trunkline_domain::foundation::ProjectKey;
 
 /// What to do with projects.
 #[derive(clap::Args)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Arguments {
     #[command(subcommand)]
-    act: Act,
+    act: Option<Act>,
 }
 
 #[derive(clap::Subcommand)]
@@ -39,7 +38,7 @@ enum Act {
 
 /// Does it.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
-    match &arguments.act {
+    match arguments.act.as_ref().unwrap_or(&Act::List) {
         Act::Add { name } => add(name, globals),
         Act::List => list(&globals.connect()?),
         Act::View { name } => view(&globals.connect()?, name.as_deref()),

@@ -9,10 +9,9 @@ use trunkline_api::view::ReleaseView;
 
 /// What to do with releases.
 #[derive(clap::Args)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Arguments {
     #[command(subcommand)]
-    act: Act,
+    act: Option<Act>,
 }
 
 #[derive(clap::Subcommand)]
@@ -31,7 +30,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
     let project = remote.project()?;
     let screen = remote.screen;
-    match &arguments.act {
+    match arguments.act.as_ref().unwrap_or(&Act::List(Page::default())) {
         Act::List(page) => {
             let releases: Vec<ReleaseView> = remote.client.get(&format!("projects/{project}/releases?{}", page.query()))?;
             screen.print_table(&releases, &render::release::table(&releases, &screen.out))?;

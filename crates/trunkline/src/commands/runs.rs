@@ -8,10 +8,9 @@ use trunkline_api::view::RunView;
 
 /// What to do with runs.
 #[derive(clap::Args)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Arguments {
     #[command(subcommand)]
-    act: Act,
+    act: Option<Act>,
 }
 
 #[derive(clap::Subcommand)]
@@ -29,7 +28,7 @@ enum Act {
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
     let screen = remote.screen;
-    match &arguments.act {
+    match arguments.act.as_ref().unwrap_or(&Act::List(Page::default())) {
         Act::List(page) => {
             let project = remote.project()?;
             let runs: Vec<RunView> = remote.client.get(&format!("projects/{project}/runs?{}", page.query()))?;

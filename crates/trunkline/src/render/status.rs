@@ -27,6 +27,12 @@ pub fn matrix(view: &StatusView, look: &Look) -> String {
 /// One line for each environment, for programs: project, environment, state, release, since, incoming, its state.
 pub fn table(view: &StatusView) -> Table {
     let mut table = Table::new(["PROJECT", "ENVIRONMENT", "STATE", "RUNS", "SINCE", "INCOMING", "IS"]);
+    // A project without environments is still a project: its line says how its last run stands.
+    for project in view.projects.iter().filter(|project| project.environments.is_empty()) {
+        let (mark, word) = project.last_run.as_ref().map_or((Mark::Ahead, "no push yet"), words::run);
+        let empty = || Cell::text("");
+        table.row([Cell::text(project.name.as_str()), empty(), Cell::mark(mark, word), empty(), empty(), empty(), empty()]);
+    }
     for environment in view.projects.iter().flat_map(|project| &project.environments) {
         let (mark, word, _) = state(environment);
         let runs = environment.runs.as_ref();
