@@ -128,6 +128,20 @@ pub enum Declined {
     AlreadyHere,
 }
 
+impl Declined {
+    /// In words, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Declined::EarlierAfterInForce => {
+                "it is not verified where the release that runs here demands it; a weakened 'after' counts from the next release on"
+            }
+            Declined::Busy => "another deployment has the environment, and its queue policy is 'reject'",
+            Declined::QueueFull => "too many deployments wait there",
+            Declined::AlreadyHere => "that release runs there already, or is about to",
+        }
+    }
+}
+
 /// Why an environment refuses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

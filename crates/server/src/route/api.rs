@@ -248,9 +248,7 @@ async fn requested(shared: &Arc<Shared>, project: &ProjectKey, receipt: &Receipt
 
 fn not_taken(receipt: &Receipt) -> Problem {
     let why = receipt.facts.iter().find_map(|fact| match fact {
-        Fact::Environment { fact: environment::Fact::Declined { reason, .. }, .. } => {
-            Some(format!("the environment declined it: {reason:?}"))
-        }
+        Fact::Environment { fact: environment::Fact::Declined { reason, .. }, .. } => Some(format!("not taken: {}", reason.words())),
         Fact::Environment { fact: environment::Fact::Pending(_), .. } => {
             Some("the environment is new and waits for a person to accept it".to_owned())
         }
