@@ -120,7 +120,7 @@ pub trait Store: Read + Send {
     fn value_put(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError>;
     /// Writes a reading row that holds from this entry on.
     fn row_put(&mut self, seq: u64, row: &Row) -> Result<(), StoreError>;
-    /// Forgets all reading rows, before they are rebuilt.
+    /// Forgets all reading rows that facts make, before they are rebuilt. Those of [`Table::Commit`] stay: pushes brought some of them along.
     fn rows_clear(&mut self) -> Result<(), StoreError>;
     /// Keeps people's words.
     fn text_put(&mut self, text: &Text) -> Result<(), StoreError>;

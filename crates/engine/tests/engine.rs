@@ -92,7 +92,8 @@ fn push(id: u8, key: &str) -> Request {
     let command = Command::Run(run_id(id), run::Command::Start(Box::new(start)));
     let mut request = Request::new(Actor::person("ana"), Via::Push, command);
     request.key = Some(CommandKey { project: shop(), key: key.to_owned(), body: Digest::of(&[id]) });
-    request.beside = Beside { values: vec![(digest, bytes)], ..Beside::default() };
+    let brought = "b".repeat(40).parse().unwrap();
+    request.beside = Beside { values: vec![(digest, bytes)], commits: vec![brought], ..Beside::default() };
     request
 }
 

@@ -240,7 +240,9 @@ impl Store for MemoryStore {
     }
 
     fn rows_clear(&mut self) -> Result<(), StoreError> {
-        let keys: Vec<String> = self.under(&path(&["row", ""])).map(|(key, _)| key.to_owned()).collect();
+        let kept = path(&["row", Table::Commit.name(), ""]);
+        let keys: Vec<String> =
+            self.under(&path(&["row", ""])).map(|(key, _)| key.to_owned()).filter(|key| !key.starts_with(&kept)).collect();
         for key in keys {
             self.remove(&key);
         }

@@ -352,7 +352,7 @@ impl Store for SqliteStore {
     }
 
     fn rows_clear(&mut self) -> Result<(), StoreError> {
-        self.run("delete from reading", []).map(drop)
+        self.run("delete from reading where name <> $1", [Table::Commit.name()]).map(drop)
     }
 
     fn text_put(&mut self, text: &Text) -> Result<(), StoreError> {

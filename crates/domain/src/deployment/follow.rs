@@ -59,7 +59,8 @@ pub fn follow(fact: &Fact, id: DeploymentId, deployment: &Deployment) -> Vec<Fol
             let verified = release::Command::NoteVerified { environment: deployment.environment.clone() };
             follows.push(Follow::Release(deployment.release, verified));
         }
-        DeploymentResult::Failed(FailureCause::Health | FailureCause::Verify) if !deployment.cause.is_rollback() => {
+        // Only a release that reached a target can have been found bad there.
+        DeploymentResult::Failed(FailureCause::Health | FailureCause::Verify) if touched && !deployment.cause.is_rollback() => {
             let veto = release::Command::Veto { from: deployment.environment.clone(), deployment: id };
             follows.push(Follow::Release(deployment.release, veto));
         }

@@ -192,3 +192,15 @@ fn every_open_stage_has_a_deadline() {
         assert_eq!(decide(Some(&deployment), Command::Expire, &context()), Ok(Vec::new()), "not before");
     }
 }
+
+#[test]
+fn only_a_release_that_reached_a_target_is_vetoed() {
+    let failed = Fact::Ended { result: DeploymentResult::Failed(FailureCause::Health), reason: None };
+    let vetoes = |before: Deployment| {
+        let after = given(before, std::slice::from_ref(&failed));
+        let follows = follow(&failed, crate::foundation::DeploymentId::new(uuid::Uuid::nil()), &after);
+        follows.iter().filter(|follow| matches!(follow, Follow::Release(_, crate::release::Command::Veto { .. }))).count()
+    };
+    assert_eq!(vetoes(applying(true)), 1);
+    assert_eq!(vetoes(given(requested(true, &[]), &[Fact::Begun { fence: 3 }])), 0);
+}

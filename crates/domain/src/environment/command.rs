@@ -111,6 +111,8 @@ pub enum Fact {
         deployment: DeploymentId,
         /// How.
         result: DeploymentResult,
+        /// Whether something may have changed on a target. If not, what ran before runs on.
+        touched: bool,
     },
 }
 

@@ -135,7 +135,7 @@ fn promoted(target: &VerifiedRelease, cause: Cause, context: &Context) -> Fact {
 fn settle(environment: &Environment, deployment: DeploymentId, result: DeploymentResult, touched: bool, context: &Context) -> Vec<Fact> {
     let Some(holder) = environment.holder.as_ref().filter(|holder| holder.deployment == deployment) else { return Vec::new() };
     let mut course = Course::of(environment, context);
-    course.record(Fact::LockReleased { deployment, result });
+    course.record(Fact::LockReleased { deployment, result, touched });
     if undo_wanted(holder, result, touched)
         && let Some(target) = course.environment.verified.first().cloned()
     {
@@ -215,12 +215,16 @@ fn apply(environment: &mut Environment, fact: &Fact, at: Timestamp) {
             environment.fence = *fence;
             environment.holder = Some(slot);
         }
-        Fact::LockReleased { deployment, result } => release_lock(environment, *deployment, *result, at),
+        Fact::LockReleased { deployment, result, touched } => release_lock(environment, *deployment, *result, *touched, at),
     }
 }
 
-fn release_lock(environment: &mut Environment, deployment: DeploymentId, result: DeploymentResult, at: Timestamp) {
+fn release_lock(environment: &mut Environment, deployment: DeploymentId, result: DeploymentResult, touched: bool, at: Timestamp) {
     let holder = environment.holder.take().expect("INVARIANT: only a holder releases the lock");
+    if !touched && result != DeploymentResult::Succeeded {
+        // Nothing was changed: what ran before runs on, and what was verified stays so.
+        return;
+    }
     let release = holder.release;
     // A release that failed here is no longer one to go back to; one that succeeded becomes the newest.
     let failed = matches!(result, DeploymentResult::Failed(_));

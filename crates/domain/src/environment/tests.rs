@@ -192,3 +192,17 @@ fn the_same_release_is_not_deployed_twice() {
     life.end(1, DeploymentResult::Succeeded, 9);
     assert_eq!(life.offer(1), [Fact::Declined { release: release(1), reason: Declined::AlreadyHere }]);
 }
+
+#[test]
+fn what_was_not_touched_runs_on() {
+    for result in [DeploymentResult::Cancelled, FAILED] {
+        let mut life = Life::new();
+        life.offer(1);
+        life.end(1, DeploymentResult::Succeeded, 9);
+        let before = (life.now().current.clone(), life.now().verified.clone());
+        life.offer(2);
+        life.when(Command::Settle { deployment: deployment(2), result, touched: false }, 8).unwrap();
+        assert_eq!((life.now().current.clone(), life.now().verified.clone()), before, "{result:?}");
+        assert_eq!(life.now().holder, None);
+    }
+}
