@@ -6,6 +6,7 @@ use crate::orphan::end_noted;
 use crate::port::{CallError, Port};
 use crate::process_tree::Marker;
 use crate::slot::{Site, Slot, execute, not_begun};
+use crate::supervisor::supervise_revive;
 use crate::workspace::{discard, remove_tree};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
@@ -107,6 +108,8 @@ impl Runner {
             let shared = shared.clone();
             threads.push(spawn(name.to_owned(), move || body(&shared))?);
         }
+        let own = shared.clone();
+        threads.push(spawn("revive".to_owned(), move || revive(&own))?);
         Ok(Runner { shared, threads, _lock: lock })
     }
 
@@ -289,6 +292,14 @@ fn renew(shared: &Shared) {
             // Asked again soon: an answer before the lease is given out again saves the work.
             Err(_) => since = since.checked_sub(shared.config.renew_every * 4 / 5).unwrap_or(since),
         }
+    }
+}
+
+/// Starts again what should run and does not, as after a reboot. It waits for nothing else: work goes on meanwhile.
+fn revive(shared: &Shared) {
+    match supervise_revive(&shared.config.folder, &shared.config.supervise) {
+        Ok(failures) => failures.iter().for_each(|failure| eprintln!("a deployed process was not started again: {failure}")),
+        Err(failure) => eprintln!("deployed processes were not looked for: {failure}"),
     }
 }
 

@@ -77,6 +77,15 @@ pub fn supervise_stop(folder: &Path) -> io::Result<()> {
     if left > 0 { Err(io::Error::other(format!("{left} processes cannot be killed"))) } else { Ok(()) }
 }
 
+/// Starts the supervisors that should run and do not, as after a reboot: each starts its instances again. What was
+/// told to stop stays stopped. Returns what could not be started.
+pub fn supervise_revive(runner_folder: &Path, argv: &[String]) -> Result<Vec<Failure>, Failure> {
+    let gone = supervise_list(runner_folder)?
+        .into_iter()
+        .filter(|found| !found.answers && !found.status.stopped && found.status.release.is_some());
+    Ok(gone.filter_map(|found| socket::ensure(&found.folder, argv).err()).collect())
+}
+
 /// A supervised part found under a runner's folder.
 #[derive(Debug, Clone)]
 pub struct Supervised {

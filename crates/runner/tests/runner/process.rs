@@ -254,6 +254,22 @@ fn the_service_survives_its_runner_and_its_supervisor() {
 }
 
 #[test]
+fn after_a_reboot_the_service_comes_back_without_a_deployment() {
+    let mut target = Target::new(1);
+    assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);
+    let before = target.get().unwrap();
+    // As a reboot does it: supervisor and instances are gone at once, nobody was told to stop.
+    for pid in [vec![target.supervisor()], target.pids()].concat() {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::Signal::SIGKILL).unwrap();
+        eventually("it is dead", || !lives(pid));
+    }
+    assert!(target.get().is_err());
+    target.bench.restart();
+    eventually("it answers again", || target.get().is_ok_and(|now| now.starts_with("1.0 ") && now != before));
+    assert_eq!(target.journal("accepted"), 1, "it was not deployed again");
+}
+
+#[test]
 fn stop_ends_instances_and_supervisor_and_counts_as_nothing_live() {
     let target = Target::new(2);
     assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);
