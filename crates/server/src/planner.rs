@@ -49,6 +49,9 @@ pub struct Pushed<'a> {
 /// Why no plan could be made: the server itself failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
+    /// The delivery file asks for what its commit does not have.
+    #[error("{0}")]
+    Unfit(String),
     /// Git failed.
     #[error(transparent)]
     Git(#[from] GitError),
@@ -69,7 +72,7 @@ pub fn plan(repositories: &Repositories, blobs: &dyn Blobs, pushed: &Pushed<'_>,
         Err(error) => return Err(error.into()),
     };
     let (definition, diagnostics) = delivery_file::read(&bytes);
-    let words = delivery_file::render(DELIVERY_FILE, &bytes, &diagnostics);
+    let mut words = delivery_file::render(DELIVERY_FILE, &bytes, &diagnostics);
     if let Some(definition) = &definition
         && !triggers(definition, pushed.reference)
     {
@@ -79,9 +82,18 @@ pub fn plan(repositories: &Repositories, blobs: &dyn Blobs, pushed: &Pushed<'_>,
     let mut beside = Beside { values: Vec::new(), texts: vec![text.clone()], commits: brought_along(repositories, pushed, &commit)? };
     let plan = match definition {
         Some(definition) => {
-            let (note, value) = freeze(repositories, blobs, pushed, &revision, &commit, (definition, &bytes))?;
-            beside.values.push(value);
-            Ok(note)
+            match freeze(repositories, blobs, pushed, &revision, &commit, (definition, &bytes)) {
+                Ok((note, value)) => {
+                    beside.values.push(value);
+                    Ok(note)
+                }
+                // The file is good, but not for this commit: the push is kept, and its run is refused with the reason.
+                Err(PlanError::Unfit(why)) => {
+                    words.push_str(&format!("{why}\n"));
+                    Err(vec![why])
+                }
+                Err(error) => return Err(error),
+            }
         }
         None => Err(diagnostics
             .iter()
@@ -165,8 +177,7 @@ fn freeze(
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files.dedup_by(|a, b| a.path == b.path);
     if files.len() > limit::RELEASE_FILES_MAX {
-        let said = format!("release.files are {} files, more than {}", files.len(), limit::RELEASE_FILES_MAX);
-        return Err(GitError::Refused { what: "plan".to_owned(), said }.into());
+        return Err(PlanError::Unfit(format!("release.files are {} files, more than {}", files.len(), limit::RELEASE_FILES_MAX)));
     }
     let described = match definition.release.as_ref().map(|release| &release.version) {
         Some(VersionRule::GitDescribe) => Some(describe(&repositories.path(pushed.repository), revision)?),
@@ -196,6 +207,5 @@ fn keep(blobs: &dyn Blobs, mut content: &[u8]) -> Result<Digest, trunkline_engin
 }
 
 fn missing(path: &str, key: &str) -> PlanError {
-    GitError::Refused { what: "plan".to_owned(), said: format!("{key} in {DELIVERY_FILE} names '{path}', which this commit does not have") }
-        .into()
+    PlanError::Unfit(format!("{key} in {DELIVERY_FILE} names '{path}', which this commit does not have"))
 }

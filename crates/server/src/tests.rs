@@ -269,10 +269,14 @@ fn a_refused_file_an_unknown_branch_and_a_missing_file_are_said() {
     assert_eq!(server.get("projects/shop/runs").as_array().unwrap().len(), 1, "the branch is not named");
     clone.push();
     server.until("projects/shop/runs/2", |body| body["result"] == json!("passed"));
+    let unfit = "on: { push: { branches: [main] } }\njobs: { a: { run: 'true' } }\nrelease: { version: calver, files: [gone.sh] }\n";
+    clone.commit(&[("trunkline.yaml", unfit)], "A file that names another that is not there");
+    let said = clone.push();
+    assert!(said.contains("names 'gone.sh'") && said.contains("run shop/3 refused"), "{said}");
     // The same commit pushed again to the same ref has had its run.
     clone.git(&["push", "-q", "--delete", "trunkline", "main"]);
     clone.push();
-    assert_eq!(server.get("projects/shop/runs").as_array().unwrap().len(), 2);
+    assert_eq!(server.get("projects/shop/runs").as_array().unwrap().len(), 3);
     // A clone gets everything back.
     let again = Clone::new(&server);
     again.git(&["fetch", "-q", "trunkline"]);
@@ -308,6 +312,11 @@ fn strangers_learn_nothing() {
         }
     }
     assert_eq!(ask(&server.address, None, "GET", "/api/v1/health", None).0, 200);
+    // A browser that followed a link of a push is told how to come in, and is not asked for a password.
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut page = agent.get(format!("{}/c/abcdef", server.address)).header("accept", "text/html").call().unwrap();
+    assert_eq!((page.status().as_u16(), page.headers().get("www-authenticate")), (401, None));
+    assert!(page.body_mut().read_to_string().unwrap().contains("trunkline open"));
     assert_eq!(server.ask("GET", "/nowhere", None).0, 404);
     assert_eq!(ask(&server.address, None, "GET", "/l/0000", None).0, 401);
     let mode = std::os::unix::fs::PermissionsExt::mode(

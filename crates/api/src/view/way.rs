@@ -1,6 +1,6 @@
 //! Ways: from production back to the pull request, and from a commit towards production.
 
-use super::{DeploymentView, EnvironmentView, ReleaseRef, ReleaseView, RunView};
+use super::{DeploymentStatus, DeploymentView, EnvironmentView, ReleaseRef, ReleaseView, RunView};
 use serde::{Deserialize, Serialize};
 use trunkline_domain::foundation::{Digest, Millis, ProjectKey, Revision, Timestamp};
 
@@ -57,6 +57,8 @@ pub struct StationView {
     pub reason: Option<String>,
     /// The deployment's number, at an environment.
     pub deployment: Option<u32>,
+    /// Where that deployment stands.
+    pub status: Option<DeploymentStatus>,
 }
 
 /// What kind of station it is.

@@ -161,8 +161,8 @@ pub fn station(station: &StationView) -> Look {
     let environment = station.kind == StationKind::Environment;
     match station.state {
         StationState::Passed => look(Tone::Pass, Icon::Pass, passed(station.kind)),
-        // A moving deployment has a reason only while nobody knows whether it took effect.
-        StationState::Running if environment && station.reason.is_some() => look(Tone::Drift, Icon::Unknown, "unknown"),
+        StationState::Running if station.status == Some(DeploymentStatus::Unknown) => look(Tone::Drift, Icon::Unknown, "unknown"),
+        StationState::Running if station.status == Some(DeploymentStatus::Verifying) => look(Tone::Run, Icon::Run, "verifying"),
         StationState::Running if environment => look(Tone::Run, Icon::Run, "deploying"),
         StationState::Running => look(Tone::Run, Icon::Run, "running"),
         StationState::Waiting if wants_person(station) => look(Tone::Wait, Icon::Hand, "waits for you"),
@@ -185,12 +185,11 @@ fn passed(kind: StationKind) -> &'static str {
     }
 }
 
-/// Whether only a person ends this wait. A deployment that waits for its environment says so; any other reason of a
-/// waiting deployment is a question, and an environment without a deployment waits to be accepted.
+/// Whether only a person ends this wait: a deployment asks what runs, or a new environment waits to be accepted.
 pub fn wants_person(station: &StationView) -> bool {
     station.kind == StationKind::Environment
         && station.state == StationState::Waiting
-        && !station.reason.as_deref().is_some_and(|reason| reason.starts_with("another deployment has the environment"))
+        && matches!(station.status, Some(DeploymentStatus::Asking) | None)
 }
 
 /// `1,203 tests passed`, `2 of 14 tests failed`.

@@ -11,6 +11,7 @@ mod line;
 mod look;
 mod matrix;
 mod part;
+mod refused;
 mod time;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 
 pub use board::board;
 pub use change::{change, unknown_change};
+pub use refused::refused;
 
 /// The one stylesheet.
 pub const STYLE: &str = include_str!("trunkline.css");

@@ -206,7 +206,7 @@ pub fn eight() -> StatusView {
 }
 
 fn station(name: &str, kind: StationKind, state: StationState) -> StationView {
-    StationView { name: name.to_owned(), kind, state, at: None, took: None, reason: None, deployment: None }
+    StationView { name: name.to_owned(), kind, state, at: None, took: None, reason: None, deployment: None, status: None }
 }
 
 fn passed_in(name: &str, ended: u64, seconds: u64) -> StationView {
@@ -267,6 +267,11 @@ fn release_view(run: &RunView) -> ReleaseView {
 fn stand(view: &mut WhereView, name: &str, state: StationState, reason: Option<&str>, seconds: u64) {
     let station = view.stations.iter_mut().find(|station| station.name == name).unwrap();
     (station.state, station.reason, station.at, station.took) = (state, reason.map(str::to_owned), Some(before(seconds)), None);
+    station.status = station.deployment.and(match state {
+        StationState::Waiting => Some(DeploymentStatus::Asking),
+        StationState::Running => Some(DeploymentStatus::Deploying),
+        _ => None,
+    });
 }
 
 fn unreached(view: &mut WhereView, from: usize, state: StationState, reason: Option<&str>) {

@@ -8,7 +8,7 @@ use crate::shared::{Failure, Shared};
 use crate::view;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use std::sync::Arc;
@@ -27,7 +27,8 @@ pub fn routes() -> Router<Arc<Shared>> {
         .route("/icon.svg", get(icon))
 }
 
-fn html(body: String) -> Response {
+/// A page with the headers that every page has.
+pub fn html(body: String) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -74,11 +75,12 @@ async fn change_of(
 }
 
 /// Opens the pages once: the link is used up, the browser gets a session that may read.
-async fn open(State(shared): State<Arc<Shared>>, Path(secret): Path<String>) -> Result<Response, Problem> {
+async fn open(State(shared): State<Arc<Shared>>, Path(secret): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     let now = shared.clock.now();
     if !shared.keys.link_take(&secret, now) {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "TL0502", "this link was used before, or is too old")
-            .help("make a new one on the server's machine: trunkline open"));
+            .help("make a new one on the server's machine: trunkline open")
+            .for_caller(&headers));
     }
     let session = hex(&shared.random::<32>()?);
     shared.keys.session_add(&session, now);

@@ -1,8 +1,10 @@
 //! How a no looks on the wire.
 
+use super::page::html;
+use crate::page;
 use crate::shared::Failure;
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use trunkline_api::request::Refused;
 use trunkline_domain::record::Refusal;
@@ -13,12 +15,21 @@ use trunkline_domain::{deployment, environment, project, release, repository, ru
 pub struct Problem {
     status: StatusCode,
     refused: Refused,
+    /// Whether a browser asked for a page: it gets one, and no question for a password that nobody has.
+    page: bool,
 }
 
 impl Problem {
     /// A no.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, refused: Refused { code: code.to_owned(), message: message.into(), help: None } }
+        Self { status, refused: Refused { code: code.to_owned(), message: message.into(), help: None }, page: false }
+    }
+
+    /// As a page, if the caller takes pages.
+    pub fn for_caller(mut self, headers: &HeaderMap) -> Self {
+        let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        self.page = accepted.is_some_and(|accepted| accepted.contains("text/html"));
+        self
     }
 
     /// With what would change the answer.
@@ -30,6 +41,9 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        if self.page {
+            return (self.status, html(page::refused(&self.refused))).into_response();
+        }
         let mut response = (self.status, Json(self.refused)).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             // Git asks its credential helper only when it sees this.

@@ -67,6 +67,7 @@ fn stations(shared: &Shared, project: &ProjectKey, run: &RunView, release: Optio
         took: None,
         reason: None,
         deployment: None,
+        status: None,
     }];
     stations.extend(run.jobs.iter().map(job_station));
     stations.push(release_station(run, release));
@@ -98,7 +99,16 @@ fn job_station(job: &JobView) -> StationView {
         (_, reason) => reason.clone().or_else(|| job.tests.as_ref().map(tests_words)),
     };
     let took = job.began.zip(job.ended_at).map(|(began, ended)| ended.since(began));
-    StationView { name: job.key.to_string(), kind: StationKind::Job, state, at: job.ended_at.or(job.since), took, reason, deployment: None }
+    StationView {
+        name: job.key.to_string(),
+        kind: StationKind::Job,
+        state,
+        at: job.ended_at.or(job.since),
+        took,
+        reason,
+        deployment: None,
+        status: None,
+    }
 }
 
 fn tests_words(tests: &trunkline_domain::report::TestSummary) -> String {
@@ -118,6 +128,7 @@ fn release_station(run: &RunView, release: Option<&ReleaseView>) -> StationView 
         took: None,
         reason: None,
         deployment: None,
+        status: None,
     };
     if let Some(release) = release {
         station.state = StationState::Passed;
@@ -146,9 +157,18 @@ fn release_station(run: &RunView, release: Option<&ReleaseView>) -> StationView 
 
 /// Deployments of this release, oldest first.
 fn deployments_of(shared: &Shared, project: &ProjectKey, release: &ReleaseView) -> Result<Vec<DeploymentView>, Failure> {
-    let found: Vec<DeploymentRow> = rows(shared, Table::Deployment, project, None, super::PAGE_MAX)?;
-    let own = found.iter().rev().filter(|deployment| deployment.release == release.release.id);
-    own.map(|deployment| deployment_by_id(shared, deployment.id)).collect()
+    let mut own = Vec::new();
+    let mut before = None;
+    loop {
+        let page: Vec<DeploymentRow> = rows(shared, Table::Deployment, project, before, super::PAGE_MAX)?;
+        own.extend(page.iter().filter(|deployment| deployment.release == release.release.id).map(|deployment| deployment.id));
+        match page.last() {
+            // None is older than its release.
+            Some(last) if last.requested_at >= release.at => before = Some(last.number),
+            _ => break,
+        }
+    }
+    own.into_iter().rev().map(|id| deployment_by_id(shared, id)).collect()
 }
 
 fn environment_station(
@@ -166,6 +186,7 @@ fn environment_station(
         took: None,
         reason: None,
         deployment: last.map(|deployment| deployment.number),
+        status: last.map(|deployment| deployment.status),
     };
     let Some(release) = release else {
         if run.result.is_some() {

@@ -17,14 +17,19 @@ pub fn position(shared: &Shared) -> Result<Position, Failure> {
 
 /// Every project's name, in order.
 pub fn projects(shared: &Shared) -> Result<Vec<ProjectKey>, Failure> {
-    let mut names = Vec::new();
-    for (key, body) in shared.reader.rows(Table::Project, "", None, super::PAGE_MAX)? {
-        let row: ProjectRow =
-            Row::decode(&body).map_err(|error| trunkline_engine::StoreError::Damaged(format!("project {key}: {error}")))?;
-        names.push(row.project);
+    let mut names: Vec<ProjectKey> = Vec::new();
+    loop {
+        let page = shared.reader.rows(Table::Project, "", names.last().map(ProjectKey::as_str), super::PAGE_MAX)?;
+        if page.is_empty() {
+            names.reverse();
+            return Ok(names);
+        }
+        for (key, body) in page {
+            let row: ProjectRow =
+                Row::decode(&body).map_err(|error| trunkline_engine::StoreError::Damaged(format!("project {key}: {error}")))?;
+            names.push(row.project);
+        }
     }
-    names.reverse();
-    Ok(names)
 }
 
 /// One project.

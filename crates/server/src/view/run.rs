@@ -9,7 +9,7 @@ use trunkline_domain::foundation::{ProjectKey, Revision, RunId};
 use trunkline_domain::reading::{ReleaseRow, RunRow, Table, numbered};
 use trunkline_domain::record::{Key, State};
 use trunkline_domain::report::TestSummary;
-use trunkline_domain::run::{Job, JobState, Run, RunStatus};
+use trunkline_domain::run::{Job, JobState, ReleaseVerdict, Run, RunStatus};
 use trunkline_engine::Read;
 
 /// One run by its number.
@@ -75,9 +75,19 @@ pub fn commit(shared: &Shared, revision: &Revision, change: &ChangeNote) -> Resu
 }
 
 fn release_of(shared: &Shared, run: &Run) -> Result<Option<trunkline_api::view::ReleaseRef>, Failure> {
-    // A release is cut in the entry that ends its run, so the newest releases are searched first.
-    let found: Vec<ReleaseRow> = rows(shared, Table::Release, &run.project, None, super::PAGE_MAX)?;
-    Ok(found.iter().find(|release| release.run == run.number).map(release_ref))
+    let RunStatus::Ended { at, release: ReleaseVerdict::Cut, .. } = &run.status else { return Ok(None) };
+    // It was cut in the entry that ended the run: only releases as young as that are searched.
+    let mut before = None;
+    loop {
+        let page: Vec<ReleaseRow> = rows(shared, Table::Release, &run.project, before, super::PAGE_MAX)?;
+        if let Some(found) = page.iter().find(|release| release.run == run.number) {
+            return Ok(Some(release_ref(found)));
+        }
+        match page.last() {
+            Some(last) if last.at >= *at => before = Some(last.number),
+            _ => return Ok(None),
+        }
+    }
 }
 
 fn job_view(shared: &Shared, id: RunId, run: &Run, job: Job<'_>) -> Result<JobView, Failure> {

@@ -237,6 +237,7 @@ fn station(name: &str, kind: StationKind, state: StationState, at: i64, took: Op
         took: took.map(Millis::seconds),
         reason: None,
         deployment: None,
+        status: None,
     }
 }
 
