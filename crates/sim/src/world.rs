@@ -188,6 +188,10 @@ impl World {
     /// The process was killed: open again what is left.
     fn restart(&mut self) -> Result<(), Violation> {
         let store = self.engine.take().expect("an engine").into_store().recovered();
+        self.reopen(store)
+    }
+
+    fn reopen(&mut self, store: CrashStore) -> Result<(), Violation> {
         let engine = Engine::open(store, self.now, seed_bytes(&mut self.random));
         let engine = engine.map_err(|error| Violation { invariant: "F1", what: error.to_string() })?;
         let size = engine.head().frontier.size();
@@ -204,14 +208,14 @@ impl World {
         let commit_first = self.random.chance(50);
         self.coverage.fault(if commit_first { "server killed, commit kept" } else { "server killed, commit lost" });
         // The fuse burns in whatever comes next. The engine gives its store back only at the end, so arm it by reopening.
-        let mut store = self.engine.take().expect("an engine").into_store().recovered();
+        let engine = self.engine.take().expect("an engine");
+        let known = engine.work_picture();
+        let mut store = engine.into_store().recovered();
         store.arm(writes + 4, commit_first);
-        let engine = Engine::open(store, self.now, seed_bytes(&mut self.random));
-        self.engine = Some(engine.map_err(|error| Violation { invariant: "F1", what: error.to_string() })?);
-        self.up_since = self.now;
-        let size = self.engine.as_ref().map_or(0, |engine| engine.head().frontier.size());
-        if size < self.acknowledged {
-            return Err(Violation { invariant: "I1", what: format!("entry {} was acknowledged, {size} are left", self.acknowledged) });
+        self.reopen(store)?;
+        let found = self.engine.as_ref().expect("an engine").work_picture();
+        if known != found {
+            return Err(Violation { invariant: "F1", what: format!("the engine knew this work: {known:?}, its states want {found:?}") });
         }
         Ok(())
     }
