@@ -15,6 +15,10 @@ use trunkline_domain::{deployment, run};
 
 /// Nothing expires and no lease is lost for this long after a start: runners must have had time to call.
 const QUIET_AFTER_START: Millis = Millis::seconds(60);
+/// The plain rows of reports that came too late.
+const STALE: &str = "stale-report";
+/// How many of them are kept.
+const STALE_MAX: u64 = 200;
 
 impl<S: Store> Engine<S> {
     pub(crate) fn claim(&mut self, claim: &ClaimRequest) -> Result<Answer, StoreError> {
@@ -80,12 +84,20 @@ impl<S: Store> Engine<S> {
                 | deployment::Refusal::Waiting
                 | deployment::Refusal::Missing,
             )) => {
-                self.dirty = true;
-                self.store.plain_put("stale-report", &lease_key(&request), &serde_json::to_vec(&request).unwrap_or_default())?;
+                self.keep_stale(&request)?;
                 Ok(Answer::Stale)
             }
             other => Ok(other),
         }
+    }
+
+    /// A report that came too late, as evidence: the newest [`STALE_MAX`] of all.
+    fn keep_stale(&mut self, request: &ReportRequest) -> Result<(), StoreError> {
+        self.dirty = true;
+        let number = self.store.counter(STALE)? + 1;
+        self.store.counter_put(STALE, number)?;
+        let bytes = serde_json::to_vec(request).expect("a report has only string keys");
+        self.store.plain_put(STALE, &(number % STALE_MAX).to_string(), &bytes)
     }
 
     /// What is kept of a report beside its facts: the short log, and the failed tests with their messages.

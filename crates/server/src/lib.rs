@@ -4,6 +4,7 @@ mod access;
 mod clock;
 mod explain;
 mod git;
+mod listen;
 mod page;
 mod planner;
 mod port;

@@ -3,6 +3,7 @@
 use crate::access::Keys;
 use crate::clock::{Clock, ClockAhead};
 use crate::git::{Repositories, refs_on_disk, write_ref};
+use crate::listen::answer;
 use crate::port::LocalPort;
 use crate::route::router;
 use crate::shared::Shared;
@@ -136,15 +137,11 @@ impl Serving {
             bell.end();
         };
         let app = router(self.shared);
-        let listener = axum::serve::ListenerExt::tap_io(self.listener, |stream| {
-            // Answers are small and wanted at once.
-            let _ = stream.set_nodelay(true);
-        });
-        let served = axum::serve(listener, app).with_graceful_shutdown(stop).await;
+        answer(self.listener, app, stop).await;
         if let Some(runner) = self.runner {
             tokio::task::spawn_blocking(move || runner.stop()).await.map_err(std::io::Error::other)?;
         }
-        served
+        Ok(())
     }
 }
 

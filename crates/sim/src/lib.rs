@@ -9,6 +9,7 @@ mod random;
 mod runner;
 mod store;
 mod target;
+mod trouble;
 mod workload;
 mod world;
 

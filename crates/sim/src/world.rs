@@ -59,9 +59,9 @@ pub(crate) struct LateApply {
 
 pub(crate) struct World {
     pub(crate) random: Random,
-    engine: Option<Engine<CrashStore>>,
+    pub(crate) engine: Option<Engine<CrashStore>>,
     pub(crate) now: Timestamp,
-    up_since: Timestamp,
+    pub(crate) up_since: Timestamp,
     pub(crate) runners: Vec<SimRunner>,
     pub(crate) targets: Targets,
     pub(crate) late: Vec<LateApply>,
@@ -71,7 +71,7 @@ pub(crate) struct World {
     pushes: u64,
     sent: Vec<Request>,
     /// The highest entry that was acknowledged.
-    acknowledged: u64,
+    pub(crate) acknowledged: u64,
     pub(crate) calm: bool,
 }
 
@@ -185,41 +185,6 @@ impl World {
         self.call(Call::Command(Box::new(Request::new(Actor::person("ana"), Via::Api, command))))
     }
 
-    /// The process was killed: open again what is left.
-    fn restart(&mut self) -> Result<(), Violation> {
-        let store = self.engine.take().expect("an engine").into_store().recovered();
-        self.reopen(store)
-    }
-
-    fn reopen(&mut self, store: CrashStore) -> Result<(), Violation> {
-        let engine = Engine::open(store, self.now, seed_bytes(&mut self.random));
-        let engine = engine.map_err(|error| Violation { invariant: "F1", what: error.to_string() })?;
-        let size = engine.head().frontier.size();
-        if size < self.acknowledged {
-            return Err(Violation { invariant: "I1", what: format!("entry {} was acknowledged, {size} are left", self.acknowledged) });
-        }
-        self.engine = Some(engine);
-        self.up_since = self.now;
-        Ok(())
-    }
-
-    fn crash(&mut self) -> Result<(), Violation> {
-        let writes = self.random.below(30);
-        let commit_first = self.random.chance(50);
-        self.coverage.fault(if commit_first { "server killed, commit kept" } else { "server killed, commit lost" });
-        // The fuse burns in whatever comes next. The engine gives its store back only at the end, so arm it by reopening.
-        let engine = self.engine.take().expect("an engine");
-        let known = engine.work_picture();
-        let mut store = engine.into_store().recovered();
-        store.arm(writes + 4, commit_first);
-        self.reopen(store)?;
-        let found = self.engine.as_ref().expect("an engine").work_picture();
-        if known != found {
-            return Err(Violation { invariant: "F1", what: format!("the engine knew this work: {known:?}, its states want {found:?}") });
-        }
-        Ok(())
-    }
-
     fn push(&mut self) -> Result<(), Violation> {
         self.pushes += 1;
         let project = self.random.pick(&self.projects.clone()).cloned().expect("a project");
@@ -245,55 +210,11 @@ impl World {
         self.call(Call::Command(Box::new(request))).map(drop)
     }
 
-    /// What was on its way reaches its target now.
-    fn deliver_late(&mut self) {
-        let now = self.now;
-        for apply in self.late.extract_if(.., |apply| apply.at <= now) {
-            self.coverage.fault("apply arrives late");
-            // Nobody hears of it either way.
-            if self.targets.apply(&apply.environment, &apply.part, apply.what).is_err() {
-                self.coverage.fault("stale fence refused by a target");
-            }
-        }
-    }
-
-    fn pass_time(&mut self) -> Result<(), Violation> {
-        match self.random.below(20) {
-            0 => {
-                self.coverage.fault("clock jumps ahead");
-                self.now = self.now + Millis::hours(self.random.below(30));
-            }
-            1 => {
-                // The engine is told an earlier time than before: it must not go back.
-                self.coverage.fault("clock goes back");
-                let now = self.now;
-                self.now = self.now - Millis::minutes(5);
-                self.due()?;
-                self.now = now;
-            }
-            _ => self.now = self.now + Millis(self.random.below(60_000)),
-        }
-        self.deliver_late();
-        self.due()
-    }
-
-    fn due(&mut self) -> Result<(), Violation> {
+    pub(crate) fn due(&mut self) -> Result<(), Violation> {
         let calls = self.engine.as_ref().expect("an engine").due(self.now);
         for call in calls.map_err(|error| Violation { invariant: "F1", what: error.to_string() })? {
             self.call(call)?;
         }
-        Ok(())
-    }
-
-    fn trouble_runner(&mut self) -> Result<(), Violation> {
-        let index = self.random.below(self.runners.len() as u64) as usize;
-        if self.random.chance(50) {
-            self.coverage.fault("runner killed");
-            self.runners[index].die();
-            return Ok(());
-        }
-        self.coverage.fault("runner paused");
-        self.runners[index].asleep_until = self.now + Millis::seconds(self.random.below(300));
         Ok(())
     }
 
@@ -395,7 +316,7 @@ impl World {
     }
 }
 
-fn seed_bytes(random: &mut Random) -> [u8; 32] {
+pub(crate) fn seed_bytes(random: &mut Random) -> [u8; 32] {
     let mut bytes = [0; 32];
     for chunk in bytes.chunks_mut(8) {
         chunk.copy_from_slice(&random.bits().to_le_bytes());

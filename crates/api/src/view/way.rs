@@ -55,6 +55,8 @@ pub struct StationView {
     pub took: Option<Millis>,
     /// Why it waits, failed or never comes; what was seen where it passed.
     pub reason: Option<String>,
+    /// Whether a check saw it run there, at an environment that it passed.
+    pub seen: bool,
     /// The deployment's number, at an environment.
     pub deployment: Option<u32>,
     /// Where that deployment stands.

@@ -217,7 +217,7 @@ fn arrived(view: &WhereView, now: Timestamp) -> Answer {
     let reason = last.reason.as_deref().unwrap_or_default();
     let (tone, icon, big) = match last.state {
         // "Live" only after proof: without a check nothing proved it.
-        StationState::Passed if reason.starts_with("in place;") => (Tone::Pass, Icon::Pass, format!("In place in {name}")),
+        StationState::Passed if !last.seen => (Tone::Pass, Icon::Pass, format!("In place in {name}")),
         StationState::Passed => (Tone::Pass, Icon::Pass, format!("Live in {name}")),
         StationState::Replaced => (Tone::Off, Icon::Super, format!("Was live in {name}, a newer release replaced it")),
         _ => {

@@ -206,7 +206,7 @@ pub fn eight() -> StatusView {
 }
 
 fn station(name: &str, kind: StationKind, state: StationState) -> StationView {
-    StationView { name: name.to_owned(), kind, state, at: None, took: None, reason: None, deployment: None, status: None }
+    StationView { name: name.to_owned(), kind, state, at: None, took: None, reason: None, seen: false, deployment: None, status: None }
 }
 
 fn passed_in(name: &str, ended: u64, seconds: u64) -> StationView {
@@ -214,6 +214,7 @@ fn passed_in(name: &str, ended: u64, seconds: u64) -> StationView {
         at: Some(before(ended)),
         took: Some(Millis::seconds(seconds)),
         reason: Some("http: 200, runs 2026.11.4; 14 tests passed".to_owned()),
+        seen: true,
         deployment: Some(44),
         ..station(name, StationKind::Environment, StationState::Passed)
     }

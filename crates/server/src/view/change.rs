@@ -66,6 +66,7 @@ fn stations(shared: &Shared, project: &ProjectKey, run: &RunView, release: Optio
         at: Some(run.started_at),
         took: None,
         reason: None,
+        seen: false,
         deployment: None,
         status: None,
     }];
@@ -106,6 +107,7 @@ fn job_station(job: &JobView) -> StationView {
         at: job.ended_at.or(job.since),
         took,
         reason,
+        seen: false,
         deployment: None,
         status: None,
     }
@@ -127,6 +129,7 @@ fn release_station(run: &RunView, release: Option<&ReleaseView>) -> StationView 
         at: None,
         took: None,
         reason: None,
+        seen: false,
         deployment: None,
         status: None,
     };
@@ -185,6 +188,7 @@ fn environment_station(
         at: None,
         took: None,
         reason: None,
+        seen: false,
         deployment: last.map(|deployment| deployment.number),
         status: last.map(|deployment| deployment.status),
     };
@@ -217,6 +221,7 @@ fn stand(station: &mut StationView, deployment: &DeploymentView, release: &Relea
     };
     if station.state == StationState::Passed {
         let seen = deployment.checks.iter().rev().find_map(|check| check.evidence.clone());
+        station.seen = seen.is_some();
         station.reason = Some(seen.unwrap_or_else(|| "in place; no check proves that it runs".to_owned()));
     }
 }

@@ -236,6 +236,7 @@ fn station(name: &str, kind: StationKind, state: StationState, at: i64, took: Op
         at: Some(before(at)),
         took: took.map(Millis::seconds),
         reason: None,
+        seen: false,
         deployment: None,
         status: None,
     }
@@ -246,6 +247,7 @@ pub fn change() -> WhereView {
     use StationState::{Ahead, Passed, Running};
     let mut test = station("test", Environment, Passed, 3_600, Some(4));
     test.reason = Some("http: 200, version 1.42".to_owned());
+    test.seen = true;
     test.deployment = Some(29);
     let mut qa = station("qa", Environment, Running, 30, None);
     qa.reason = Some("checks run".to_owned());

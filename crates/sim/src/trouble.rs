@@ -1,0 +1,88 @@
+//! What goes wrong around an engine: it is killed, its runners die or sleep, clocks jump, calls arrive late.
+
+use crate::invariants::Violation;
+use crate::store::CrashStore;
+use crate::world::{World, seed_bytes};
+use trunkline_domain::foundation::Millis;
+use trunkline_engine::Engine;
+
+impl World {
+    /// The process was killed: open again what is left.
+    pub(crate) fn restart(&mut self) -> Result<(), Violation> {
+        let store = self.engine.take().expect("an engine").into_store().recovered();
+        self.reopen(store)
+    }
+
+    fn reopen(&mut self, store: CrashStore) -> Result<(), Violation> {
+        let engine = Engine::open(store, self.now, seed_bytes(&mut self.random));
+        let engine = engine.map_err(|error| Violation { invariant: "F1", what: error.to_string() })?;
+        let size = engine.head().frontier.size();
+        if size < self.acknowledged {
+            return Err(Violation { invariant: "I1", what: format!("entry {} was acknowledged, {size} are left", self.acknowledged) });
+        }
+        self.engine = Some(engine);
+        self.up_since = self.now;
+        Ok(())
+    }
+
+    pub(crate) fn crash(&mut self) -> Result<(), Violation> {
+        let writes = self.random.below(30);
+        let commit_first = self.random.chance(50);
+        self.coverage.fault(if commit_first { "server killed, commit kept" } else { "server killed, commit lost" });
+        // The fuse burns in whatever comes next. The engine gives its store back only at the end, so arm it by reopening.
+        let engine = self.engine.take().expect("an engine");
+        let known = engine.work_picture();
+        let mut store = engine.into_store().recovered();
+        store.arm(writes + 4, commit_first);
+        self.reopen(store)?;
+        let found = self.engine.as_ref().expect("an engine").work_picture();
+        if known != found {
+            return Err(Violation { invariant: "F1", what: format!("the engine knew this work: {known:?}, its states want {found:?}") });
+        }
+        Ok(())
+    }
+
+    /// What was on its way reaches its target now.
+    pub(crate) fn deliver_late(&mut self) {
+        let now = self.now;
+        for apply in self.late.extract_if(.., |apply| apply.at <= now) {
+            self.coverage.fault("apply arrives late");
+            // Nobody hears of it either way.
+            if self.targets.apply(&apply.environment, &apply.part, apply.what).is_err() {
+                self.coverage.fault("stale fence refused by a target");
+            }
+        }
+    }
+
+    pub(crate) fn pass_time(&mut self) -> Result<(), Violation> {
+        match self.random.below(20) {
+            0 => {
+                self.coverage.fault("clock jumps ahead");
+                self.now = self.now + Millis::hours(self.random.below(30));
+            }
+            1 => {
+                // The engine is told an earlier time than before: it must not go back.
+                self.coverage.fault("clock goes back");
+                let now = self.now;
+                self.now = self.now - Millis::minutes(5);
+                self.due()?;
+                self.now = now;
+            }
+            _ => self.now = self.now + Millis(self.random.below(60_000)),
+        }
+        self.deliver_late();
+        self.due()
+    }
+
+    pub(crate) fn trouble_runner(&mut self) -> Result<(), Violation> {
+        let index = self.random.below(self.runners.len() as u64) as usize;
+        if self.random.chance(50) {
+            self.coverage.fault("runner killed");
+            self.runners[index].die();
+            return Ok(());
+        }
+        self.coverage.fault("runner paused");
+        self.runners[index].asleep_until = self.now + Millis::seconds(self.random.below(300));
+        Ok(())
+    }
+}
