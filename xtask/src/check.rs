@@ -2,6 +2,7 @@
 
 use crate::tidy;
 use anyhow::{Context, bail, ensure};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -31,24 +32,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     step("tests", "cargo", &["test", "--workspace", "--locked"])?;
     println!("── simulator, {} seeds", arguments.seeds);
     step("simulator", "cargo", &["build", "--release", "--locked", "--package", "xtask", "--package", "trunkline"])?;
-    let xtask = tidy::root().join(target_folder()?).join("release/xtask");
+    let xtask = target_folder()?.join("release/xtask");
     let seeds = arguments.seeds.to_string();
     // Each kind of fault about once in ten seeds at least; the rarest comes more often than that.
     let faults = (arguments.seeds / 10).to_string();
     step("seeds", &xtask.to_string_lossy(), &["sim", "--seeds", &seeds, "--faults-min", &faults])?;
     if !arguments.no_demo {
-        let trunkline = tidy::root().join(target_folder()?).join("release/trunkline");
+        let trunkline = target_folder()?.join("release/trunkline");
         step("demo", &trunkline.to_string_lossy(), &["demo", "--once", "--fast"])?;
     }
     println!("all is well, after {} s", started.elapsed().as_secs());
     Ok(())
 }
 
-fn target_folder() -> anyhow::Result<String> {
+/// Where cargo builds.
+pub fn target_folder() -> anyhow::Result<PathBuf> {
     let output = Command::new("cargo").args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let (_, rest) = text.split_once("\"target_directory\":\"").context("cargo metadata names no target folder")?;
-    Ok(rest.split('"').next().unwrap_or_default().to_owned())
+    Ok(tidy::root().join(rest.split('"').next().unwrap_or_default()))
 }
 
 fn step(name: &str, program: &str, arguments: &[&str]) -> anyhow::Result<()> {

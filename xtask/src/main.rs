@@ -1,5 +1,6 @@
-//! Chores of this repository: `cargo xtask test`, `cargo xtask sim`, `cargo xtask tidy`.
+//! Chores of this repository: `cargo xtask test`, `cargo xtask sim`, `cargo xtask tidy`, `cargo xtask bench`.
 
+mod bench;
 mod check;
 mod sim;
 mod tidy;
@@ -21,6 +22,8 @@ enum Chore {
     Tidy,
     /// Run the simulator over many seeds, or replay one.
     Sim(sim::Arguments),
+    /// Measure the hot paths beside a plain shell script.
+    Bench(bench::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -28,5 +31,6 @@ fn main() -> anyhow::Result<()> {
         Chore::Test(arguments) => check::run(&arguments),
         Chore::Tidy => tidy::run(),
         Chore::Sim(arguments) => sim::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
     }
 }

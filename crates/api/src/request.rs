@@ -7,6 +7,7 @@
 //! | `GET wait?after=SEQ` | → [`Position`], once the ledger is longer than `after`, or after 25 s |
 //! | `POST projects` | [`AddProject`] → [`super::view::ProjectView`] |
 //! | `GET projects/P/runs?before=N&limit=N` | → `[RunView]`, newest first |
+//! | `POST projects/P/runs` | [`StartRun`] → [`super::view::RunView`] |
 //! | `GET projects/P/runs/N` | → [`super::view::RunView`] |
 //! | `POST projects/P/runs/N/cancel` | [`Act`] → `RunView` |
 //! | `GET projects/P/log?work=W&from=BYTE` | → bytes of a job's, apply's or check's log; header `trunkline-log-state: open` or `ended` |
@@ -26,8 +27,9 @@
 //! A no has a 4xx status and the body [`Refused`].
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use trunkline_domain::deployment::SettledAs;
-use trunkline_domain::foundation::{Digest, EnvironmentName, ProjectKey, Timestamp};
+use trunkline_domain::foundation::{Digest, EnvironmentName, ProjectKey, Revision, Timestamp};
 
 /// Says that the server is up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +57,24 @@ pub struct Position {
 pub struct AddProject {
     /// Its name.
     pub name: ProjectKey,
+}
+
+/// Starts a run by hand; the delivery file must allow it with `on: { manual: … }`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartRun {
+    /// A branch or tag; absent: `main`.
+    #[serde(default)]
+    pub reference: Option<String>,
+    /// A commit of that branch; absent: its newest.
+    #[serde(default)]
+    pub revision: Option<Revision>,
+    /// Inputs by name.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
+    /// The caller's own key: the same start asked again with it is the same run.
+    #[serde(default)]
+    pub key: Option<String>,
 }
 
 /// An act that needs nothing more than its address.

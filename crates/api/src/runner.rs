@@ -67,8 +67,12 @@ pub struct Subject {
     pub run_id: RunId,
     /// The commit.
     pub revision: Revision,
-    /// The ref that was pushed, `refs/heads/main`.
+    /// The ref whose commit it is, `refs/heads/main`.
     pub reference: String,
+    /// What started the run: `push` or `manual`.
+    pub event: String,
+    /// Inputs of a manual start.
+    pub inputs: BTreeMap<String, String>,
     /// The version that a release of this run has or would have.
     pub version: Option<String>,
     /// The release and its manifest's digest.

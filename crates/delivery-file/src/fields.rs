@@ -6,6 +6,7 @@ use crate::finding::{Finding, Findings, shown};
 use crate::shape::{Form, Need, Shape};
 use crate::tree::{Content, Entry, Node};
 use std::ops::Range;
+use std::rc::Rc;
 use trunkline_domain::foundation::Millis;
 
 /// A value and its place in the file.
@@ -17,6 +18,8 @@ pub(crate) struct Placed<T> {
 
 pub(crate) struct Reader<'r> {
     pub text: &'r str,
+    /// Inputs of a manual start, once `on` was read.
+    pub inputs: Rc<[String]>,
     pub findings: &'r mut Findings,
 }
 

@@ -33,18 +33,20 @@ pub(crate) static FILE: Shape = Shape {
     ],
 };
 
-const EVENTS: &[&str] = &["push"];
+const EVENTS: &[&str] = &["push", "manual"];
 const ONE_OR_MORE_EVENTS: Form = Form::OneOrMore(&Form::Choice(EVENTS));
 
 pub(crate) static ON: Shape = Shape {
-    keys: &[optional("push", Form::Either(&[Form::Null, Form::Mapping(&PUSH)]), "A pushed branch or tag.")],
+    keys: &[
+        optional("push", Form::Either(&[Form::Null, Form::Mapping(&PUSH)]), "A pushed branch or tag."),
+        optional("manual", Form::Either(&[Form::Null, Form::Mapping(&MANUAL)]), "A person or a tool: `trunkline start`."),
+    ],
     later: &[
         ("pull_request", "a pull request's branch starts a run when it is pushed and named in push: { branches: […] }"),
-        ("schedule", "let a timer of the machine push a commit"),
-        ("manual", "push a commit, even an empty one: git commit --allow-empty"),
+        ("schedule", "let a timer of the machine call `trunkline start`"),
     ],
     habits: &[
-        ("workflow_dispatch", "push a commit, even an empty one: git commit --allow-empty"),
+        ("workflow_dispatch", "write manual: {}, with its inputs, and start it with `trunkline start`"),
         ("merge_request", "a merge request's branch starts a run when it is pushed and named in push: { branches: […] }"),
         ("release", "a release is cut by the pipeline itself: see 'release'"),
         ("tag", "write push: { tags: [\"v*\"] }"),
@@ -57,13 +59,38 @@ pub(crate) static PUSH: Shape = Shape {
     keys: &[
         optional("branches", ONE_OR_MORE, "Branch names; * stands for text without a slash, ** for any text."),
         optional("tags", ONE_OR_MORE, "Tag names; patterns as in 'branches'."),
+        optional(
+            "paths",
+            ONE_OR_MORE,
+            "Files that matter; a pattern after ! takes back what those before it named. Without this every file does.",
+        ),
     ],
-    later: &[("paths", "every push of these branches starts a run"), ("quick", "every push of these branches starts a run")],
+    later: &[("quick", "every push of these branches starts a run")],
     habits: &[
         ("branches-ignore", "name the branches that start a run in 'branches'"),
         ("tags-ignore", "name the tags that start a run in 'tags'"),
-        ("paths-ignore", "not yet in this version: every push of these branches starts a run"),
+        ("paths-ignore", "write paths: [\"**\", \"!docs/**\"]"),
     ],
+};
+
+pub(crate) static MANUAL: Shape = Shape {
+    keys: &[optional("inputs", Form::Named(&Form::Mapping(&INPUT)), "What is asked for at the start, by name.")],
+    later: &[],
+    habits: &[("branches", "a manual start names its branch: `trunkline start --ref`")],
+};
+
+pub(crate) const INPUT_TYPES: &[&str] = &["string", "boolean", "number", "choice"];
+
+pub(crate) static INPUT: Shape = Shape {
+    keys: &[
+        required("type", Form::Choice(INPUT_TYPES), "What it may be."),
+        optional("required", Form::Boolean, "Whether a start without it is refused; false without this."),
+        optional("default", Form::Text, "What holds where nothing is given; the empty text without this."),
+        optional("options", TEXTS, "The words of a choice."),
+        optional("description", Form::Text, "For people."),
+    ],
+    later: &[],
+    habits: &[("values", "write options"), ("deprecationMessage", "write it in the description")],
 };
 
 pub(crate) static DEFAULTS: Shape = Shape {

@@ -51,7 +51,7 @@ pub fn read(text: &[u8]) -> (Option<Definition>, Vec<Diagnostic>) {
     };
     let mut findings = Findings::default();
     let definition = tree::parse(text, &mut findings).and_then(|root| {
-        let mut reader = fields::Reader { text, findings: &mut findings };
+        let mut reader = fields::Reader { text, inputs: Default::default(), findings: &mut findings };
         let draft = decode::definition(&mut reader, &root)?;
         meaning::check(&draft, &mut findings);
         Some(draft.into_definition())

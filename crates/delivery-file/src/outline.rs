@@ -24,13 +24,20 @@ pub fn outline(definition: &Definition) -> Vec<String> {
 
 fn triggers(definition: &Definition) -> String {
     let names = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.0.as_str()).collect::<Vec<_>>().join(", ");
-    let push = definition.on.push.as_ref().map(|PushTrigger { branches, tags }| match (branches.is_empty(), tags.is_empty()) {
-        (true, true) => "push to any branch".to_owned(),
-        (false, true) => format!("push to {}", names(branches)),
-        (true, false) => format!("tag {}", names(tags)),
-        (false, false) => format!("push to {}; tag {}", names(branches), names(tags)),
+    let push = definition.on.push.as_ref().map(|PushTrigger { branches, tags, paths }| {
+        let refs = match (branches.is_empty(), tags.is_empty()) {
+            (true, true) => "push to any branch".to_owned(),
+            (false, true) => format!("push to {}", names(branches)),
+            (true, false) => format!("tag {}", names(tags)),
+            (false, false) => format!("push to {}; tag {}", names(branches), names(tags)),
+        };
+        if paths.is_empty() { refs } else { format!("{refs}; paths {}", paths.0.join(", ")) }
     });
-    push.unwrap_or_default()
+    let manual = definition.on.manual.as_ref().map(|manual| {
+        let inputs: Vec<&str> = manual.inputs.iter().map(|input| input.name.as_str()).collect();
+        if inputs.is_empty() { "by hand".to_owned() } else { format!("by hand, with {}", inputs.join(", ")) }
+    });
+    push.into_iter().chain(manual).collect::<Vec<_>>().join("; ")
 }
 
 /// Each job with the length of the longest chain before it.

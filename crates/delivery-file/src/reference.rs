@@ -6,10 +6,16 @@ use std::fmt::Write as _;
 use trunkline_domain::expression;
 
 /// The sections of the page, in order.
-const SECTIONS: [(&str, &str, &Shape); 15] = [
+const SECTIONS: [(&str, &str, &Shape); 17] = [
     ("The file", "", &keys::FILE),
     ("on", "What starts a run. Also `on: push`.", &keys::ON),
     ("on.push", "", &keys::PUSH),
+    ("on.manual", "", &keys::MANUAL),
+    (
+        "An input",
+        "Scripts find it in `TRUNKLINE_INPUT_NAME`, in capitals and with `_` for `-`; expressions in `inputs.name`.",
+        &keys::INPUT,
+    ),
     ("defaults", "", &keys::DEFAULTS),
     (
         "A job",

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use trunkline_domain::expression::{Expression, Template};
 use trunkline_domain::foundation::{EnvironmentName, JobKey, Millis};
 use trunkline_domain::pipeline::{
-    After, ArtifactRule, Check, CheckRule, Definition, EnvironmentRule, FailureMode, HttpCheck, JobRule, Part, PartKind, Pattern,
-    ProcessPart, PushTrigger, QueuePolicy, ReleaseRule, ReportFormat, ReportRule, Retry, RetryCause, RollbackCause, RunPart, Step, Tier,
-    Triggers, VersionRule, limit,
+    After, ArtifactRule, Check, CheckRule, Definition, EnvironmentRule, FailureMode, HttpCheck, JobRule, Part, PartKind, PathRules,
+    Pattern, ProcessPart, PushTrigger, QueuePolicy, ReleaseRule, ReportFormat, ReportRule, Retry, RetryCause, RollbackCause, RunPart, Step,
+    Tier, Triggers, VersionRule, limit,
 };
 
 const SHOP: &str = include_str!("../tests/corpus/good/shop.yaml");
@@ -193,7 +193,12 @@ fn a_good_file_says_what_it_says() {
     let expected = Definition {
         name: Some(text("shop")),
         on: Triggers {
-            push: Some(PushTrigger { branches: vec![Pattern(text("main")), Pattern(text("release/*"))], tags: vec![Pattern(text("v*"))] }),
+            push: Some(PushTrigger {
+                branches: vec![Pattern(text("main")), Pattern(text("release/*"))],
+                tags: vec![Pattern(text("v*"))],
+                paths: PathRules::default(),
+            }),
+            manual: None,
         },
         jobs: shop_jobs(),
         release: Some(ReleaseRule {
@@ -213,7 +218,7 @@ fn short_forms_mean_the_long_ones() {
     let on = |on: &str| read(format!("on: {on}\njobs: {{ a: {{ run: x }} }}").as_bytes()).0.unwrap().on;
     let any = Some(PushTrigger::default());
     for short in ["push", "[push]", "{ push: }", "{ push: {} }"] {
-        assert_eq!(on(short), Triggers { push: any.clone() }, "{short}");
+        assert_eq!(on(short), Triggers { push: any.clone(), manual: None }, "{short}");
     }
     let (plain, _) = read(b"on: push\njobs: { a: { run: x } }");
     let job = plain.unwrap().jobs.remove(0);
@@ -223,6 +228,30 @@ fn short_forms_mean_the_long_ones() {
         let expected = if version == "calver" { VersionRule::Calver } else { VersionRule::GitDescribe };
         assert_eq!(definition.unwrap().release.unwrap().version, expected);
     }
+}
+
+#[test]
+fn a_manual_start_declares_its_inputs() {
+    let source = "on:\n  push: { paths: [\"**\", \"!docs/**\"] }\n  manual:\n    inputs:\n      reason: { type: string, required: true }\n      \
+                  size: { type: choice, options: [small, big], default: small }\njobs:\n  a: { if: inputs.size == 'big', run: x }\n";
+    let (definition, diagnostics) = read(source.as_bytes());
+    assert_eq!(render("trunkline.yaml", source.as_bytes(), &diagnostics), "");
+    let on = definition.unwrap().on;
+    let paths = on.push.unwrap().paths;
+    assert!(paths.names("src/a.rs") && !paths.names("docs/a.md"));
+    let inputs = on.manual.unwrap().inputs;
+    assert_eq!(inputs.iter().map(|input| (input.name.as_str(), input.required)).collect::<Vec<_>>(), [("reason", true), ("size", false)]);
+    for (input, said) in [
+        ("{ type: choice }", "has no 'options'"),
+        ("{ type: boolean, default: yes }", "'default' takes true or false"),
+        ("{ kind: text }", "unknown key 'kind'"),
+    ] {
+        let source = format!("on: {{ manual: {{ inputs: {{ a: {input} }} }} }}\njobs: {{ a: {{ run: x }} }}");
+        let (_, diagnostics) = read(source.as_bytes());
+        assert!(render("t", source.as_bytes(), &diagnostics).contains(said), "{input}: {}", render("t", source.as_bytes(), &diagnostics));
+    }
+    let (_, diagnostics) = read(b"on: manual\njobs: { a: { if: \"inputs.sise == 'x'\", run: x } }");
+    assert!(diagnostics[0].message.contains("'sise' is no input"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::deployment::DeploymentResult;
 use crate::deployment::{self, Deployment};
 use crate::environment::{Cause, Environment};
 use crate::foundation::{DeploymentId, Digest, EnvironmentName, ProjectKey, ReleaseId, RepositoryKey, Revision, RunId, Timestamp};
+use crate::project::{self, Skip};
 use crate::record::{Fact, State};
 use crate::release::{self, Release, Veto};
 use crate::report::TestSummary;
@@ -44,11 +45,13 @@ pub enum Table {
     PullRequest,
     /// `shop/<version>` → the release's number.
     Version,
+    /// `shop/<sha>` → [`SkipRow`].
+    Skip,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 8] = [
+    pub const ALL: [Table; 9] = [
         Table::Project,
         Table::Run,
         Table::Release,
@@ -57,6 +60,7 @@ impl Table {
         Table::Commit,
         Table::PullRequest,
         Table::Version,
+        Table::Skip,
     ];
 
     /// Its name in the store.
@@ -70,6 +74,7 @@ impl Table {
             Table::Commit => "commit",
             Table::PullRequest => "pull-request",
             Table::Version => "version",
+            Table::Skip => "skip",
         }
     }
 }
@@ -83,6 +88,15 @@ pub struct ProjectRow {
     pub repository: RepositoryKey,
     /// Since when.
     pub added_at: Timestamp,
+}
+
+/// A commit that started no run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkipRow {
+    /// Which, and why.
+    pub skip: Skip,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A run in a list.
@@ -205,6 +219,9 @@ pub fn numbered(project: &ProjectKey, number: u32) -> String {
 /// The rows that a fact writes. `state` is that of the fact's thing, after it.
 pub fn rows(fact: &Fact, state: &State, at: Timestamp) -> Vec<Row> {
     match (fact, state) {
+        (Fact::Project { id, fact: project::Fact::Skipped(skip) }, _) => {
+            vec![Row::new(Table::Skip, format!("{id}/{}", skip.revision), &SkipRow { skip: skip.clone(), at })]
+        }
         (Fact::Project { id, .. }, State::Project(project)) => {
             let row = ProjectRow { project: id.clone(), repository: project.repository.clone(), added_at: at };
             vec![Row::new(Table::Project, id.to_string(), &row)]

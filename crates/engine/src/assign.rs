@@ -38,6 +38,8 @@ pub(crate) fn assignment<S: Store>(states: &mut States, store: &S, work: &WorkRe
                 run_id: release.cut.run,
                 revision: release.cut.revision.clone(),
                 reference: release.cut.reference.clone(),
+                event: String::new(),
+                inputs: BTreeMap::new(),
                 version: Some(release.cut.version.clone()),
                 release: Some((deployment.release, release.cut.manifest)),
                 environment: Some(deployment.environment.clone()),
@@ -67,6 +69,8 @@ fn run_subject(id: trunkline_domain::foundation::RunId, run: &Run) -> Subject {
         run_id: id,
         revision: run.revision.clone(),
         reference: run.reference.clone(),
+        event: run.trigger.word().to_owned(),
+        inputs: run.inputs.clone(),
         version: run.version.clone(),
         release: None,
         environment: None,
@@ -146,10 +150,6 @@ fn deployment_scope(release: &Release, rule: &EnvironmentRule) -> Scope {
     let tier = serde_json::to_value(rule.tier).ok().and_then(|tier| tier.as_str().map(str::to_owned)).unwrap_or_default();
     let environment = BTreeMap::from([("name".to_owned(), text(rule.name.as_str())), ("tier".to_owned(), text(&tier))]);
     let target = BTreeMap::from([("name".to_owned(), text(rule.name.as_str()))]);
-    let mut scope =
-        trunkline_domain::run::change_scope(&cut.revision, &cut.reference, cut.change.pull_request.as_ref().map(|pull| pull.number));
-    scope.0.insert("release".to_owned(), Value::Map(release));
-    scope.0.insert("environment".to_owned(), Value::Map(environment));
-    scope.0.insert("target".to_owned(), Value::Map(target));
-    scope
+    let roots = [("release", release), ("environment", environment), ("target", target)];
+    Scope(roots.into_iter().map(|(name, members)| (name.to_owned(), Value::Map(members))).collect())
 }

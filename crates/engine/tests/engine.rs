@@ -86,6 +86,8 @@ fn push(id: u8, key: &str) -> Request {
         project: shop(),
         revision: plan.revision.clone(),
         reference: "refs/heads/main".to_owned(),
+        trigger: run::Trigger::Push,
+        inputs: Default::default(),
         change: ChangeNote { committed_at: NOW, pull_request: None, text: Digest::of(b"") },
         plan: Ok(note),
     };

@@ -16,12 +16,18 @@ pub fn base(subject: &Subject, home: &Path, temporary: &Path) -> BTreeMap<String
     set("TMPDIR", shown(temporary));
     set("LANG", "C.UTF-8".to_owned());
     set("CI", "true".to_owned());
-    let Subject { project, run, run_id, revision, reference, version, release, environment, deployment, fence } = subject;
+    let Subject { project, run, run_id, revision, reference, event, inputs, version, release, environment, deployment, fence } = subject;
     set("TRUNKLINE_PROJECT", project.to_string());
     set("TRUNKLINE_RUN", run.clone());
     set("TRUNKLINE_RUN_ID", run_id.to_string());
     set("TRUNKLINE_REVISION", revision.to_string());
     set("TRUNKLINE_REFERENCE", reference.clone());
+    if !event.is_empty() {
+        set("TRUNKLINE_EVENT", event.clone());
+    }
+    for (name, value) in inputs {
+        set(&format!("TRUNKLINE_INPUT_{}", name.to_ascii_uppercase().replace('-', "_")), value.clone());
+    }
     let optional = [
         ("TRUNKLINE_VERSION", version.clone()),
         ("TRUNKLINE_RELEASE", release.as_ref().map(|(id, _)| id.to_string())),

@@ -12,6 +12,7 @@ mod push;
 mod route;
 mod serve;
 mod shared;
+mod start;
 mod view;
 mod writer;
 

@@ -1,19 +1,20 @@
-//! From a pushed commit to a frozen plan: reads the delivery file, the release's files and the configuration at
+//! From a commit to a frozen plan: reads the delivery file, the release's files and the configuration at
 //! that commit. Everything that is decided later is decided on this plan.
 
-use crate::git::{Commit, GitError, Repositories, commits_between, describe};
+use crate::git::{Commit, GitError, Repositories, changed_paths, commits_between, describe};
 use std::collections::BTreeMap;
 use trunkline_delivery_file as delivery_file;
 use trunkline_domain::change::{ChangeNote, pull_request_of};
 use trunkline_domain::foundation::{Digest, ProjectKey, RepositoryKey, Revision, RunId};
 use trunkline_domain::pipeline::{Definition, FrozenFile, Plan, VersionRule, limit};
-use trunkline_domain::run::{PlanNote, StartRun};
+use trunkline_domain::project::SkipReason;
+use trunkline_domain::run::{PlanNote, StartRun, Trigger};
 use trunkline_engine::{Beside, Blobs, Text};
 
 /// The delivery file's name.
 pub const DELIVERY_FILE: &str = "trunkline.yaml";
 
-/// What a pushed ref brings about in a project.
+/// What a wanted run comes to.
 #[derive(Debug)]
 pub enum Planned {
     /// A run, perhaps a refused one; the words are for the pusher.
@@ -27,24 +28,38 @@ pub enum Planned {
     },
     /// Nothing, for this reason.
     Nothing(String),
+    /// Nothing, and the record says why.
+    Skipped(SkipReason),
 }
 
 /// What is planned for.
 #[derive(Debug)]
-pub struct Pushed<'a> {
+pub struct Wanted<'a> {
     /// The project.
     pub project: &'a ProjectKey,
     /// Its repository.
     pub repository: &'a RepositoryKey,
     /// The ref.
     pub reference: &'a str,
-    /// Where it stood.
-    pub old: Option<&'a Revision>,
-    /// Where it stands.
-    pub new: &'a Revision,
+    /// The commit.
+    pub revision: &'a Revision,
+    /// What wants it.
+    pub cause: Cause<'a>,
     /// Heads of pull requests by number.
     pub pull_heads: &'a [(u32, Revision)],
 }
+
+/// What wants a run.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'a> {
+    /// The ref moved here from there.
+    Push(Option<&'a Revision>),
+    /// Somebody asked, with these inputs.
+    Manual(&'a BTreeMap<String, String>),
+}
+
+/// What in a commit's message asks for no run.
+const SKIP_MARKS: [&str; 5] = ["[skip ci]", "[ci skip]", "[no ci]", "[skip trunkline]", "[trunkline skip]"];
 
 /// Why no plan could be made: the server itself failed.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +67,9 @@ pub enum PlanError {
     /// The delivery file asks for what its commit does not have.
     #[error("{0}")]
     Unfit(String),
+    /// A manual start that the delivery file does not allow so.
+    #[error("{0}")]
+    NotAsked(String),
     /// Git failed.
     #[error(transparent)]
     Git(#[from] GitError),
@@ -60,50 +78,99 @@ pub enum PlanError {
     Blob(#[from] trunkline_engine::BlobError),
 }
 
-/// Plans what a pushed ref brings about.
-pub fn plan(repositories: &Repositories, blobs: &dyn Blobs, pushed: &Pushed<'_>, salt: [u8; 16]) -> Result<Planned, PlanError> {
-    let (revision, commit) = repositories.read(pushed.repository, |reader| reader.commit(pushed.new))?;
-    let file = repositories.read(pushed.repository, |reader| reader.object(&format!("{revision}:{DELIVERY_FILE}")));
+/// Plans what is wanted.
+pub fn plan(repositories: &Repositories, blobs: &dyn Blobs, wanted: &Wanted<'_>, salt: [u8; 16]) -> Result<Planned, PlanError> {
+    let (revision, commit) = repositories.read(wanted.repository, |reader| reader.commit(wanted.revision))?;
+    let file = repositories.read(wanted.repository, |reader| reader.object(&format!("{revision}:{DELIVERY_FILE}")));
     let bytes = match file {
-        Ok((_, kind, bytes)) if kind == "blob" => bytes,
-        Ok(_) | Err(GitError::Missing(_)) => {
-            return Ok(Planned::Nothing(format!("no {DELIVERY_FILE} at this commit, so nothing runs · make one: trunkline init")));
-        }
+        Ok((_, kind, bytes)) if kind == "blob" => Some(bytes),
+        Ok(_) | Err(GitError::Missing(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    let (definition, diagnostics) = delivery_file::read(&bytes);
-    let mut words = delivery_file::render(DELIVERY_FILE, &bytes, &diagnostics);
+    let (definition, diagnostics) = bytes.as_deref().map_or((None, Vec::new()), delivery_file::read);
+    let mut words = bytes.as_deref().map_or_else(String::new, |bytes| delivery_file::render(DELIVERY_FILE, bytes, &diagnostics));
     if let Some(definition) = &definition
-        && !triggers(definition, pushed.reference)
+        && let Some(nothing) = wants_nothing(repositories, definition, wanted, &commit)?
     {
-        return Ok(Planned::Nothing(format!("on.push in {DELIVERY_FILE} does not name {}, so nothing runs", pushed.reference)));
+        return Ok(nothing);
     }
+    let inputs = inputs(definition.as_ref(), wanted.cause)?;
     let text = Text { salt, text: words_of(&commit) };
-    let mut beside = Beside { values: Vec::new(), texts: vec![text.clone()], commits: brought_along(repositories, pushed, &commit)? };
-    let plan = match definition {
-        Some(definition) => {
-            match freeze(repositories, blobs, pushed, &revision, &commit, (definition, &bytes)) {
-                Ok((note, value)) => {
-                    beside.values.push(value);
-                    Ok(note)
-                }
-                // The file is good, but not for this commit: the push is kept, and its run is refused with the reason.
-                Err(PlanError::Unfit(why)) => {
-                    words.push_str(&format!("{why}\n"));
-                    Err(vec![why])
-                }
-                Err(error) => return Err(error),
+    let mut beside = Beside { values: Vec::new(), texts: vec![text.clone()], commits: brought_along(repositories, wanted, &commit)? };
+    let plan = match (definition, &bytes) {
+        (Some(definition), Some(bytes)) => match freeze(repositories, blobs, wanted, &revision, &commit, (definition, bytes)) {
+            Ok((note, value)) => {
+                beside.values.push(value);
+                Ok(note)
             }
+            // The file is good, but not for this commit: the push is kept, and its run is refused with the reason.
+            Err(PlanError::Unfit(why)) => {
+                words.push_str(&format!("{why}\n"));
+                Err(vec![why])
+            }
+            Err(error) => return Err(error),
+        },
+        (_, None) => {
+            let why = format!("there is no {DELIVERY_FILE} at this commit");
+            words.push_str(&format!("{why} · make one: trunkline init\n"));
+            Err(vec![why])
         }
-        None => Err(diagnostics
-            .iter()
-            .take(20)
-            .map(|diagnostic| format!("{} {DELIVERY_FILE}:{}:{}", diagnostic.code, diagnostic.span.line, diagnostic.span.column))
-            .collect()),
+        (None, Some(_)) => Err(places(&diagnostics)),
     };
-    let change = change_note(&commit, &revision, pushed, text.digest());
-    let start = StartRun { project: pushed.project.clone(), revision, reference: pushed.reference.to_owned(), change, plan };
+    let change = change_note(&commit, &revision, wanted, text.digest());
+    let trigger = match wanted.cause {
+        Cause::Push(_) => Trigger::Push,
+        Cause::Manual(_) => Trigger::Manual,
+    };
+    let (project, reference) = (wanted.project.clone(), wanted.reference.to_owned());
+    let start = StartRun { project, revision, reference, trigger, inputs, change, plan };
     Ok(Planned::Run { start: Box::new(start), beside, words })
+}
+
+/// Codes and places of the first problems.
+fn places(diagnostics: &[delivery_file::Diagnostic]) -> Vec<String> {
+    let place = |found: &delivery_file::Diagnostic| format!("{} {DELIVERY_FILE}:{}:{}", found.code, found.span.line, found.span.column);
+    diagnostics.iter().take(20).map(place).collect()
+}
+
+/// Whether the delivery file, or the commit itself, asks for no run.
+fn wants_nothing(
+    repositories: &Repositories,
+    definition: &Definition,
+    wanted: &Wanted<'_>,
+    commit: &Commit,
+) -> Result<Option<Planned>, PlanError> {
+    let reference = wanted.reference;
+    let Cause::Push(old) = wanted.cause else {
+        let allowed = definition.on.manual.is_some();
+        let refused =
+            || PlanError::NotAsked(format!("on in {DELIVERY_FILE} at {reference} does not allow a manual start: add manual: {{}}"));
+        return if allowed { Ok(None) } else { Err(refused()) };
+    };
+    if !triggers(definition, reference) {
+        return Ok(Some(Planned::Nothing(format!("on.push in {DELIVERY_FILE} does not name {reference}, so nothing runs"))));
+    }
+    if let Some(mark) = SKIP_MARKS.iter().find(|mark| commit.message.to_ascii_lowercase().contains(**mark)) {
+        return Ok(Some(Planned::Skipped(SkipReason::Asked((*mark).to_owned()))));
+    }
+    let paths = definition.on.push.as_ref().map(|push| &push.paths).filter(|paths| !paths.is_empty());
+    if let (Some(paths), Some(old)) = (paths, old) {
+        let changed = changed_paths(&repositories.path(wanted.repository), old, wanted.revision)?;
+        // A commit that changes nothing was made to start a run.
+        if !changed.is_empty() && !changed.iter().any(|path| paths.names(path)) {
+            return Ok(Some(Planned::Skipped(SkipReason::PathsUntouched)));
+        }
+    }
+    Ok(None)
+}
+
+/// Every declared input with its value.
+fn inputs(definition: Option<&Definition>, cause: Cause<'_>) -> Result<BTreeMap<String, String>, PlanError> {
+    let declared = definition.and_then(|definition| definition.on.manual.clone()).unwrap_or_default();
+    match cause {
+        Cause::Push(_) => Ok(declared.defaults()),
+        Cause::Manual(given) => declared.take(given).map_err(PlanError::NotAsked),
+    }
 }
 
 /// A fresh run id.
@@ -128,20 +195,21 @@ fn words_of(commit: &Commit) -> String {
     format!("{subject}\n{}", commit.author)
 }
 
-fn change_note(commit: &Commit, revision: &Revision, pushed: &Pushed<'_>, text: Digest) -> ChangeNote {
+fn change_note(commit: &Commit, revision: &Revision, wanted: &Wanted<'_>, text: Digest) -> ChangeNote {
     let parents: Vec<&str> = commit.parents.iter().map(String::as_str).collect();
-    let heads: Vec<(u32, &str)> = pushed.pull_heads.iter().map(|(number, head)| (*number, head.as_str())).collect();
+    let heads: Vec<(u32, &str)> = wanted.pull_heads.iter().map(|(number, head)| (*number, head.as_str())).collect();
     let pull_request = pull_request_of(&commit.message, revision.as_str(), &parents, &heads);
     ChangeNote { committed_at: commit.committed_at, pull_request, text }
 }
 
 /// Other commits of the push. The usual push of one commit on top of the old one needs no question to git.
-fn brought_along(repositories: &Repositories, pushed: &Pushed<'_>, commit: &Commit) -> Result<Vec<Revision>, GitError> {
-    let on_top = pushed.old.is_some_and(|old| commit.parents.len() == 1 && commit.parents[0] == old.as_str());
+fn brought_along(repositories: &Repositories, wanted: &Wanted<'_>, commit: &Commit) -> Result<Vec<Revision>, GitError> {
+    let Cause::Push(old) = wanted.cause else { return Ok(Vec::new()) };
+    let on_top = old.is_some_and(|old| commit.parents.len() == 1 && commit.parents[0] == old.as_str());
     if on_top {
         return Ok(Vec::new());
     }
-    commits_between(&repositories.path(pushed.repository), pushed.old, pushed.new)
+    commits_between(&repositories.path(wanted.repository), old, wanted.revision)
 }
 
 type Value = (Digest, Vec<u8>);
@@ -149,12 +217,12 @@ type Value = (Digest, Vec<u8>);
 fn freeze(
     repositories: &Repositories,
     blobs: &dyn Blobs,
-    pushed: &Pushed<'_>,
+    wanted: &Wanted<'_>,
     revision: &Revision,
     commit: &Commit,
     (definition, bytes): (Definition, &[u8]),
 ) -> Result<(PlanNote, Value), PlanError> {
-    let reader = repositories.reader(pushed.repository)?;
+    let reader = repositories.reader(wanted.repository)?;
     let mut files = Vec::new();
     let mut configuration = BTreeMap::new();
     if let Some(release) = &definition.release {
@@ -180,12 +248,12 @@ fn freeze(
         return Err(PlanError::Unfit(format!("release.files are {} files, more than {}", files.len(), limit::RELEASE_FILES_MAX)));
     }
     let described = match definition.release.as_ref().map(|release| &release.version) {
-        Some(VersionRule::GitDescribe) => Some(describe(&repositories.path(pushed.repository), revision)?),
+        Some(VersionRule::GitDescribe) => Some(describe(&repositories.path(wanted.repository), revision)?),
         _ => None,
     };
     let plan = Plan {
         schema: 1,
-        project: pushed.project.clone(),
+        project: wanted.project.clone(),
         revision: revision.clone(),
         delivery_file: Digest::of(bytes),
         definition,

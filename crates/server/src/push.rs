@@ -1,12 +1,13 @@
 //! Taking in a push: objects first, then the record, then the refs on disk, then the answer.
 
 use crate::git::{self, Push, RefUpdate};
-use crate::planner::{self, Planned, Pushed};
+use crate::planner::{self, Cause, Planned, Wanted};
 use crate::shared::{Failure, Shared};
 use trunkline_domain::foundation::{Actor, Digest, ProjectKey, RepositoryKey, Revision};
 use trunkline_domain::ledger::Via;
+use trunkline_domain::project::{Skip, SkipReason};
 use trunkline_domain::record::{Command, Fact, Key, State};
-use trunkline_domain::{repository, run};
+use trunkline_domain::{project, repository, run};
 use trunkline_engine::{Answer, Beside, Call, CommandKey, Request};
 
 /// What became of one ref.
@@ -64,6 +65,10 @@ fn move_ref(
     let (answer, mut words) = match planned {
         Some(Planned::Run { start, beside, words }) => (move_and_start(shared, moved, *start, beside)?, words),
         Some(Planned::Nothing(why)) => (shared.writer.call_blocking(Call::Command(Box::new(moved)))?, format!("{why}\n")),
+        Some(Planned::Skipped(reason)) => {
+            let words = format!("no run: {}\n", reason.words());
+            (move_and_skip(shared, moved, project, (update, reason))?, words)
+        }
         None => (shared.writer.call_blocking(Call::Command(Box::new(moved)))?, String::new()),
     };
     if let Answer::Refused(refusal) = &answer {
@@ -94,6 +99,20 @@ fn move_and_start(shared: &Shared, moved: Request, start: run::StartRun, beside:
     }
 }
 
+/// Moves the ref and notes why nothing follows, as one entry.
+fn move_and_skip(
+    shared: &Shared,
+    mut moved: Request,
+    project: &ProjectKey,
+    (update, reason): (&RefUpdate, SkipReason),
+) -> Result<Answer, Failure> {
+    if let Some(revision) = update.new.clone() {
+        let skip = Skip { reference: update.name.clone(), revision, reason };
+        moved.commands.push(Command::Project(project.clone(), project::Command::Skip(skip)));
+    }
+    Ok(shared.writer.call_blocking(Call::Command(Box::new(moved)))?)
+}
+
 fn plan(
     shared: &Shared,
     (project, repository): (&ProjectKey, &RepositoryKey),
@@ -105,11 +124,13 @@ fn plan(
         return Ok(Planned::Nothing(format!("{} is kept; only branches and tags start runs", update.name)));
     }
     let pull_heads = pull_heads(shared, repository)?;
-    let pushed = Pushed { project, repository, reference: &update.name, old: update.old.as_ref(), new, pull_heads: &pull_heads };
-    Ok(planner::plan(&shared.repositories, shared.blobs.as_ref(), &pushed, shared.random()?)?)
+    let cause = Cause::Push(update.old.as_ref());
+    let wanted = Wanted { project, repository, reference: &update.name, revision: new, cause, pull_heads: &pull_heads };
+    Ok(planner::plan(&shared.repositories, shared.blobs.as_ref(), &wanted, shared.random()?)?)
 }
 
-fn pull_heads(shared: &Shared, repository: &RepositoryKey) -> Result<Vec<(u32, Revision)>, Failure> {
+/// Heads of pull requests, as git knows them.
+pub fn pull_heads(shared: &Shared, repository: &RepositoryKey) -> Result<Vec<(u32, Revision)>, Failure> {
     let Some(State::Repository(state)) = shared.state(&Key::Repository(repository.clone()))? else { return Ok(Vec::new()) };
     let heads = state.refs.iter().filter_map(|(name, revision)| {
         let rest = name.strip_prefix("refs/pull/").or_else(|| name.strip_prefix("refs/merge-requests/"))?;

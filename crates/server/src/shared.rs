@@ -66,7 +66,7 @@ pub enum Failure {
 impl From<crate::planner::PlanError> for Failure {
     fn from(error: crate::planner::PlanError) -> Self {
         match error {
-            crate::planner::PlanError::Unfit(why) => Failure::Invalid(why),
+            crate::planner::PlanError::Unfit(why) | crate::planner::PlanError::NotAsked(why) => Failure::Invalid(why),
             crate::planner::PlanError::Git(error) => error.into(),
             crate::planner::PlanError::Blob(error) => error.into(),
         }

@@ -1,5 +1,7 @@
 //! The whole server with real git, real SQLite and a real runner, on a free port of loopback.
 
+mod start;
+
 use crate::serve::{Options, Serving, serve};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -257,26 +259,26 @@ fn a_refused_file_an_unknown_branch_and_a_missing_file_are_said() {
     let clone = add_project(&server);
     clone.commit(&[("a", "1")], "No file");
     let said = clone.push();
-    assert!(said.contains("no trunkline.yaml at this commit"), "{said}");
+    assert!(said.contains("no trunkline.yaml at this commit") && said.contains("run shop/1 refused"), "{said}");
     clone.commit(&[("trunkline.yaml", "on: push\njobs: { a: { rum: true } }\n")], "A wrong file");
     let said = clone.push();
-    assert!(said.contains("unknown key 'rum'") && said.contains("run shop/1 refused"), "{said}");
-    let run = server.until("projects/shop/runs/1", |body| body["result"].is_string());
+    assert!(said.contains("unknown key 'rum'") && said.contains("run shop/2 refused"), "{said}");
+    let run = server.until("projects/shop/runs/2", |body| body["result"].is_string());
     assert_eq!(run["result"], json!("refused"));
     assert!(run["refused"][0].as_str().unwrap().contains("trunkline.yaml:2:"), "{run}");
     clone.commit(&[("trunkline.yaml", "on: { push: { branches: [main] } }\njobs: { a: { run: 'true' } }\n")], "A good file");
     clone.git(&["push", "-q", "trunkline", "main:refs/heads/side"]);
-    assert_eq!(server.get("projects/shop/runs").as_array().unwrap().len(), 1, "the branch is not named");
+    assert_eq!(server.get("projects/shop/runs").as_array().unwrap().len(), 2, "the branch is not named");
     clone.push();
-    server.until("projects/shop/runs/2", |body| body["result"] == json!("passed"));
+    server.until("projects/shop/runs/3", |body| body["result"] == json!("passed"));
     let unfit = "on: { push: { branches: [main] } }\njobs: { a: { run: 'true' } }\nrelease: { version: calver, files: [gone.sh] }\n";
     clone.commit(&[("trunkline.yaml", unfit)], "A file that names another that is not there");
     let said = clone.push();
-    assert!(said.contains("names 'gone.sh'") && said.contains("run shop/3 refused"), "{said}");
+    assert!(said.contains("names 'gone.sh'") && said.contains("run shop/4 refused"), "{said}");
     // The same commit pushed again to the same ref has had its run.
     clone.git(&["push", "-q", "--delete", "trunkline", "main"]);
     clone.push();
-    assert_eq!(server.get("projects/shop/runs").as_array().unwrap().len(), 3);
+    assert_eq!(server.get("projects/shop/runs").as_array().unwrap().len(), 4);
     // A clone gets everything back.
     let again = Clone::new(&server);
     again.git(&["fetch", "-q", "trunkline"]);

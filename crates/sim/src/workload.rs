@@ -24,7 +24,15 @@ pub fn push(random: &mut Random, project: &ProjectKey, count: u64, now: Timestam
     let pull_request = random.chance(50).then_some(PullRequest { number: count as u32, evidence: PullRequestEvidence::MergeMessage });
     let change = ChangeNote { committed_at: now, pull_request, text: text.digest() };
     let plan = if random.chance(4) { Err(vec!["TL0142 trunkline.yaml:3:1".to_owned()]) } else { Ok(note) };
-    let start = StartRun { project: project.clone(), revision: revision.clone(), reference: "refs/heads/main".to_owned(), change, plan };
+    let start = StartRun {
+        project: project.clone(),
+        revision: revision.clone(),
+        reference: "refs/heads/main".to_owned(),
+        trigger: run::Trigger::Push,
+        inputs: Default::default(),
+        change,
+        plan,
+    };
     let mut id = [0; 16];
     id.copy_from_slice(&Digest::of(format!("run {project} {count}").as_bytes()).as_bytes()[..16]);
     let command = Command::Run(RunId::new(uuid::Uuid::from_bytes(id)), run::Command::Start(Box::new(start)));

@@ -10,7 +10,7 @@ use trunkline_domain::deployment::{CheckVerdict, DeploymentResult, Observed};
 use trunkline_domain::foundation::{DeploymentId, Digest, EnvironmentName, JobKey, ProjectKey, ReleaseId, Revision, RunId, Timestamp};
 use trunkline_domain::pipeline::Tier;
 use trunkline_domain::report::TestSummary;
-use trunkline_domain::run::{Artifact, JobResult, ReleaseVerdict, RunResult};
+use trunkline_domain::run::{Artifact, JobResult, ReleaseVerdict, RunResult, Trigger};
 
 /// All projects: what is where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,8 +71,12 @@ pub struct RunView {
     pub number: u32,
     /// The commit.
     pub commit: CommitView,
-    /// The ref that was pushed.
+    /// The ref whose commit it is.
     pub reference: String,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Inputs of a manual start, with their defaults in any other.
+    pub inputs: BTreeMap<String, String>,
     /// The version that a release of it has or would have.
     pub version: Option<String>,
     /// Digest of its plan.
@@ -124,6 +128,8 @@ pub struct JobView {
     pub artifacts: Vec<Artifact>,
     /// Bytes of its log; absent while it runs.
     pub log_bytes: Option<u64>,
+    /// Whether the kept log is whole: its size and digest are those that the runner told.
+    pub log_sealed: Option<bool>,
     /// Names its log: `run_…/build`.
     pub work: String,
 }

@@ -27,10 +27,12 @@ pub(super) fn job(reader: &mut Reader<'_>, entry: &Entry, defaults: &Defaults) -
     let fields = fields?;
     let needs: Vec<Placed<JobKey>> = fields.value("needs").map(|node| names(reader, node, "needs", "a job")).unwrap_or_default();
     let (needs, needs_at): (Vec<_>, Vec<_>) = needs.into_iter().map(|need| (need.value, need.at)).unzip();
-    let condition = fields.value("if").and_then(|node| reader.expression(node, "if", Place::JobCondition { needs: &needs }, &Type::Bool));
+    let inputs = reader.inputs.clone();
+    let place = Place::JobCondition { needs: &needs, inputs: &inputs };
+    let condition = fields.value("if").and_then(|node| reader.expression(node, "if", place, &Type::Bool));
     let mut env = defaults.env.clone();
     if let Some(node) = fields.value("env") {
-        env.extend(reader.env(node, Place::JobEnv { needs: &needs }));
+        env.extend(reader.env(node, Place::JobEnv { needs: &needs, inputs: &inputs }));
     }
     let (artifacts, artifacts_at) = artifacts(reader, &fields);
     let steps = steps(reader, &fields);

@@ -6,6 +6,7 @@
 mod check;
 mod environment;
 mod job;
+mod manual;
 mod part;
 mod release;
 mod trigger;
@@ -90,6 +91,8 @@ pub(crate) fn definition(reader: &mut Reader<'_>, root: &Node) -> Option<Draft> 
         return None;
     }
     let file = reader.fields(root, &keys::FILE, "the file".to_owned(), root.at.start..root.at.start)?;
+    let on = trigger::triggers(reader, &file);
+    reader.inputs = on.manual.iter().flat_map(|manual| &manual.inputs).map(|input| input.name.clone()).collect();
     let defaults = defaults(reader, &file);
     let mut jobs = Vec::new();
     for entry in named(reader, &file, "jobs", "a job", limit::JOBS_MAX) {
@@ -105,7 +108,7 @@ pub(crate) fn definition(reader: &mut Reader<'_>, root: &Node) -> Option<Draft> 
     }
     Some(Draft {
         name: file.text(reader, "name").map(|name| name.value),
-        on: trigger::triggers(reader, &file),
+        on,
         jobs,
         release,
         environments,
@@ -118,7 +121,8 @@ fn defaults(reader: &mut Reader<'_>, file: &Fields<'_>) -> Defaults {
     let Some(fields) = reader.fields(&entry.value, &keys::DEFAULTS, "'defaults'".to_owned(), entry.key_at.clone()) else {
         return Defaults::default();
     };
-    let mut env = fields.value("env").map(|node| reader.env(node, Place::JobEnv { needs: &[] })).unwrap_or_default();
+    let inputs = reader.inputs.clone();
+    let mut env = fields.value("env").map(|node| reader.env(node, Place::JobEnv { needs: &[], inputs: &inputs })).unwrap_or_default();
     // Every job gets a copy, so a large one would be multiplied by 5,000.
     let bytes: usize = env.iter().map(|(name, value)| name.len() + value.0.len()).sum();
     if let (true, Some(entry)) = (bytes > DEFAULT_ENV_BYTES_MAX, fields.get("env")) {

@@ -25,8 +25,9 @@ pub(super) fn release(reader: &mut Reader<'_>, entry: &Entry, jobs: &[JobDraft])
     let needs_at = needs.iter().flatten().map(|need| need.at.clone()).collect();
     let needs: Option<Vec<JobKey>> = needs.map(|needs| needs.into_iter().map(|need| need.value).collect());
     let visible = needs.clone().unwrap_or_else(|| jobs.iter().map(|job| job.rule.key.clone()).collect());
-    let condition =
-        fields.value("if").and_then(|node| reader.expression(node, "if", Place::ReleaseCondition { needs: &visible }, &Type::Bool));
+    let inputs = reader.inputs.clone();
+    let place = Place::ReleaseCondition { needs: &visible, inputs: &inputs };
+    let condition = fields.value("if").and_then(|node| reader.expression(node, "if", place, &Type::Bool));
     let version = version(reader, &fields).unwrap_or(VersionRule::Calver);
     let artifacts: Option<Vec<Placed<JobKey>>> = fields.value("artifacts").map(|node| names(reader, node, "artifacts", "an artifact"));
     let artifacts_at = artifacts.iter().flatten().map(|artifact| artifact.at.clone()).collect();
@@ -50,7 +51,7 @@ fn version(reader: &mut Reader<'_>, release: &Fields<'_>) -> Option<VersionRule>
     }
     // One word that is no name of the table is a misspelt keyword, not an expression.
     let word = text.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if word && !matches!(text.value.as_str(), "change" | "event") {
+    if word && !matches!(text.value.as_str(), "change" | "event" | "inputs") {
         let near = reader.findings.nearest(&text.value, ["calver", "git-describe"]);
         let help = near.map_or_else(
             || "it takes calver, git-describe or a CEL expression; a fixed text is written '\"1.0\"', with both quotes".to_owned(),
@@ -60,7 +61,8 @@ fn version(reader: &mut Reader<'_>, release: &Fields<'_>) -> Option<VersionRule>
         reader.findings.add(Finding::error(Code::NotAChoice, text.at, message).help(help));
         return None;
     }
-    reader.expression(node, "version", Place::Version, &Type::Text).map(VersionRule::Expression)
+    let inputs = reader.inputs.clone();
+    reader.expression(node, "version", Place::Version { inputs: &inputs }, &Type::Text).map(VersionRule::Expression)
 }
 
 fn files(reader: &mut Reader<'_>, release: &Fields<'_>) -> Vec<String> {

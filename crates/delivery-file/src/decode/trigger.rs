@@ -1,11 +1,12 @@
 //! `on`: what starts a run.
 
+use super::manual;
 use crate::Code;
-use crate::fields::{Fields, Reader};
+use crate::fields::{Fields, Placed, Reader};
 use crate::finding::{Finding, shown};
 use crate::keys;
 use crate::tree::{Content, Entry, Node};
-use trunkline_domain::pipeline::{Pattern, PushTrigger, Triggers};
+use trunkline_domain::pipeline::{ManualTrigger, PathRules, Pattern, PushTrigger, Triggers};
 
 pub(super) fn triggers(reader: &mut Reader<'_>, file: &Fields<'_>) -> Triggers {
     let mut triggers = Triggers::default();
@@ -14,12 +15,15 @@ pub(super) fn triggers(reader: &mut Reader<'_>, file: &Fields<'_>) -> Triggers {
         Content::Mapping(entries) if !entries.is_empty() => {
             let Some(on) = reader.fields(&entry.value, &keys::ON, "'on'".to_owned(), entry.key_at.clone()) else { return triggers };
             triggers.push = on.get("push").map(|push| push_trigger(reader, push));
+            triggers.manual = on.get("manual").map(|entry| manual::manual_trigger(reader, entry));
         }
         Content::Text(_) | Content::List(_) => {
             let events = reader.one_or_more(&entry.value, "on").unwrap_or_default();
             for event in events {
-                if event_name(reader, event).is_some() {
-                    triggers.push = Some(PushTrigger::default());
+                match event_name(reader, event).as_deref() {
+                    Some("push") => triggers.push = Some(PushTrigger::default()),
+                    Some(_) => triggers.manual = Some(ManualTrigger::default()),
+                    None => {}
                 }
             }
             if events.is_empty() {
@@ -50,7 +54,7 @@ fn event_name(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
         Finding::error(Code::Habit, text.at, format!("there is no '{name}' in 'on'")).help(help)
     } else {
         let near = reader.findings.nearest(&text.value, keys::ON.keys.iter().map(|key| key.name));
-        let help = near.map_or_else(|| "it takes push".to_owned(), |near| format!("did you mean '{near}'?"));
+        let help = near.map_or_else(|| "it takes push and manual".to_owned(), |near| format!("did you mean '{near}'?"));
         Finding::error(Code::NotAChoice, text.at, format!("'on' does not know '{name}'")).help(help)
     };
     reader.findings.add(finding);
@@ -64,19 +68,16 @@ fn push_trigger(reader: &mut Reader<'_>, entry: &Entry) -> PushTrigger {
     let Some(push) = reader.fields(&entry.value, &keys::PUSH, "'push'".to_owned(), entry.key_at.clone()) else {
         return PushTrigger::default();
     };
-    PushTrigger { branches: patterns(reader, &push, "branches"), tags: patterns(reader, &push, "tags") }
+    PushTrigger { branches: patterns(reader, &push, "branches"), tags: patterns(reader, &push, "tags"), paths: paths(reader, &push) }
+}
+
+fn paths(reader: &mut Reader<'_>, push: &Fields<'_>) -> PathRules {
+    PathRules(texts(reader, push, "paths").into_iter().map(|text| text.value).collect())
 }
 
 fn patterns(reader: &mut Reader<'_>, push: &Fields<'_>, key: &str) -> Vec<Pattern> {
-    let Some(node) = push.value(key) else { return Vec::new() };
     let mut patterns = Vec::new();
-    let items = reader.one_or_more(node, key).unwrap_or_default();
-    if matches!(&node.content, Content::List(items) if items.is_empty()) {
-        let finding = Finding::error(Code::Empty, node.at.clone(), format!("'{key}' is empty"));
-        reader.findings.add(finding.help(format!("leave '{key}' out, or name at least one pattern")));
-    }
-    for item in items {
-        let Some(text) = reader.plain(item, key) else { continue };
+    for text in texts(reader, push, key) {
         if text.value.starts_with('!') {
             let message = format!("a pattern that excludes, such as '{}', is not yet in this version", shown(&text.value));
             reader.findings.add(Finding::error(Code::NotYet, text.at, message).help("name the patterns that start a run"));
@@ -85,4 +86,15 @@ fn patterns(reader: &mut Reader<'_>, push: &Fields<'_>, key: &str) -> Vec<Patter
         }
     }
     patterns
+}
+
+/// One or more texts; at least one where the key is given.
+fn texts(reader: &mut Reader<'_>, push: &Fields<'_>, key: &str) -> Vec<Placed<String>> {
+    let Some(node) = push.value(key) else { return Vec::new() };
+    let items = reader.one_or_more(node, key).unwrap_or_default();
+    if matches!(&node.content, Content::List(items) if items.is_empty()) {
+        let finding = Finding::error(Code::Empty, node.at.clone(), format!("'{key}' is empty"));
+        reader.findings.add(finding.help(format!("leave '{key}' out, or name at least one pattern")));
+    }
+    items.iter().filter_map(|item| reader.plain(item, key)).collect()
 }

@@ -142,8 +142,11 @@ impl<'a> Checker<'a> {
             Found::Value(found) => Ok(found),
             Found::Record(path) => {
                 let fields = names::fields_of(&path);
-                let help =
-                    if path == "needs" { "needs['job'].result".to_owned() } else { format!("{path}.{}", fields.first().unwrap_or(&"")) };
+                let help = match path.as_str() {
+                    "needs" => "needs['job'].result".to_owned(),
+                    "inputs" => "inputs.reason".to_owned(),
+                    _ => format!("{path}.{}", fields.first().unwrap_or(&"")),
+                };
                 let shown = path.replace(".*", "['job']");
                 let message = format!("'{shown}' is not a value by itself");
                 Err(Problem::new(ProblemKind::Type, tree.extent(), message)
@@ -211,7 +214,7 @@ impl<'a> Checker<'a> {
                 Err(Problem::new(ProblemKind::NotHere, tree.at.clone(), message).help(format!("known here: {}", roots.join(", "))))
             }
             Some(Entry::Value(found)) => Ok(Found::Value(found)),
-            Some(Entry::Record | Entry::Jobs) => Ok(Found::Record(name.to_owned())),
+            Some(Entry::Record | Entry::Jobs | Entry::Inputs) => Ok(Found::Record(name.to_owned())),
             None => {
                 let problem = Problem::new(ProblemKind::UnknownName, tree.at.clone(), format!("unknown name '{name}'"));
                 let foreign = FOREIGN.iter().find(|(known, _)| *known == name).map(|(_, help)| (*help).to_owned());
@@ -266,13 +269,16 @@ impl<'a> Checker<'a> {
                 known => problem.help(format!("add it to needs to see its result; known here: {}", known.join(", "))),
             });
         }
+        if path == "inputs" {
+            return names::input(self.place.inputs(), name, at).map(Found::Value);
+        }
         let full = format!("{path}.{name}");
         if NOT_YET.contains(&full.as_str()) {
             return Err(Problem::new(ProblemKind::NotYet, at, format!("'{full}' is not yet in this version")).help(fields_help(path)));
         }
         match names::look_up(&full) {
             Some(Entry::Value(found)) => Ok(Found::Value(found)),
-            Some(Entry::Record | Entry::Jobs) => Ok(Found::Record(full)),
+            Some(Entry::Record | Entry::Jobs | Entry::Inputs) => Ok(Found::Record(full)),
             None => {
                 let shown = path.replace(".*", "['job']");
                 Err(Problem::new(ProblemKind::UnknownName, at, format!("'{shown}' has no field '{name}'")).help(fields_help(path)))

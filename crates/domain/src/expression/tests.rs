@@ -117,7 +117,7 @@ fn hostile_texts_are_refused_without_a_crash() {
         String::new(),
     ] {
         assert!(evaluate(&source).is_err());
-        assert!(check(&source, Place::Version, &Type::Any).is_err());
+        assert!(check(&source, Place::Version { inputs: &[] }, &Type::Any).is_err());
     }
     // Pieces of the grammar in an order that nobody writes: anything but a crash.
     let pieces = [
@@ -131,7 +131,7 @@ fn hostile_texts_are_refused_without_a_crash() {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             source.push_str(pieces[usize::try_from(seed >> 33).unwrap() % pieces.len()]);
         }
-        if let Err(problem) = check(&source, Place::Version, &Type::Any) {
+        if let Err(problem) = check(&source, Place::Version { inputs: &[] }, &Type::Any) {
             assert!(source.get(problem.span.clone()).is_some(), "{source:?} {problem:?}");
         }
         let _ = evaluate(&source);
@@ -142,7 +142,7 @@ fn hostile_texts_are_refused_without_a_crash() {
 #[test]
 fn checking_finds_types() {
     let needs = keys(&["build"]);
-    let place = Place::JobCondition { needs: &needs };
+    let place = Place::JobCondition { needs: &needs, inputs: &["build".to_owned()] };
     for (source, expected) in [
         ("change.branch", Type::Text),
         ("change.pull_request", Type::Int),
@@ -161,7 +161,7 @@ fn checking_finds_types() {
 fn checking_points_at_the_problem() {
     use ProblemKind::{NotHere, NotYet, Syntax, Type as Clash, UnknownName};
     let needs = keys(&["build"]);
-    let place = Place::JobCondition { needs: &needs };
+    let place = Place::JobCondition { needs: &needs, inputs: &["build".to_owned()] };
     // The second text is what the span covers.
     for (source, piece, kind, message) in [
         ("change.brunch == 'main'", "brunch", UnknownName, "'change' has no field 'brunch'"),
@@ -233,7 +233,7 @@ fn mentioned_roots_are_found() {
 #[test]
 fn every_name_of_the_table_checks_somewhere() {
     let needs = keys(&["build"]);
-    let places = [Place::JobCondition { needs: &needs }, Place::CheckValue];
+    let places = [Place::JobCondition { needs: &needs, inputs: &["build".to_owned()] }, Place::CheckValue];
     for name in names() {
         let source = name.path.replace('*', "build");
         let found = places.iter().find_map(|place| check(&source, *place, &Type::Any).ok());

@@ -1,6 +1,6 @@
 //! Triggers, jobs and the release rule.
 
-use super::{EnvironmentRule, Pattern};
+use super::{EnvironmentRule, ManualTrigger, PathRules, Pattern};
 use crate::expression::{Expression, Template};
 use crate::foundation::{JobKey, Millis};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub struct Definition {
 pub struct Triggers {
     /// A pushed branch or tag.
     pub push: Option<PushTrigger>,
+    /// A person or a tool asks for it.
+    pub manual: Option<ManualTrigger>,
 }
 
 /// Which pushes start a run. Both lists empty: every branch, no tag.
@@ -35,6 +37,9 @@ pub struct PushTrigger {
     pub branches: Vec<Pattern>,
     /// Tag names.
     pub tags: Vec<Pattern>,
+    /// Which changed files matter. Empty: all.
+    #[serde(default, skip_serializing_if = "PathRules::is_empty")]
+    pub paths: PathRules,
 }
 
 /// One job: steps that run in order in one fresh workspace.

@@ -5,6 +5,7 @@
 
 mod definition;
 mod environment;
+mod input;
 mod pattern;
 mod plan;
 mod skeleton;
@@ -16,7 +17,8 @@ pub use definition::{
 pub use environment::{
     After, Check, CheckRule, EnvironmentRule, HttpCheck, Part, PartKind, ProcessPart, QueuePolicy, RollbackCause, RunPart, Tier,
 };
-pub use pattern::Pattern;
+pub use input::{InputKind, InputRule, ManualTrigger};
+pub use pattern::{PathRules, Pattern};
 pub use plan::{FrozenFile, Plan};
 pub use skeleton::{EnvironmentSkeleton, JobSkeleton, PartSkeleton, ReleaseSkeleton};
 
@@ -30,6 +32,10 @@ pub mod limit {
     pub const STEPS_MAX: usize = 100;
     /// Environments of a project.
     pub const ENVIRONMENTS_MAX: usize = 50;
+    /// Inputs of a manual start.
+    pub const INPUTS_MAX: usize = 25;
+    /// Bytes of one input's value.
+    pub const INPUT_BYTES_MAX: usize = 4 * 1024;
     /// Nested mappings and sequences.
     pub const DEPTH_MAX: usize = 32;
     /// Files frozen into a release.

@@ -32,6 +32,27 @@ impl Pattern {
     }
 }
 
+/// Patterns over paths of files; one that begins with `!` takes back what those before it named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PathRules(pub Vec<String>);
+
+impl PathRules {
+    /// Whether there are none: then every path counts.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the file counts: the last pattern that names it decides. Where the first one takes back, all count before it.
+    pub fn names(&self, path: &str) -> bool {
+        let all_at_first = self.0.first().is_none_or(|first| first.starts_with('!'));
+        self.0.iter().fold(all_at_first, |named, rule| match rule.strip_prefix('!') {
+            Some(pattern) => named && !Pattern(pattern.to_owned()).matches(path),
+            None => named || Pattern(rule.clone()).matches(path),
+        })
+    }
+}
+
 enum Token {
     Char(char),
     AnyButSlash,

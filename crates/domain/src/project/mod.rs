@@ -1,7 +1,7 @@
 //! A project: a repository (later: a folder of one) with a delivery file. The unit of permission and of numbering.
 
 use crate::context::Context;
-use crate::foundation::RepositoryKey;
+use crate::foundation::{RepositoryKey, Revision};
 use serde::{Deserialize, Serialize};
 
 /// A project.
@@ -19,6 +19,39 @@ pub enum Command {
         /// Where its code is.
         repository: RepositoryKey,
     },
+    /// Note that a pushed commit starts no run, and why.
+    Skip(Skip),
+}
+
+/// A commit that starts no run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skip {
+    /// The ref that came to rest there.
+    pub reference: String,
+    /// The commit.
+    pub revision: Revision,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a commit starts no run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkipReason {
+    /// Its message asks for that, with this mark.
+    Asked(String),
+    /// No file that it changed is named in `on.push.paths`.
+    PathsUntouched,
+}
+
+impl SkipReason {
+    /// For people.
+    pub fn words(&self) -> String {
+        match self {
+            SkipReason::Asked(mark) => format!("its message says {mark}"),
+            SkipReason::PathsUntouched => "its paths are untouched: on.push.paths names no file that it changes".to_owned(),
+        }
+    }
 }
 
 /// What happened to a project.
@@ -30,6 +63,8 @@ pub enum Fact {
         /// Where its code is.
         repository: RepositoryKey,
     },
+    /// A pushed commit started no run.
+    Skipped(Skip),
 }
 
 /// Why a project refuses.
@@ -38,6 +73,9 @@ pub enum Refusal {
     /// There is one of that name.
     #[error("the project exists already")]
     Exists,
+    /// It was never begun.
+    #[error("there is no such project")]
+    Missing,
 }
 
 /// Whether the command may happen, and what follows from it.
@@ -45,12 +83,15 @@ pub fn decide(state: Option<&Project>, command: Command, _context: &Context) -> 
     match (state, command) {
         (None, Command::Add { repository }) => Ok(vec![Fact::Added { repository }]),
         (Some(_), Command::Add { .. }) => Err(Refusal::Exists),
+        (Some(_), Command::Skip(skip)) => Ok(vec![Fact::Skipped(skip)]),
+        (None, Command::Skip(_)) => Err(Refusal::Missing),
     }
 }
 
 /// The state after the fact.
-pub fn evolve(_state: Option<Project>, fact: &Fact) -> Project {
+pub fn evolve(state: Option<Project>, fact: &Fact) -> Project {
     match fact {
         Fact::Added { repository } => Project { repository: repository.clone() },
+        Fact::Skipped(_) => state.expect("INVARIANT: a project begins before anything is skipped"),
     }
 }

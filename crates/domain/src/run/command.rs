@@ -44,6 +44,26 @@ pub enum Command {
     Expire,
 }
 
+/// What starts a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// A ref came to rest at the commit.
+    Push,
+    /// Somebody asked for it.
+    Manual,
+}
+
+impl Trigger {
+    /// As expressions have it in `event`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Trigger::Push => "push",
+            Trigger::Manual => "manual",
+        }
+    }
+}
+
 /// Everything that a run begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartRun {
@@ -51,8 +71,12 @@ pub struct StartRun {
     pub project: ProjectKey,
     /// The commit.
     pub revision: Revision,
-    /// The ref that was pushed, `refs/heads/main`.
+    /// The ref whose commit it is, `refs/heads/main`.
     pub reference: String,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Inputs of a manual start, with their defaults in any other.
+    pub inputs: BTreeMap<String, String>,
     /// What facts say of the commit.
     pub change: ChangeNote,
     /// The frozen plan, or why there is none.
@@ -131,8 +155,13 @@ pub struct Started {
     pub number: u32,
     /// The commit.
     pub revision: Revision,
-    /// The ref that was pushed.
+    /// The ref whose commit it is.
     pub reference: String,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Inputs of a manual start, with their defaults in any other.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, String>,
     /// What facts say of the commit.
     pub change: ChangeNote,
     /// The version that a release of it has or would have.

@@ -75,10 +75,10 @@ impl<'a> Course<'a> {
 }
 
 fn begin(start: StartRun, context: &Context) -> Vec<Fact> {
-    let StartRun { project, revision, reference, change, plan } = start;
+    let StartRun { project, revision, reference, trigger, inputs, change, plan } = start;
     let version = plan.as_ref().ok().and_then(|plan| {
         let rule = &plan.release.as_ref()?.version;
-        let scope = super::change_scope(&revision, &reference, change.pull_request.as_ref().map(|pull| pull.number));
+        let scope = super::change_scope(&revision, &reference, change.pull_request.as_ref().map(|pull| pull.number), trigger, &inputs);
         match rule {
             VersionRule::Calver => {
                 let (year, month, _) = context.now.date();
@@ -95,7 +95,7 @@ fn begin(start: StartRun, context: &Context) -> Vec<Fact> {
         Ok(plan) => (Some(plan), Vec::new()),
         Err(reasons) => (None, reasons),
     };
-    let started = Started { project, number: context.number, revision, reference, change, version, plan, refused };
+    let started = Started { project, number: context.number, revision, reference, trigger, inputs, change, version, plan, refused };
     let course = Course { run: begin_state(&started, context.now), facts: vec![Fact::Started(Box::new(started))], context };
     course.go_on()
 }

@@ -17,9 +17,23 @@ pub fn evolve(state: Option<Run>, fact: &Fact, at: Timestamp) -> Run {
 
 /// The state that a run begins with.
 pub(super) fn begin(started: &Started, at: Timestamp) -> Run {
-    let Started { project, number, revision, reference, change, version, plan, refused } = started.clone();
+    let Started { project, number, revision, reference, trigger, inputs, change, version, plan, refused } = started.clone();
     let jobs = vec![JobState::Blocked; plan.as_ref().map_or(0, |plan| plan.jobs.len())];
-    Run { project, number, revision, reference, change, version, started_at: at, plan, refused, status: RunStatus::Running, jobs }
+    Run {
+        project,
+        number,
+        revision,
+        reference,
+        trigger,
+        inputs,
+        change,
+        version,
+        started_at: at,
+        plan,
+        refused,
+        status: RunStatus::Running,
+        jobs,
+    }
 }
 
 /// Changes the state in place.

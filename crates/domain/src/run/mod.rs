@@ -13,7 +13,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Command, Fact, JobEnded, LogNote, PlanNote, Refusal, StartRun, Started};
+pub use command::{Command, Fact, JobEnded, LogNote, PlanNote, Refusal, StartRun, Started, Trigger};
 pub use decide::decide;
 pub use evolve::evolve;
 pub use outcome::{Artifact, ArtifactForm, AttemptResult, JobOutcome, StepOutcome};

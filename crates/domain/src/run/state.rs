@@ -1,6 +1,6 @@
 //! What a run is, between two facts.
 
-use super::{Artifact, PlanNote};
+use super::{Artifact, PlanNote, Trigger};
 use crate::change::ChangeNote;
 use crate::foundation::{JobKey, ProjectKey, Revision, RunnerKey, Timestamp};
 use crate::pipeline::JobSkeleton;
@@ -18,8 +18,12 @@ pub struct Run {
     pub number: u32,
     /// The commit.
     pub revision: Revision,
-    /// The ref that was pushed.
+    /// The ref whose commit it is.
     pub reference: String,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Inputs of a manual start, with their defaults in any other.
+    pub inputs: BTreeMap<String, String>,
     /// What facts say of the commit.
     pub change: ChangeNote,
     /// The version that a release of it has or would have.

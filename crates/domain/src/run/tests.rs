@@ -64,6 +64,8 @@ impl Life {
             project: "shop".parse().unwrap(),
             revision: "a".repeat(40).parse().unwrap(),
             reference: "refs/heads/main".to_owned(),
+            trigger: super::Trigger::Push,
+            inputs: Default::default(),
             change: ChangeNote { committed_at: NOW, pull_request: None, text: Digest::of(b"") },
             plan,
         };

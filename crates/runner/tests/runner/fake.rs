@@ -200,6 +200,8 @@ pub fn subject() -> Subject {
         run_id: RunId::new(uuid::Uuid::from_u128(1)),
         revision: "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00".parse().unwrap(),
         reference: "refs/heads/main".to_owned(),
+        event: "push".to_owned(),
+        inputs: Default::default(),
         version: Some("1.42".to_owned()),
         release: None,
         environment: None,

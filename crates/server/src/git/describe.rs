@@ -6,6 +6,8 @@ use trunkline_domain::foundation::Revision;
 
 /// Commits that one push may bring along and that are remembered one by one; older ones are found by their run's ancestry.
 pub const COMMITS_MAX: usize = 1_000;
+/// Changed files of a push that are looked at.
+const PATHS_MAX: usize = 50_000;
 
 /// What `git describe --tags --always` says.
 pub fn describe(repository: &Path, revision: &Revision) -> Result<String, GitError> {
@@ -24,4 +26,11 @@ pub fn commits_between(repository: &Path, old: Option<&Revision>, new: &Revision
     let printed = git(repository, &arguments)?;
     let lines = String::from_utf8_lossy(&printed);
     Ok(lines.lines().filter_map(|line| line.parse().ok()).filter(|revision| revision != new).collect())
+}
+
+/// Paths of files that differ between two commits, at most [`PATHS_MAX`] of them.
+pub fn changed_paths(repository: &Path, old: &Revision, new: &Revision) -> Result<Vec<String>, GitError> {
+    let printed = git(repository, &["diff-tree", "-r", "-z", "--name-only", "--no-renames", old.as_str(), new.as_str()])?;
+    let paths = printed.split(|byte| *byte == 0).filter(|path| !path.is_empty()).take(PATHS_MAX);
+    Ok(paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect())
 }

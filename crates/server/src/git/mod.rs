@@ -10,7 +10,7 @@ mod refs;
 mod tree;
 
 pub use command::{GitError, command_for_fetch, git};
-pub use describe::{commits_between, describe};
+pub use describe::{changed_paths, commits_between, describe};
 pub use read::{Commit, Reader};
 pub use receive::{Push, RefUpdate, advertise, parse_push, report};
 pub use refs::{list as refs_on_disk, write as write_ref};
@@ -21,7 +21,7 @@ pub use pack::take_in;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use trunkline_domain::foundation::RepositoryKey;
+use trunkline_domain::foundation::{RepositoryKey, Revision};
 
 /// All repositories of the server.
 #[derive(Debug)]
@@ -71,6 +71,16 @@ impl Repositories {
             self.readers.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         }
         result
+    }
+
+    /// Whether one commit is the other, or came before it.
+    pub fn is_ancestor(&self, key: &RepositoryKey, before: &Revision, after: &Revision) -> Result<bool, GitError> {
+        match git(&self.path(key), &["merge-base", "--is-ancestor", before.as_str(), after.as_str()]) {
+            Ok(_) => Ok(true),
+            // Exit 1 says no and nothing else; an id that is not here is refused with words.
+            Err(GitError::Refused { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Trees kept in memory.

@@ -56,6 +56,8 @@ pub fn run(project: &str, number: u32) -> RunView {
         number,
         commit: commit(&format!("{project} {number}")),
         reference: "refs/heads/main".to_owned(),
+        trigger: trunkline_domain::run::Trigger::Push,
+        inputs: Default::default(),
         version: Some(release(project, number).version),
         plan: Some(Digest::of(b"plan")),
         result: Some(RunResult::Passed),
@@ -88,6 +90,7 @@ fn job(key: &str, began: Timestamp, seconds: u64, tests: Option<TestSummary>) ->
         tests,
         artifacts: Vec::new(),
         log_bytes: Some(4_096),
+        log_sealed: None,
         work: format!("run/{key}"),
     }
 }

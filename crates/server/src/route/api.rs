@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use trunkline_api::request::{Act, AddProject, Health, Link, Position, Promote, Rollback, Settle};
+use trunkline_api::request::{Act, AddProject, Health, Link, Position, Promote, Rollback, Settle, StartRun};
 use trunkline_api::view::{DeploymentView, EnvironmentView, ProjectView};
 use trunkline_domain::foundation::{EnvironmentKey, EnvironmentName, ProjectKey};
 use trunkline_domain::record::{Command, Fact};
@@ -41,7 +41,7 @@ pub fn routes() -> Router<Arc<Shared>> {
 
 fn in_project() -> Router<Arc<Shared>> {
     Router::new()
-        .route("/runs", get(runs))
+        .route("/runs", get(runs).post(start_run))
         .route("/runs/{number}", get(one_run))
         .route("/runs/{number}/cancel", post(cancel_run))
         .route("/log", get(log))
@@ -162,6 +162,20 @@ async fn runs(
     Query(page): Query<Page>,
 ) -> Answer<Vec<trunkline_api::view::RunView>> {
     answer(&shared, move |shared| view::runs(shared, &project, page.before, page.limit.unwrap_or(20))).await
+}
+
+async fn start_run(
+    by: Authorized<Operate>,
+    State(shared): Server,
+    Path(project): Path<ProjectKey>,
+    Json(asked): Json<StartRun>,
+) -> Answer<trunkline_api::view::RunView> {
+    let actor = by.actor;
+    answer(&shared, move |shared| {
+        let number = crate::start::start(shared, actor, &project, &asked)?;
+        view::run(shared, &project, number)
+    })
+    .await
 }
 
 async fn one_run(

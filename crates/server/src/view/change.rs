@@ -11,7 +11,7 @@ use trunkline_api::view::{
 };
 use trunkline_domain::deployment::DeploymentResult;
 use trunkline_domain::foundation::{ProjectKey, Timestamp};
-use trunkline_domain::reading::{CommitRow, DeploymentRow, ReleaseRow, Row, Table, numbered};
+use trunkline_domain::reading::{CommitRow, DeploymentRow, ReleaseRow, Row, SkipRow, Table, numbered};
 use trunkline_domain::run::{JobResult, ReleaseVerdict, RunResult};
 use trunkline_engine::{Read, StoreError};
 
@@ -36,6 +36,17 @@ pub fn where_is(shared: &Shared, project: &ProjectKey, question: &str) -> Result
     })
 }
 
+/// Why a commit has no run.
+fn not_run(shared: &Shared, prefix: &str, question: &str) -> Result<Failure, Failure> {
+    let project = prefix.split('/').next().unwrap_or_default();
+    let skipped = shared.reader.rows(Table::Skip, prefix, None, 1)?;
+    let why = match skipped.first().and_then(|(_, body)| Row::decode::<SkipRow>(body).ok()) {
+        Some(row) => format!("it started none: {}", row.skip.reason.words()),
+        None => "it was not pushed here, or it started none".to_owned(),
+    };
+    Ok(Failure::NotFound(format!("run of commit {question} in project {project}: {why}")))
+}
+
 fn find(shared: &Shared, project: &ProjectKey, question: &str) -> Result<(String, CommitRow), Failure> {
     if let Some(number) = question.strip_prefix("pr-").and_then(|number| number.parse().ok()) {
         let commit: Option<CommitRow> = row(shared, Table::PullRequest, &numbered(project, number))?;
@@ -49,7 +60,7 @@ fn find(shared: &Shared, project: &ProjectKey, question: &str) -> Result<(String
     let prefix = format!("{project}/{}", question.to_ascii_lowercase());
     let found = shared.reader.rows(Table::Commit, &prefix, None, 2)?;
     match found.as_slice() {
-        [] => Err(Failure::NotFound(format!("commit {question} in project {project}: it was not pushed here, or it started no run"))),
+        [] => Err(not_run(shared, &prefix, question)?),
         [(key, body)] => {
             let commit = Row::decode(body).map_err(|error| StoreError::Damaged(format!("commit {key}: {error}")))?;
             Ok((key.rsplit('/').next().unwrap_or_default().to_owned(), commit))

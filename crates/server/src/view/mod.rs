@@ -21,7 +21,9 @@ pub use trace::trace;
 use crate::shared::{Failure, Shared};
 use serde::de::DeserializeOwned;
 use trunkline_domain::foundation::ProjectKey;
+use trunkline_domain::ledger::Entry;
 use trunkline_domain::reading::{Row, Table};
+use trunkline_domain::record::Fact;
 use trunkline_engine::{Read, StoreError};
 
 /// Rows of one answer.
@@ -44,6 +46,13 @@ fn rows<T: DeserializeOwned>(
     let before = before.map(|number| trunkline_domain::reading::numbered(project, number));
     let found = shared.reader.rows(table, &format!("{project}/"), before.as_deref(), limit.min(PAGE_MAX))?;
     found.iter().map(|(key, body)| decode(table, key, body)).collect()
+}
+
+/// An entry of the ledger.
+pub fn entry(shared: &Shared, seq: u64) -> Result<Entry<Fact>, Failure> {
+    let stored = shared.reader.entries(seq.saturating_sub(1), 1)?.pop().filter(|stored| stored.seq == seq);
+    let stored = stored.ok_or_else(|| Failure::NotFound(format!("entry {seq}")))?;
+    serde_json::from_slice(&stored.bytes).map_err(|error| StoreError::Damaged(format!("entry {seq}: {error}")).into())
 }
 
 fn decode<T: DeserializeOwned>(table: Table, key: &str, body: &[u8]) -> Result<T, Failure> {

@@ -44,6 +44,8 @@ fn view(shared: &Shared, id: RunId, run: &Run) -> Result<RunView, Failure> {
         number: run.number,
         commit: commit(shared, &run.revision, &run.change)?,
         reference: run.reference.clone(),
+        trigger: run.trigger,
+        inputs: run.inputs.clone(),
         version: run.version.clone(),
         plan: run.plan.as_ref().map(|plan| plan.digest),
         result,
@@ -106,6 +108,7 @@ fn job_view(shared: &Shared, id: RunId, run: &Run, job: Job<'_>) -> Result<JobVi
         tests: None,
         artifacts: Vec::new(),
         log_bytes: None,
+        log_sealed: None,
         work,
     };
     match job.state {
@@ -126,6 +129,7 @@ fn job_view(shared: &Shared, id: RunId, run: &Run, job: Job<'_>) -> Result<JobVi
             view.tests = tests_with_messages(shared, &view.work, ended.tests.clone())?;
             view.artifacts = ended.artifacts.clone();
             view.log_bytes = ended.log.as_ref().map(|log| log.bytes);
+            view.log_sealed = ended.log.as_ref().map(|log| log.sealed);
         }
     }
     Ok(view)

@@ -22,6 +22,7 @@ mod runs;
 mod schema;
 mod serve;
 mod settle;
+mod start;
 mod status;
 mod supervise;
 mod tests;
@@ -58,7 +59,7 @@ pub struct Line {
 
 /// Groups of verbs, as the help shows them. A test holds that every shown verb is in exactly one.
 pub const GROUPS: [(&str, &[&str]); 4] = [
-    ("Deliver", &["init", "check", "promote", "rollback", "cancel", "settle"]),
+    ("Deliver", &["init", "check", "start", "promote", "rollback", "cancel", "settle"]),
     ("Look", &["status", "where", "watch", "log", "tests", "trace", "runs", "releases", "deployments", "environments", "projects", "open"]),
     ("Run it", &["demo", "serve", "doctor", "ledger"]),
     ("Help", &["explain", "schema", "version", "help"]),
@@ -86,6 +87,11 @@ pub enum Verb {
     /// Check the delivery file and show what it says
     #[command(after_long_help = "Example:\n  trunkline check\n\nExits with 2 where the file has errors.")]
     Check(check::Arguments),
+    /// Start a run by hand
+    #[command(
+        after_long_help = "The delivery file must allow it: on: { manual: {} }\n\nExample:\n  trunkline start\n  trunkline start --ref release/2 --input reason='new logo'"
+    )]
+    Start(start::Arguments),
     /// Let a release into an environment
     #[command(after_long_help = "Shows what would change, asks, and waits for the end.\n\nExample:\n  trunkline promote 1.42 production")]
     Promote(promote::Arguments),
@@ -174,6 +180,7 @@ pub fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         Verb::Supervise(arguments) => supervise::run(&arguments),
         Verb::Init(arguments) => init::run(&arguments, globals),
         Verb::Check(arguments) => check::run(&arguments, globals),
+        Verb::Start(arguments) => start::run(&arguments, globals),
         Verb::Promote(arguments) => promote::run(&arguments, globals),
         Verb::Rollback(arguments) => rollback::run(&arguments, globals),
         Verb::Cancel(arguments) => cancel::run(&arguments, globals),

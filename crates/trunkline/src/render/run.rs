@@ -7,6 +7,7 @@ use super::text::{bytes, clean};
 use super::words;
 use trunkline_api::view::{JobView, RunView};
 use trunkline_domain::foundation::Millis;
+use trunkline_domain::run::Trigger;
 
 /// A list of runs.
 pub fn table(runs: &[RunView], look: &Look) -> Table {
@@ -38,9 +39,15 @@ pub fn view(run: &RunView, look: &Look) -> String {
         "{} {} {}, {}\n",
         super::change::commit(&run.commit, look),
         paint.dot(),
-        short_reference(&run.reference),
+        clean(short_reference(&run.reference)),
         look.clock.ago(run.started_at)
     );
+    if run.trigger == Trigger::Manual {
+        out += "started by hand\n";
+    }
+    for (name, value) in run.inputs.iter().filter(|(_, value)| !value.is_empty()) {
+        out += &format!("  input {name} = {}\n", clean(value));
+    }
     for refused in &run.refused {
         out += &format!("  {}\n", paint.mark(Mark::Failed, &clean(refused)));
     }
@@ -63,6 +70,7 @@ fn job_line(job: &JobView, look: &Look) -> Vec<String> {
     let took = job_took(job, look).map(|took| took.to_string()).unwrap_or_default();
     let mut facts: Vec<String> = job.reason.iter().map(|reason| clean(reason)).collect();
     facts.extend(job.tests.as_ref().map(words::tests));
+    facts.extend((job.log_sealed == Some(false)).then(|| "log incomplete".to_owned()));
     facts.extend((job.attempt > 1).then(|| format!("try {}", job.attempt)));
     facts.extend(job.artifacts.iter().map(|artifact| format!("{} {}", clean(&artifact.name), bytes(artifact.size))));
     vec![format!("  {}", look.paint.mark(mark, job.key.as_str())), word.to_owned(), took, facts.join(&format!(" {} ", look.paint.dot()))]

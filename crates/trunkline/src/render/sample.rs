@@ -75,6 +75,7 @@ fn job(key: &str, began: i64, took: i64) -> JobView {
         tests: None,
         artifacts: Vec::new(),
         log_bytes: Some(2_000),
+        log_sealed: None,
         work: format!("run_x/{key}"),
     }
 }
@@ -93,6 +94,8 @@ pub fn run() -> RunView {
         number: 812,
         commit: commit(),
         reference: "refs/heads/main".to_owned(),
+        trigger: trunkline_domain::run::Trigger::Push,
+        inputs: Default::default(),
         version: Some("1.42".to_owned()),
         plan: Some(Digest::of(b"plan")),
         result: Some(RunResult::Passed),

@@ -1,0 +1,78 @@
+//! Starting a run by hand: the newest commit of a ref, or a commit on it, with inputs.
+
+use crate::git::GitError;
+use crate::planner::{self, Cause, Planned, Wanted};
+use crate::push::pull_heads;
+use crate::shared::{Failure, Shared, receipt};
+use trunkline_api::request::StartRun;
+use trunkline_domain::foundation::{Actor, Digest, ProjectKey, RepositoryKey, Revision};
+use trunkline_domain::ledger::Via;
+use trunkline_domain::record::{Command, Fact, Key, State};
+use trunkline_domain::run;
+use trunkline_engine::{Call, CommandKey, Receipt, Request};
+
+/// Bytes of a caller's own key.
+const KEY_BYTES_MAX: usize = 100;
+
+/// Starts a run, and gives its number.
+pub fn start(shared: &Shared, actor: Actor, project: &ProjectKey, asked: &StartRun) -> Result<u32, Failure> {
+    let repository = shared.repository_of(project)?;
+    let (reference, revision) = place(shared, &repository, asked)?;
+    let pull_heads = pull_heads(shared, &repository)?;
+    let cause = Cause::Manual(&asked.inputs);
+    let wanted = Wanted { project, repository: &repository, reference: &reference, revision: &revision, cause, pull_heads: &pull_heads };
+    let planned = planner::plan(&shared.repositories, shared.blobs.as_ref(), &wanted, shared.random()?)?;
+    let (start, beside) = match planned {
+        Planned::Run { start, beside, .. } => (start, beside),
+        Planned::Nothing(why) => return Err(Failure::Invalid(why)),
+        Planned::Skipped(reason) => return Err(Failure::Invalid(reason.words())),
+    };
+    let key = key(project, asked, &revision)?;
+    let command = Command::Run(planner::run_id(shared.random()?, shared.clock.now()), run::Command::Start(start));
+    let request = Request { key: key.clone(), beside, ..Request::new(actor, Via::Api, command) };
+    let receipt = receipt(shared.writer.call_blocking(Call::Command(Box::new(request)))?)?;
+    number(shared, &receipt)
+}
+
+/// The caller's key: the same start asked again is the same run.
+fn key(project: &ProjectKey, asked: &StartRun, revision: &Revision) -> Result<Option<CommandKey>, Failure> {
+    let Some(key) = &asked.key else { return Ok(None) };
+    if key.is_empty() || key.len() > KEY_BYTES_MAX || key.contains(char::is_control) {
+        return Err(Failure::Invalid(format!("a key has 1 to {KEY_BYTES_MAX} bytes and no control characters")));
+    }
+    let body = serde_json::to_vec(&(revision, &asked.reference, &asked.inputs)).expect("texts can be written");
+    Ok(Some(CommandKey { project: project.clone(), key: format!("start {key}"), body: Digest::of(&body) }))
+}
+
+fn number(shared: &Shared, receipt: &Receipt) -> Result<u32, Failure> {
+    let started = |facts: &[Fact]| {
+        facts.iter().find_map(|fact| match fact {
+            Fact::Run { fact: run::Fact::Started(started), .. } => Some(started.number),
+            _ => None,
+        })
+    };
+    if let Some(number) = started(&receipt.facts) {
+        return Ok(number);
+    }
+    // The same key was used before: the entry that it was recorded with has the run.
+    let entry = receipt.seq.map(|seq| crate::view::entry(shared, seq)).transpose()?;
+    entry.and_then(|entry| started(&entry.facts)).ok_or_else(|| Failure::Internal("the start left no run".to_owned()))
+}
+
+/// The ref, in full, and the commit.
+fn place(shared: &Shared, repository: &RepositoryKey, asked: &StartRun) -> Result<(String, Revision), Failure> {
+    let Some(State::Repository(state)) = shared.state(&Key::Repository(repository.clone()))? else {
+        return Err(Failure::NotFound(format!("repository {repository}")));
+    };
+    let name = asked.reference.as_deref().unwrap_or("main");
+    let candidates = [name.to_owned(), format!("refs/heads/{name}"), format!("refs/tags/{name}")];
+    let found = candidates.iter().find_map(|name| state.refs.get_key_value(name));
+    let Some((reference, tip)) = found.filter(|(name, _)| name.starts_with("refs/heads/") || name.starts_with("refs/tags/")) else {
+        return Err(Failure::NotFound(format!("branch or tag '{name}' in {repository}")));
+    };
+    let Some(commit) = &asked.revision else { return Ok((reference.clone(), tip.clone())) };
+    if !shared.repositories.is_ancestor(repository, commit, tip)? {
+        return Err(GitError::Missing(format!("commit {commit} on {reference}")).into());
+    }
+    Ok((reference.clone(), commit.clone()))
+}

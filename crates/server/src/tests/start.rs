@@ -1,0 +1,68 @@
+//! What starts a run, and what does not.
+
+use super::{Server, add_project};
+use serde_json::json;
+
+const FILE: &str = "on:\n  push: { paths: [\"**\", \"!docs/**\"] }\n  manual: { inputs: { who: { type: string, required: true }, dry: { type: boolean, default: true } } }\n\
+jobs:\n  greet: { run: 'echo \"$TRUNKLINE_EVENT $TRUNKLINE_INPUT_WHO $TRUNKLINE_INPUT_DRY\"' }\n  wet: { if: inputs.dry == 'false', run: 'true' }\n";
+
+#[test]
+fn a_run_is_started_by_hand_with_inputs() {
+    let server = Server::start(1);
+    let clone = add_project(&server);
+    let first = clone.commit(&[("trunkline.yaml", FILE)], "Begin");
+    clone.push();
+    let pushed = server.until("projects/shop/runs/1", |body| body["result"].is_string());
+    assert_eq!((pushed["trigger"].as_str(), pushed["inputs"]["dry"].as_str()), (Some("push"), Some("true")));
+    clone.commit(&[], "Go on");
+    clone.push();
+    server.until("projects/shop/runs/2", |body| body["result"].is_string());
+
+    let given = json!({"inputs": {"who": "$(touch /tmp/pwned)", "dry": "false"}, "revision": first, "key": "tuesday"});
+    let (status, started) = server.post("projects/shop/runs", given.clone());
+    assert_eq!((status, started["number"].as_u64()), (200, Some(3)), "{started}");
+    let run = server.until("projects/shop/runs/3", |body| body["result"].is_string());
+    assert_eq!((run["trigger"].as_str(), run["commit"]["revision"].as_str()), (Some("manual"), Some(first.as_str())));
+    assert_eq!(run["jobs"][1]["status"], json!({"ended": "passed"}), "its condition saw the input");
+    let log = server.ask("GET", &format!("/api/v1/projects/shop/log?work={}", run["jobs"][0]["work"].as_str().unwrap()), None).1;
+    assert!(log.as_str().unwrap().contains("manual $(touch /tmp/pwned) false"), "{log}");
+
+    // The same start with the same key is the same run; another with it is refused.
+    assert_eq!(server.post("projects/shop/runs", given).1["number"], json!(3));
+    let other = json!({"inputs": {"who": "bo"}, "key": "tuesday"});
+    assert_eq!(server.post("projects/shop/runs", other).0, 409);
+    assert_eq!(server.get("projects/shop/runs").as_array().unwrap().len(), 3);
+
+    for (asked, status, said) in [
+        (json!({}), 400, "'who' is required"),
+        (json!({"inputs": {"who": "x", "dry": "maybe"}}), 400, "takes true or false"),
+        (json!({"inputs": {"who": "x"}, "reference": "nowhere"}), 404, "'nowhere'"),
+        (json!({"inputs": {"who": "x"}, "revision": "0".repeat(40)}), 404, "commit 0000"),
+    ] {
+        let (found, body) = server.post("projects/shop/runs", asked);
+        assert_eq!(found, status, "{body}");
+        assert!(body["message"].as_str().unwrap().contains(said), "{body}");
+    }
+    clone.commit(&[("trunkline.yaml", "on: push\njobs: { a: { run: 'true' } }\n")], "Not by hand");
+    clone.push();
+    let (status, refused) = server.post("projects/shop/runs", json!({}));
+    assert!(status == 400 && refused["message"].as_str().unwrap().contains("add manual"), "{refused}");
+}
+
+#[test]
+fn a_commit_that_starts_nothing_is_recorded_with_its_reason() {
+    let server = Server::start(1);
+    let clone = add_project(&server);
+    clone.commit(&[("trunkline.yaml", FILE)], "Begin");
+    clone.push();
+    let docs = clone.commit(&[("docs/a.md", "words")], "Write");
+    assert!(clone.push().contains("no run: its paths are untouched"));
+    let skipped = clone.commit(&[("a", "1")], "Try\n\n[skip ci]");
+    assert!(clone.push().contains("its message says [skip ci]"));
+    for (commit, why) in [(docs, "paths are untouched"), (skipped, "[skip ci]")] {
+        let (status, body) = server.ask("GET", &format!("/api/v1/projects/shop/where/{commit}"), None);
+        assert!(status == 404 && body["message"].as_str().unwrap().contains(why), "{body}");
+    }
+    clone.commit(&[("docs/b.md", "words"), ("b", "2")], "Both");
+    assert!(clone.push().contains("run shop/2 for"));
+}

@@ -1,0 +1,69 @@
+//! `cargo xtask bench`: our times beside those of a plain shell script, in turns, in the same minutes.
+
+mod floor;
+mod process;
+mod repository;
+mod server;
+mod sheet;
+mod work;
+
+use crate::tidy;
+use anyhow::{Context, Result, ensure};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Which workloads.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// w1 push, w2 pipelines, w3 parallel jobs, w4 and w4b logs, w5 idle; none: all
+    workloads: Vec<String>,
+    /// Print one object alone
+    #[arg(long)]
+    json: bool,
+    /// Rounds of each pair, instead of each workload's own number
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// Measure this program instead of building a release
+    #[arg(long)]
+    program: Option<PathBuf>,
+}
+
+/// Runs the workloads.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let program = match &arguments.program {
+        Some(program) => program.canonicalize()?,
+        None => build()?,
+    };
+    let folder = tempfile::Builder::new().prefix("trunkline-bench-").tempdir()?;
+    let bench = work::Bench { program, folder: folder.path().to_owned(), rounds: arguments.rounds };
+    let unknown = arguments.workloads.iter().find(|name| work::WORKLOADS.iter().all(|(known, ..)| known != name));
+    ensure!(unknown.is_none(), "there is no workload '{}'", unknown.map_or("", String::as_str));
+    let mut sheet = Map::new();
+    for (name, words, measure) in work::WORKLOADS {
+        if !arguments.workloads.is_empty() && !arguments.workloads.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        let figures = measure(&bench).with_context(|| format!("{name}, {words}"))?;
+        if !arguments.json {
+            println!("{name:<4} {words:<44} {}", plain(&figures));
+        }
+        sheet.insert(name.to_owned(), figures);
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&sheet)?);
+    }
+    Ok(())
+}
+
+fn plain(figures: &Value) -> String {
+    let fields = figures.as_object().into_iter().flatten();
+    fields.map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(" · ")
+}
+
+fn build() -> Result<PathBuf> {
+    let status =
+        Command::new("cargo").args(["build", "--release", "--locked", "--package", "trunkline"]).current_dir(tidy::root()).status()?;
+    ensure!(status.success(), "the release build failed");
+    Ok(crate::check::target_folder()?.join("release/trunkline"))
+}

@@ -1,0 +1,130 @@
+//! A server of ours, as a user has it: the release binary, an empty data folder, two slots.
+
+use super::repository::Repository;
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A running server.
+pub struct Server {
+    process: Child,
+    program: PathBuf,
+    data: PathBuf,
+    address: String,
+    token: String,
+    agent: ureq::Agent,
+    /// From the start of the process to its first answer.
+    pub ready: Duration,
+}
+
+impl Server {
+    /// Starts one and waits until it answers.
+    pub fn start(program: &Path, data: &Path) -> Result<Self> {
+        let started = Instant::now();
+        let mut process = Command::new(program)
+            .args(["serve", "--listen", "127.0.0.1:0", "--slots", "2", "--json", "--data"])
+            .arg(data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{} cannot be started", program.display()))?;
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().context("no output")?).read_line(&mut line)?;
+        let hello: Value = serde_json::from_str(&line).context("the server's first line")?;
+        let address = hello["address"].as_str().context("no address")?.to_owned();
+        let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build());
+        let token = fs::read_to_string(data.join("operator.token"))?;
+        let mut server = Self {
+            process,
+            program: program.to_owned(),
+            data: data.to_owned(),
+            address,
+            token: token.trim().to_owned(),
+            agent,
+            ready: Duration::ZERO,
+        };
+        server.get("health")?;
+        server.ready = started.elapsed();
+        Ok(server)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// A repository with this delivery file, and its project, set up as a user does it: `trunkline project add`.
+    pub fn project(&self, name: &str, folder: &Path, delivery_file: &str) -> Result<Repository> {
+        let repository = Repository::new(folder, &[("trunkline.yaml", delivery_file)])?;
+        let output = Command::new(&self.program)
+            .args(["project", "add", name, "--data"])
+            .arg(&self.data)
+            .env("TRUNKLINE_SERVER", &self.address)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .output()?;
+        ensure!(output.status.success(), "project add: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(repository)
+    }
+
+    /// Waits until the project's run of this number has ended, and gives it.
+    pub fn run_ended(&self, project: &str, number: u64) -> Result<Value> {
+        let path = format!("projects/{project}/runs/{number}");
+        self.until(|| {
+            let run = self.try_get(&path)?;
+            Ok(run.filter(|run| !run["ended_at"].is_null()))
+        })
+    }
+
+    /// Asks again after every entry of the record, until there is an answer.
+    pub fn until<T>(&self, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+        let started = Instant::now();
+        let mut seq = 0;
+        loop {
+            if let Some(answer) = ask()? {
+                return Ok(answer);
+            }
+            if started.elapsed() > PATIENCE {
+                bail!("nothing after {} s", PATIENCE.as_secs());
+            }
+            seq = self.get(&format!("wait?after={seq}"))?["seq"].as_u64().unwrap_or(seq);
+        }
+    }
+
+    /// What is at this address.
+    pub fn get(&self, path: &str) -> Result<Value> {
+        self.try_get(path)?.with_context(|| format!("{path} is missing"))
+    }
+
+    fn try_get(&self, path: &str) -> Result<Option<Value>> {
+        let url = format!("{}/api/v1/{path}", self.address);
+        match self.agent.get(&url).header("authorization", format!("Bearer {}", self.token)).call() {
+            Ok(mut answer) => Ok(Some(serde_json::from_str(&answer.body_mut().read_to_string()?)?)),
+            Err(ureq::Error::StatusCode(404)) => Ok(None),
+            Err(error) => Err(error).with_context(|| url),
+        }
+    }
+
+    /// Asks for an act.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let url = format!("{}/api/v1/{path}", self.address);
+        let answer = self.agent.post(&url).header("authorization", format!("Bearer {}", self.token)).content_type("application/json");
+        let mut answer = answer.send(body.to_string()).with_context(|| format!("{url} {}", json!(body)))?;
+        Ok(serde_json::from_str(&answer.body_mut().read_to_string()?)?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Measured and over: nothing of it is wanted any more.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

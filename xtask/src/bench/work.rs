@@ -1,0 +1,204 @@
+//! The workloads.
+
+use super::floor::Floor;
+use super::process;
+use super::server::Server;
+use super::sheet::{Clock, Pairs, median, round};
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What all workloads need.
+pub struct Bench {
+    /// The program that is measured.
+    pub program: PathBuf,
+    /// A folder for everything.
+    pub folder: PathBuf,
+    /// Rounds, where the caller says so.
+    pub rounds: Option<u32>,
+}
+
+type Workload = (&'static str, &'static str, fn(&Bench) -> Result<Value>);
+
+/// Name, words, how it is measured.
+pub const WORKLOADS: [Workload; 6] = [
+    ("w1", "push to the fourth chained job recorded", push),
+    ("w2", "500 pipelines of four chained jobs", pipelines),
+    ("w3", "200 parallel jobs of one push", parallel),
+    ("w4", "a log of 1,000,000 lines of 100 bytes", long_lines),
+    ("w4b", "a log of 1,000,000 lines of 8 bytes", short_lines),
+    ("w5", "idle: memory, start, size", idle),
+];
+
+/// Four jobs, each after the one before, each running an empty shell.
+const CHAIN: &str = "on: { push: {}, manual: {} }\njobs:\n  build: { run: 'sh -c :' }\n  test: { needs: build, run: 'sh -c :' }\n  deploy-qa: { needs: test, run: 'sh -c :' }\n  deploy-prod: { needs: deploy-qa, run: 'sh -c :' }\n";
+/// 1,000,000 lines of 100 bytes.
+const LONG: &str =
+    "yes '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789 abcdefghijklmnopqrstuvwxy' | head -n 1000000 || true";
+/// 1,000,000 lines of 8 bytes.
+const SHORT: &str = "seq 1000000 1999999";
+const PIPELINES: u32 = 500;
+const JOBS: u32 = 200;
+
+impl Bench {
+    fn rounds(&self, usual: u32) -> u32 {
+        self.rounds.unwrap_or(usual)
+    }
+
+    fn floor(&self, workload: &str) -> Result<Floor> {
+        Floor::new(&self.folder.join(format!("{workload}-floor")))
+    }
+
+    fn server(&self, workload: &str) -> Result<Server> {
+        Server::start(&self.program, &self.folder.join(format!("{workload}-data")))
+    }
+}
+
+/// W1.
+fn push(bench: &Bench) -> Result<Value> {
+    let (floor, server) = (bench.floor("w1")?, bench.server("w1")?);
+    let repository = server.project("shop", &bench.folder.join("w1-source"), CHAIN)?;
+    let mut number = 0;
+    let mut after_push = Vec::new();
+    let mut ours = || {
+        repository.commit()?;
+        number += 1;
+        let clock = Clock::start();
+        repository.push("trunkline")?;
+        let pushed = clock.read();
+        server.run_ended("shop", number)?;
+        let done = clock.read();
+        after_push.push((done - pushed).as_secs_f64());
+        anyhow::Ok(done)
+    };
+    for _ in 0..3 {
+        ours()?;
+        floor.push()?;
+    }
+    let pairs = Pairs::take(bench.rounds(41), || floor.push(), &mut ours)?;
+    let mut figures = pairs.json();
+    figures["after_push"] = json!(round(median(&after_push)));
+    Ok(figures)
+}
+
+/// W2.
+fn pipelines(bench: &Bench) -> Result<Value> {
+    let (floor, server) = (bench.floor("w2")?, bench.server("w2")?);
+    let repository = server.project("shop", &bench.folder.join("w2-source"), CHAIN)?;
+    repository.push("trunkline")?;
+    server.run_ended("shop", 1)?;
+    let mut last = 1;
+    let (mut own, mut all) = (Vec::new(), Vec::new());
+    let ours = || {
+        let before = process::cpu(server.pid())?;
+        let clock = Clock::start();
+        for _ in 0..PIPELINES {
+            last += 1;
+            server.post("projects/shop/runs", &json!({ "reference": "refs/heads/main" }))?;
+        }
+        server.until(|| {
+            let status = server.get("status")?;
+            let busy = ["waiting", "running"].iter().any(|key| status["work"][key].as_u64() != Some(0));
+            Ok((!busy).then_some(()))
+        })?;
+        server.run_ended("shop", last)?;
+        let took = clock.read();
+        let after = process::cpu(server.pid())?;
+        own.push((after.0 - before.0) / f64::from(PIPELINES));
+        all.push((after.1 - before.1) / f64::from(PIPELINES));
+        Ok(took)
+    };
+    let pairs = Pairs::take(bench.rounds(5), || floor.pipelines(PIPELINES), ours)?;
+    let mut figures = pairs.json();
+    figures["cpu_own_each"] = json!(round(median(&own)));
+    figures["cpu_each"] = json!(round(median(&all)));
+    figures["peak_mb"] = json!(process::peak(server.pid())? / 1_000_000);
+    Ok(figures)
+}
+
+/// W3: from the push of one run with 200 jobs to its end, less the push itself.
+fn parallel(bench: &Bench) -> Result<Value> {
+    let mut delivery_file = "on: { push: {}, manual: {} }\njobs:\n".to_owned();
+    for number in 1..=JOBS {
+        writeln!(delivery_file, "  job-{number}: {{ run: 'sh -c :' }}")?;
+    }
+    let (floor, server) = (bench.floor("w3")?, bench.server("w3")?);
+    let repository = server.project("shop", &bench.folder.join("w3-source"), &delivery_file)?;
+    repository.push("trunkline")?;
+    server.run_ended("shop", 1)?;
+    let mut number = 1;
+    let ours = || {
+        number += 1;
+        let clock = Clock::start();
+        server.post("projects/shop/runs", &json!({ "reference": "refs/heads/main" }))?;
+        server.run_ended("shop", number)?;
+        Ok(clock.read())
+    };
+    Ok(Pairs::take(bench.rounds(15), || floor.jobs(JOBS), ours)?.json())
+}
+
+/// W4.
+fn long_lines(bench: &Bench) -> Result<Value> {
+    log(bench, "w4", LONG, 100_000_000)
+}
+
+/// W4b.
+fn short_lines(bench: &Bench) -> Result<Value> {
+    log(bench, "w4b", SHORT, 8_000_000)
+}
+
+/// From the start of a run with one job to its end: the log is sealed by then.
+fn log(bench: &Bench, workload: &str, command: &str, bytes: u64) -> Result<Value> {
+    let delivery_file = format!("on: {{ push: {{}}, manual: {{}} }}\njobs:\n  talk:\n    run: |\n      {command}\n");
+    let (floor, server) = (bench.floor(workload)?, bench.server(workload)?);
+    let repository = server.project("shop", &bench.folder.join(format!("{workload}-source")), &delivery_file)?;
+    repository.push("trunkline")?;
+    server.run_ended("shop", 1)?;
+    let mut number = 1;
+    let ours = || {
+        number += 1;
+        let clock = Clock::start();
+        server.post("projects/shop/runs", &json!({ "reference": "refs/heads/main" }))?;
+        let run = server.run_ended("shop", number)?;
+        let took = clock.read();
+        let job = &run["jobs"][0];
+        ensure!(job["log_bytes"] == json!(bytes) && job["log_sealed"] == json!(true), "the log is not {bytes} sealed bytes: {job}");
+        Ok(took)
+    };
+    let pairs = Pairs::take(bench.rounds(9), || floor.output(command), ours)?;
+    let mut figures = pairs.json();
+    figures["peak_mb"] = json!(process::peak(server.pid())? / 1_000_000);
+    Ok(figures)
+}
+
+/// W5.
+fn idle(bench: &Bench) -> Result<Value> {
+    let mut starts = Vec::new();
+    let data = bench.folder.join("w5-data");
+    {
+        let server = Server::start(&bench.program, &data)?;
+        let repository = server.project("shop", &bench.folder.join("w5-source"), CHAIN)?;
+        repository.push("trunkline")?;
+        server.run_ended("shop", 1)?;
+        for _ in 1..100 {
+            server.post("projects/shop/runs", &json!({ "reference": "refs/heads/main" }))?;
+        }
+        server.run_ended("shop", 100)?;
+    }
+    for _ in 0..9 {
+        starts.push(Server::start(&bench.program, &data)?.ready.as_secs_f64());
+    }
+    let server = Server::start(&bench.program, &data)?;
+    let before = process::cpu(server.pid())?.0;
+    std::thread::sleep(Duration::from_secs(60));
+    let cpu = process::cpu(server.pid())?.0 - before;
+    let size = std::fs::metadata(&bench.program)?.len();
+    Ok(json!({
+        "pss_mb": round(process::pss(server.pid())? as f64 / 1e6),
+        "ready_ms": round(median(&starts) * 1000.0),
+        "cpu_percent": round(cpu / 60.0 * 100.0),
+        "binary_mb": round(size as f64 / 1e6),
+    }))
+}
