@@ -170,6 +170,13 @@ impl<S: Store> Engine<S> {
         Ok(calls)
     }
 
+    /// The engine was not asked for long: the machine slept, or the process was stopped. As after a start, runners get
+    /// time to call before anything is lost or expires.
+    pub fn resumed(&mut self, now: Timestamp) {
+        self.started = self.now.max(now);
+        self.work.renew_all(self.started);
+    }
+
     /// When waiting work that may not be given out yet may be.
     pub fn next_after(&self) -> Option<Timestamp> {
         self.work.next_after(self.now)

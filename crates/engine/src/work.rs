@@ -157,6 +157,13 @@ impl WorkIndex {
         Some(work)
     }
 
+    /// Renews every lease.
+    pub fn renew_all(&mut self, now: Timestamp) {
+        for held in self.held.values_mut() {
+            held.renewed = now;
+        }
+    }
+
     /// Leases that are lost by now.
     pub fn lost(&self, now: Timestamp) -> Vec<(WorkRef, u64)> {
         let lost = self.held.iter().filter(|(_, held)| now.since(held.renewed) >= LOST_AFTER);

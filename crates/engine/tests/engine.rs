@@ -183,6 +183,18 @@ fn lease_numbers_rise_across_restarts() {
 }
 
 #[test]
+fn a_pause_of_the_machine_loses_nothing_by_itself() {
+    let mut engine = open(MemoryStore::default(), NOW);
+    done(ask(&mut engine, push(1, "one")));
+    let work = claim(&mut engine, NOW).unwrap();
+    let awake = NOW + Millis::hours(9);
+    engine.resumed(awake);
+    assert!(engine.due(awake + Millis::seconds(5)).unwrap().is_empty());
+    let outcome = report(&work, Digest::of(b"ok"));
+    assert!(matches!(one(&mut engine, outcome, awake + Millis::seconds(6)), Answer::Work(_)), "it is in time");
+}
+
+#[test]
 fn a_lease_is_lost_after_its_time_but_not_soon_after_a_start() {
     let mut engine = open(MemoryStore::default(), NOW);
     done(ask(&mut engine, push(1, "one")));

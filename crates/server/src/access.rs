@@ -95,8 +95,8 @@ impl Keys {
     }
 
     fn level(&self, parts: &Parts, now: Timestamp) -> Option<Level> {
-        if let Some(token) = bearer(parts).or_else(|| basic_password(parts)) {
-            // Digests are compared, so that the time taken tells nothing about the token.
+        // The token's digest is compared, so that the time taken tells nothing about it; an empty one is none.
+        if let Some(token) = bearer(parts).or_else(|| basic_password(parts)).filter(|token| !token.is_empty()) {
             return (Digest::of(token.as_bytes()) == self.operator).then_some(Level::Operator);
         }
         let secret = cookie(parts)?;

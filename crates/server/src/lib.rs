@@ -13,6 +13,7 @@ mod route;
 mod serve;
 mod shared;
 mod start;
+mod token;
 mod view;
 mod writer;
 

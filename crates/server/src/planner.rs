@@ -222,15 +222,15 @@ fn freeze(
     commit: &Commit,
     (definition, bytes): (Definition, &[u8]),
 ) -> Result<(PlanNote, Value), PlanError> {
-    let reader = repositories.reader(wanted.repository)?;
     let mut files = Vec::new();
     let mut configuration = BTreeMap::new();
     if let Some(release) = &definition.release {
-        let snapshot = repositories.trees().get(&reader, &commit.tree)?;
+        let snapshot = repositories.snapshot(wanted.repository, &commit.tree)?;
         for path in &release.files {
             let before = files.len();
-            for (name, executable, content) in snapshot.under(path) {
-                files.push(FrozenFile { path: name.to_owned(), digest: keep(blobs, content)?, executable });
+            for (name, file) in snapshot.under(path) {
+                let content = repositories.content(wanted.repository, file)?;
+                files.push(FrozenFile { path: name.to_owned(), digest: keep(blobs, &content)?, executable: file.is_executable() });
             }
             if files.len() == before {
                 return Err(missing(path, "release.files"));
@@ -238,8 +238,8 @@ fn freeze(
         }
         for environment in &definition.environments {
             let Some(path) = &environment.config else { continue };
-            let content = snapshot.under(path).next().map(|(_, _, content)| content).ok_or_else(|| missing(path, "config.from"))?;
-            configuration.insert(environment.name.clone(), keep(blobs, content)?);
+            let (_, file) = snapshot.under(path).next().ok_or_else(|| missing(path, "config.from"))?;
+            configuration.insert(environment.name.clone(), keep(blobs, &repositories.content(wanted.repository, file)?)?);
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));

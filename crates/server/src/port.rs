@@ -1,6 +1,6 @@
 //! The server as a runner sees it, without HTTP between. The HTTP routes call this too: there is one way in.
 
-use crate::git::checkout;
+use crate::git::GitError;
 use crate::shared::Shared;
 use crate::writer::Busy;
 use std::io::{Read as IoRead, Write};
@@ -134,9 +134,9 @@ impl Port for LocalPort {
         let not_found = |error: &dyn std::error::Error| CallError::Refused(CallRefusal::NotFound(error.to_string()));
         let repositories = &self.shared.repositories;
         let repository = self.shared.repository_of(project).map_err(|error| not_found(&error))?;
-        let (_, commit) = repositories.read(&repository, |reader| reader.commit(revision)).map_err(|error| not_found(&error))?;
-        let reader = repositories.reader(&repository).map_err(|error| not_found(&error))?;
-        let snapshot = repositories.trees().get(&reader, &commit.tree).map_err(|error| not_found(&error))?;
-        checkout(&snapshot, into).map_err(|error| unreachable("writing the workspace", &error))
+        repositories.checkout(&repository, revision, into).map_err(|error| match &error {
+            GitError::Failed { .. } => unreachable("writing the workspace", &error),
+            _ => not_found(&error),
+        })
     }
 }

@@ -3,6 +3,7 @@
 use crate::git::{self, Push, RefUpdate};
 use crate::planner::{self, Cause, Planned, Wanted};
 use crate::shared::{Failure, Shared};
+use std::io::Read;
 use trunkline_domain::foundation::{Actor, Digest, ProjectKey, RepositoryKey, Revision};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::project::{Skip, SkipReason};
@@ -18,10 +19,10 @@ struct Outcome {
 }
 
 /// Does a push and gives git's report of it.
-pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &[u8]) -> Result<Vec<u8>, Failure> {
+pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &mut (dyn Read + Send)) -> Result<Vec<u8>, Failure> {
     let push = git::parse_push(body).map_err(Failure::Invalid)?;
     let repository = shared.repository_of(project)?;
-    if let Err(error) = git::take_in(&shared.repositories.path(&repository), push.pack) {
+    if let Err(error) = git::take_in(&shared.repositories.path(&repository), body) {
         let why = error.to_string();
         let refs: Vec<_> = push.updates.iter().map(|update| (update.name.clone(), Some("unpacker error".to_owned()))).collect();
         return Ok(git::report(push.side_band, Err(&why), &refs, &format!("{why}\n")));
@@ -33,7 +34,7 @@ pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &[u8]
     Ok(answer(&push, &outcomes))
 }
 
-fn answer(push: &Push<'_>, outcomes: &[Outcome]) -> Vec<u8> {
+fn answer(push: &Push, outcomes: &[Outcome]) -> Vec<u8> {
     let refs: Vec<_> = outcomes.iter().map(|outcome| (outcome.name.clone(), outcome.refusal.clone())).collect();
     let words: String = outcomes.iter().map(|outcome| outcome.words.as_str()).collect();
     git::report(push.side_band, Ok(()), &refs, &words)

@@ -7,11 +7,10 @@ use crate::listen::answer;
 use crate::port::LocalPort;
 use crate::route::router;
 use crate::shared::Shared;
+use crate::token;
 use crate::writer::Writer;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use trunkline_domain::foundation::{RepositoryKey, RunnerKey};
 use trunkline_domain::reading::{ProjectRow, Row, Table};
@@ -87,7 +86,7 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
     let clock = Clock::start(store.head()?.at, options.accept_clock)?;
     let repositories = Repositories::open(&folder.repositories()).map_err(io("the repositories"))?;
     refs_follow_the_record(&store, &repositories)?;
-    let token = operator_token(&folder.token()).map_err(io("the operator's token"))?;
+    let token = token::operator(&folder.token()).map_err(io("the operator's token"))?;
     let runner_name: RunnerKey = "built-in".parse().expect("a runner's name");
     let mut engine = Engine::open(store, clock.now(), entropy().map_err(io("entropy"))?).map_err(|error| match error {
         trunkline_engine::OpenError::Store(error) => StartError::Store(error),
@@ -162,32 +161,22 @@ fn refs_follow_the_record(store: &SqliteStore, repositories: &Repositories) -> R
         let Ok(State::Repository(recorded)) = State::from_pieces(&Key::Repository(key.clone()), &pieces) else { continue };
         let path = repositories.path(&key);
         let on_disk = refs_on_disk(&path).map_err(io)?;
-        for (name, revision) in &recorded.refs {
-            if on_disk.get(name) != Some(revision) {
-                write_ref(&path, name, Some(revision)).map_err(io)?;
+        // What has to go goes first: a name may have been a folder of others.
+        let gone = on_disk.keys().filter(|name| !recorded.refs.contains_key(*name)).map(|name| (name, None));
+        let moved = recorded.refs.iter().filter(|(name, revision)| on_disk.get(*name) != Some(*revision));
+        for (name, revision) in gone.chain(moved.map(|(name, revision)| (name, Some(revision)))) {
+            if let Err(error) = write_ref(&path, name, revision) {
+                // One bad file must not keep the server down: the record knows where the ref stands.
+                eprintln!("ref {name} of {key} could not be written, git does not show it: {error}");
             }
-        }
-        for name in on_disk.keys().filter(|name| !recorded.refs.contains_key(*name)) {
-            write_ref(&path, name, None).map_err(io)?;
         }
     }
     Ok(())
 }
 
-fn entropy() -> std::io::Result<[u8; 32]> {
+/// Fresh random bytes.
+pub fn entropy() -> std::io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
     Ok(bytes)
-}
-
-/// The operator's token: made at the first start, readable by this user alone.
-fn operator_token(path: &Path) -> std::io::Result<String> {
-    if path.exists() {
-        return Ok(std::fs::read_to_string(path)?.trim().to_owned());
-    }
-    let token = format!("tl_{}", entropy()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{token}")?;
-    file.sync_all()?;
-    Ok(token)
 }

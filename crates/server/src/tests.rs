@@ -1,5 +1,6 @@
 //! The whole server with real git, real SQLite and a real runner, on a free port of loopback.
 
+mod git;
 mod start;
 
 use crate::serve::{Options, Serving, serve};

@@ -6,12 +6,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
+use trunkline_domain::foundation::Millis;
 use trunkline_engine::{Answer, BATCH_MAX, Call, Engine, Store, StoreError};
 
 /// Calls that may queue; one more is answered with "busy".
 const QUEUE_MAX: usize = 2_048;
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(500);
+
+/// The loop comes by at every [`TICK`]; a longer pause of engine time means that the machine slept or the process was stopped.
+const PAUSE: Millis = Millis::seconds(10);
 
 /// Rings after every commit, and carries no data but the ledger's size.
 #[derive(Debug)]
@@ -90,8 +94,12 @@ impl Writer {
         std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
-                if let Err(error) = write(engine, clock, &calls, &own) {
-                    fatal(error);
+                // A defect must end the process, as a failed flush does: a server that answers and records nothing is worse.
+                let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| write(engine, clock, &calls, &own)));
+                match written {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => fatal(error),
+                    Err(_) => fatal(StoreError::Damaged("the writer met a defect".to_owned())),
                 }
             })
             .expect("a thread can be started at the start");
@@ -130,6 +138,7 @@ fn write<S: Store>(
     bell: &Bell,
 ) -> Result<(), StoreError> {
     let mut looked = Instant::now();
+    let mut seen = clock.now();
     loop {
         let mut batch = Vec::new();
         match calls.recv_timeout(TICK) {
@@ -142,21 +151,26 @@ fn write<S: Store>(
         }
         let size = engine.head().frontier.size();
         let now = clock.now();
-        // Deadlines are in seconds: looking at each open thing once a tick is enough, however many calls come.
-        let due = if looked.elapsed() >= TICK { engine.due(now)? } else { Vec::new() };
-        if looked.elapsed() >= TICK {
-            looked = Instant::now();
+        if now.since(seen) > PAUSE {
+            engine.resumed(now);
         }
+        seen = now;
         // Work that had to wait for its time has to be told about too.
         let mut ring = engine.next_after().is_some_and(|after| after <= now);
-        if !due.is_empty() {
-            engine.execute(due, now)?;
-        }
+        // What was said comes before what time says: a renewal that waited in the queue is in time.
         if !batch.is_empty() {
             let (calls, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
             for (answer, sender) in engine.execute(calls, now)?.into_iter().zip(senders) {
                 // Who asked may have gone away; what happened has happened.
                 let _ = sender.send(answer);
+            }
+        }
+        // Deadlines are in seconds: looking at each open thing once a tick is enough, however many calls come.
+        if looked.elapsed() >= TICK {
+            looked = Instant::now();
+            let due = engine.due(now)?;
+            if !due.is_empty() {
+                engine.execute(due, now)?;
             }
         }
         ring |= engine.head().frontier.size() != size;

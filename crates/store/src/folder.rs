@@ -3,7 +3,7 @@
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A data folder that this process owns until it is dropped.
@@ -24,9 +24,25 @@ pub enum FolderError {
         /// By whom, as its lock file says.
         pid: String,
     },
+    /// Others could read it, and it is not certain that it is ours to close.
+    #[error("{0} holds other things and is open to other users: give a folder of its own with --data, or chmod 0700 it")]
+    Open(PathBuf),
     /// The file system said no.
     #[error("the data folder {0} cannot be used")]
     Io(PathBuf, #[source] std::io::Error),
+}
+
+/// Tokens, logs and repositories are for this user alone. An empty folder, or one that is a data folder already, is closed.
+fn close_to_others(root: &Path) -> Result<(), FolderError> {
+    let fail = |error| FolderError::Io(root.to_owned(), error);
+    if fs::metadata(root).map_err(fail)?.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let is_empty = fs::read_dir(root).map_err(fail)?.next().is_none();
+    if !is_empty && !root.join("trunkline.db").exists() {
+        return Err(FolderError::Open(root.to_owned()));
+    }
+    fs::set_permissions(root, fs::Permissions::from_mode(0o700)).map_err(fail)
 }
 
 impl DataFolder {
@@ -35,6 +51,7 @@ impl DataFolder {
         let fail = |error| FolderError::Io(root.to_owned(), error);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(fail)?;
         let root = root.canonicalize().map_err(fail)?;
+        close_to_others(&root)?;
         let path = root.join("lock");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(fail)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

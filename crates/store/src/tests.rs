@@ -95,6 +95,22 @@ fn a_newer_database_is_refused() {
 }
 
 #[test]
+fn a_data_folder_is_closed_to_others_but_not_somebody_elses_folder() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let open = |path: &std::path::Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    open(folder.path());
+    drop(DataFolder::open(folder.path()).unwrap());
+    assert_eq!(mode(folder.path()), 0o700, "an empty one is taken");
+    let other = tempfile::tempdir().unwrap();
+    std::fs::write(other.path().join("letters"), "").unwrap();
+    open(other.path());
+    assert!(matches!(DataFolder::open(other.path()), Err(FolderError::Open(_))));
+    assert_eq!(mode(other.path()), 0o755);
+}
+
+#[test]
 fn a_folder_has_one_owner() {
     let folder = tempfile::tempdir().unwrap();
     let first = DataFolder::open(folder.path()).unwrap();

@@ -63,6 +63,14 @@ pub enum Refusal {
         /// The ref.
         name: String,
     },
+    /// Git keeps refs as files in folders: one name cannot be both.
+    #[error("{name} cannot be beside {other}: delete that one first, or choose another name")]
+    NameClash {
+        /// The ref.
+        name: String,
+        /// The one that is in its way.
+        other: String,
+    },
     /// Too many refs.
     #[error("the repository has {REFS_MAX} refs, the limit")]
     TooManyRefs,
@@ -85,7 +93,22 @@ fn move_ref(state: &Repository, name: String, old: Option<Revision>, new: Option
     if old.is_none() && new.is_some() && state.refs.len() >= REFS_MAX {
         return Err(Refusal::TooManyRefs);
     }
+    if old.is_none()
+        && new.is_some()
+        && let Some(other) = clash(state, &name)
+    {
+        return Err(Refusal::NameClash { name, other });
+    }
     if old == new { Ok(Vec::new()) } else { Ok(vec![Fact::RefMoved { name, old, new }]) }
+}
+
+/// A ref that is a folder of this name, or below it.
+fn clash(state: &Repository, name: &str) -> Option<String> {
+    let folders = name.match_indices('/').map(|(at, _)| &name[..at]);
+    let above = folders.filter_map(|folder| state.refs.get_key_value(folder)).next();
+    let below = format!("{name}/");
+    let inside = || state.refs.range(below.clone()..).next().filter(|(other, _)| other.starts_with(&below));
+    above.or_else(inside).map(|(other, _)| other.clone())
 }
 
 /// The state after the fact.
@@ -98,4 +121,32 @@ pub fn evolve(state: Option<Repository>, fact: &Fact) -> Repository {
         };
     }
     state
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::foundation::{Actor, Timestamp};
+
+    fn moved(state: &Repository, name: &str, new: Option<&str>) -> Result<Repository, Refusal> {
+        let context = Context { now: Timestamp(1), actor: Actor::system(), id: Default::default(), number: 0, epoch: 0 };
+        let old = state.refs.get(name).cloned();
+        let new = new.map(|digit| digit.repeat(40).parse().unwrap());
+        let facts = decide(Some(state), Command::MoveRef { name: name.to_owned(), old, new }, &context)?;
+        Ok(facts.iter().fold(state.clone(), |state, fact| evolve(Some(state), fact)))
+    }
+
+    #[test]
+    fn a_ref_is_never_a_folder_of_others() {
+        let state = moved(&Repository::default(), "refs/heads/a/b", Some("1")).unwrap();
+        for name in ["refs/heads/a", "refs/heads/a/b/c"] {
+            let refused = moved(&state, name, Some("2")).unwrap_err();
+            assert_eq!(refused, Refusal::NameClash { name: name.to_owned(), other: "refs/heads/a/b".to_owned() });
+        }
+        moved(&state, "refs/heads/a-b", Some("2")).unwrap();
+        moved(&state, "refs/heads/a/c", Some("2")).unwrap();
+        let without = moved(&state, "refs/heads/a/b", None).unwrap();
+        moved(&without, "refs/heads/a", Some("2")).unwrap();
+    }
 }

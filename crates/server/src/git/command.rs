@@ -1,6 +1,6 @@
 //! Calling the git program: arguments as a list, nothing from the host's configuration, no prompts, no hooks.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -27,6 +27,16 @@ pub enum GitError {
     /// There is no such object or path.
     #[error("git has no {0}")]
     Missing(String),
+    /// An object that is not read into memory.
+    #[error("{name} has {size} bytes, more than {most}")]
+    TooLarge {
+        /// Which.
+        name: String,
+        /// Its size.
+        size: u64,
+        /// The limit.
+        most: u64,
+    },
 }
 
 /// A git command in a repository, to be given arguments.
@@ -40,6 +50,8 @@ pub fn command(repository: &Path) -> Command {
         ("GIT_CONFIG_GLOBAL", "/dev/null"),
         ("GIT_TERMINAL_PROMPT", "0"),
         ("GIT_OPTIONAL_LOCKS", "0"),
+        // A pushed refs/replace/… would put other bytes under a recorded id.
+        ("GIT_NO_REPLACE_OBJECTS", "1"),
         ("LC_ALL", "C.UTF-8"),
     ] {
         command.env(name, value);
@@ -53,6 +65,9 @@ pub fn command(repository: &Path) -> Command {
     command
 }
 
+/// Bytes that git may print for us.
+const PRINTED_MAX: u64 = 64 << 20;
+
 /// Runs git to its end and gives what it printed.
 pub fn git(repository: &Path, arguments: &[&str]) -> Result<Vec<u8>, GitError> {
     let what = arguments.first().copied().unwrap_or_default().to_owned();
@@ -60,30 +75,73 @@ pub fn git(repository: &Path, arguments: &[&str]) -> Result<Vec<u8>, GitError> {
     if what == "init" {
         command.env_remove("GIT_DIR");
     }
-    let output = command.args(arguments).output().map_err(|source| GitError::Failed { what: what.clone(), source })?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    Err(GitError::Refused { what, said: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+    let mut printed = Vec::new();
+    converse(command.args(arguments), &what, &mut std::io::empty(), &mut Capped { into: &mut printed, left: PRINTED_MAX })?;
+    Ok(printed)
 }
 
-/// Answers a fetch with `git upload-pack`.
-pub fn command_for_fetch(repository: &Path, arguments: &[String], body: &[u8], protocol: Option<String>) -> Result<Vec<u8>, GitError> {
-    let fail = |source| GitError::Failed { what: "upload-pack".to_owned(), source };
+/// Answers a fetch with `git upload-pack`; the answer goes where the caller reads it, however long it is.
+pub fn upload_pack(
+    repository: &Path,
+    arguments: &[String],
+    (body, protocol): (&mut (dyn Read + Send), Option<String>),
+    into: &mut dyn Write,
+) -> Result<(), GitError> {
     let mut command = command(repository);
     if let Some(protocol) = protocol {
         command.env("GIT_PROTOCOL", protocol);
     }
-    command.args(["upload-pack", "--stateless-rpc", "--strict"]).args(arguments).arg(".").stdin(Stdio::piped());
-    let mut child = command.spawn().map_err(fail)?;
+    converse(command.args(["upload-pack", "--stateless-rpc", "--strict"]).args(arguments).arg("."), "upload-pack", body, into)
+}
+
+/// Gives a git command its input, and hands on what it prints. It is ended where nobody takes that any more.
+pub fn converse(command: &mut Command, what: &str, input: &mut (dyn Read + Send), output: &mut dyn Write) -> Result<(), GitError> {
+    let fail = |source| GitError::Failed { what: what.to_owned(), source };
+    let mut child = command.stdin(Stdio::piped()).spawn().map_err(fail)?;
     let mut stdin = child.stdin.take().expect("stdin was asked for");
-    let body = body.to_vec();
-    // Written beside reading: a large request must not wait for a full pipe of answers.
-    let writer = std::thread::spawn(move || stdin.write_all(&body));
-    let output = child.wait_with_output().map_err(fail)?;
-    let _ = writer.join();
-    if output.status.success() {
-        return Ok(output.stdout);
+    let mut stdout = child.stdout.take().expect("stdout was asked for");
+    let stderr = child.stderr.take().expect("stderr was asked for");
+    std::thread::scope(|scope| {
+        let told = scope.spawn(move || {
+            let mut said = Vec::new();
+            let _ = stderr.take(SAID_MAX).read_to_end(&mut said);
+            said
+        });
+        // Written beside reading: a large input must not wait for a full pipe of answers.
+        let written = scope.spawn(move || std::io::copy(input, &mut stdin).map(drop));
+        let taken = std::io::copy(&mut stdout, output);
+        if taken.is_err() {
+            let _ = child.kill();
+        }
+        drop(stdout);
+        let status = child.wait().map_err(fail)?;
+        let said = told.join().unwrap_or_default();
+        let written = written.join().unwrap_or(Ok(()));
+        taken.map_err(fail)?;
+        if !status.success() {
+            return Err(GitError::Refused { what: what.to_owned(), said: String::from_utf8_lossy(&said).trim().to_owned() });
+        }
+        // A git that has enough stops reading; that alone is no failure.
+        written.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(fail(error)) })
+    })
+}
+
+/// Bytes of git's complaints that are kept.
+const SAID_MAX: u64 = 64 << 10;
+
+struct Capped<'a> {
+    into: &'a mut Vec<u8>,
+    left: u64,
+}
+
+impl Write for Capped<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.left = self.left.checked_sub(bytes.len() as u64).ok_or_else(|| std::io::Error::other("git printed too much"))?;
+        self.into.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
-    Err(GitError::Refused { what: "upload-pack".to_owned(), said: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

@@ -9,15 +9,18 @@ mod receive;
 mod refs;
 mod tree;
 
-pub use command::{GitError, command_for_fetch, git};
+pub use command::{GitError, git, upload_pack};
 pub use describe::{changed_paths, commits_between, describe};
-pub use read::{Commit, Reader};
+pub use read::Commit;
+use read::Reader;
 pub use receive::{Push, RefUpdate, advertise, parse_push, report};
 pub use refs::{list as refs_on_disk, write as write_ref};
-pub use tree::{Trees, checkout};
+use tree::Trees;
+pub use tree::{Content, File, Snapshot};
 
 pub use pack::take_in;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +38,9 @@ impl Repositories {
     /// Repositories in this folder.
     pub fn open(root: &Path) -> std::io::Result<Self> {
         std::fs::create_dir_all(root)?;
+        for repository in std::fs::read_dir(root)? {
+            pack::sweep(&repository?.path());
+        }
         Ok(Self { root: root.to_owned(), readers: Mutex::new(HashMap::new()), trees: Trees::default() })
     }
 
@@ -52,8 +58,7 @@ impl Repositories {
         git(&self.root, &["init", "--quiet", "--bare", "--initial-branch=main", &path.to_string_lossy()]).map(drop)
     }
 
-    /// The long-lived reader of a repository.
-    pub fn reader(&self, key: &RepositoryKey) -> Result<Arc<Mutex<Reader>>, GitError> {
+    fn reader(&self, key: &RepositoryKey) -> Result<Arc<Mutex<Reader>>, GitError> {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(reader) = readers.get(key) {
             return Ok(reader.clone());
@@ -66,11 +71,40 @@ impl Repositories {
     /// Reads with the repository's reader; one that has failed is replaced the next time.
     pub fn read<T>(&self, key: &RepositoryKey, read: impl FnOnce(&mut Reader) -> Result<T, GitError>) -> Result<T, GitError> {
         let reader = self.reader(key)?;
-        let result = read(&mut reader.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Err(GitError::Failed { .. }) = result {
-            self.readers.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let mut held = reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = read(&mut held);
+        if held.is_broken() {
+            drop(held);
+            let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            // Somebody else may have replaced it already.
+            if readers.get(key).is_some_and(|known| Arc::ptr_eq(known, &reader)) {
+                readers.remove(key);
+            }
         }
         result
+    }
+
+    /// The files of a commit's tree, from memory or read now.
+    pub fn snapshot(&self, key: &RepositoryKey, tree: &str) -> Result<Arc<Snapshot>, GitError> {
+        match self.trees.held(tree) {
+            Some(snapshot) => Ok(snapshot),
+            None => self.read(key, |reader| self.trees.read(reader, tree)),
+        }
+    }
+
+    /// Writes a commit's files into an empty folder.
+    pub fn checkout(&self, key: &RepositoryKey, revision: &Revision, into: &Path) -> Result<(), GitError> {
+        let (_, commit) = self.read(key, |reader| reader.commit(revision))?;
+        let snapshot = self.snapshot(key, &commit.tree)?;
+        tree::checkout(&snapshot, into, |id, to| self.read(key, |reader| reader.blob_into(id, to)))
+    }
+
+    /// The bytes of a file of this repository.
+    pub fn content<'a>(&self, key: &RepositoryKey, file: &'a File) -> Result<Cow<'a, [u8]>, GitError> {
+        match file.content() {
+            Content::Held(bytes) => Ok(Cow::Borrowed(bytes)),
+            Content::Blob(id) => self.read(key, |reader| reader.object(id)).map(|(_, _, bytes)| Cow::Owned(bytes)),
+        }
     }
 
     /// Whether one commit is the other, or came before it.
@@ -81,10 +115,5 @@ impl Repositories {
             Err(GitError::Refused { .. }) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Trees kept in memory.
-    pub fn trees(&self) -> &Trees {
-        &self.trees
     }
 }

@@ -1,5 +1,7 @@
 //! Git's pkt-line framing: four hex digits of length, then the bytes; `0000` ends a section.
 
+use std::io::Read;
+
 /// Bytes of one pkt-line's payload.
 pub const PAYLOAD_MAX: usize = 65_516;
 
@@ -24,16 +26,23 @@ pub fn band(out: &mut Vec<u8>, band: u8, bytes: &[u8]) {
     }
 }
 
-/// The next line (absent: the end of the section) and what comes after it. An error says what is wrong.
-pub fn next(bytes: &[u8]) -> Result<(Option<&[u8]>, &[u8]), &'static str> {
-    let head = bytes.get(..4).ok_or("the request ends within a line")?;
-    let length = std::str::from_utf8(head).ok().and_then(|head| usize::from_str_radix(head, 16).ok()).ok_or("a line has no length")?;
+/// The next line (absent: the end of the section). An error says what is wrong.
+pub fn next(from: &mut dyn Read) -> Result<Option<Vec<u8>>, String> {
+    let ends = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => "the request ends within a line".to_owned(),
+        _ => format!("the request cannot be read: {error}"),
+    };
+    let mut head = [0; 4];
+    from.read_exact(&mut head).map_err(ends)?;
+    let length = std::str::from_utf8(&head).ok().and_then(|head| usize::from_str_radix(head, 16).ok());
     match length {
-        0 => Ok((None, &bytes[4..])),
-        1..=3 => Err("a line has an impossible length"),
-        _ => {
-            let payload = bytes.get(4..length).ok_or("the request ends within a line")?;
-            Ok((Some(payload), &bytes[length..]))
+        None => Err("a line has no length".to_owned()),
+        Some(0) => Ok(None),
+        Some(1..=3) => Err("a line has an impossible length".to_owned()),
+        Some(length) => {
+            let mut payload = vec![0; length - 4];
+            from.read_exact(&mut payload).map_err(ends)?;
+            Ok(Some(payload))
         }
     }
 }
@@ -48,15 +57,15 @@ mod tests {
         line(&mut bytes, b"hello\n");
         flush(&mut bytes);
         bytes.extend_from_slice(b"PACK");
-        let (first, rest) = next(&bytes).unwrap();
-        assert_eq!(first, Some(&b"hello\n"[..]));
-        assert_eq!(next(rest).unwrap(), (None, &b"PACK"[..]));
+        let mut from = &bytes[..];
+        assert_eq!(next(&mut from).unwrap().as_deref(), Some(&b"hello\n"[..]));
+        assert_eq!((next(&mut from).unwrap(), from), (None, &b"PACK"[..]));
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for bytes in [&b"00"[..], b"zzzz", b"0001", b"0009abc"] {
-            assert!(next(bytes).is_err(), "{bytes:?}");
+        for mut bytes in [&b"00"[..], b"zzzz", b"0001", b"0009abc"] {
+            assert!(next(&mut bytes).is_err(), "{bytes:?}");
         }
     }
 }

@@ -8,6 +8,8 @@ use trunkline_domain::foundation::{Revision, Timestamp};
 
 /// Bytes of an object that is read into memory.
 pub const OBJECT_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of an answer's first line, which repeats the question where nothing is found.
+const HEAD_BYTES_MAX: u64 = 64 << 10;
 
 /// A running `cat-file`.
 #[derive(Debug)]
@@ -15,6 +17,17 @@ pub struct Reader {
     child: Child,
     ask: ChildStdin,
     answer: BufReader<ChildStdout>,
+    /// Whether question and answer may have lost each other: nothing is asked any more.
+    broken: bool,
+}
+
+/// What was found under an id, if it is small enough.
+#[derive(Debug)]
+pub enum Found {
+    /// Its bytes.
+    Held(Vec<u8>),
+    /// It is larger; its bytes were passed over.
+    Large,
 }
 
 /// A commit.
@@ -66,35 +79,71 @@ impl Reader {
             command(repository).args(["cat-file", "--batch-command"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(fail)?;
         let ask = child.stdin.take().expect("stdin was asked for");
         let answer = BufReader::new(child.stdout.take().expect("stdout was asked for"));
-        Ok(Self { child, ask, answer })
+        Ok(Self { child, ask, answer, broken: false })
+    }
+
+    /// Whether this reader can still be asked.
+    pub fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// An object by anything that names one (an id, `id:path`): its id, type and bytes.
     pub fn object(&mut self, name: &str) -> Result<(String, String, Vec<u8>), GitError> {
+        let mut bytes = Vec::new();
+        match self.copy(name, OBJECT_BYTES_MAX, &mut bytes)? {
+            (_, _, Some(size)) => Err(GitError::TooLarge { name: name.to_owned(), size, most: OBJECT_BYTES_MAX }),
+            (id, kind, None) => Ok((id, kind, bytes)),
+        }
+    }
+
+    /// A blob by its id, held if it is no larger than this.
+    pub fn blob(&mut self, id: &str, most: u64) -> Result<Found, GitError> {
+        let mut bytes = Vec::new();
+        let (_, _, large) = self.copy(id, most, &mut bytes)?;
+        Ok(if large.is_some() { Found::Large } else { Found::Held(bytes) })
+    }
+
+    /// Writes a blob, however large.
+    pub fn blob_into(&mut self, id: &str, into: &mut dyn Write) -> Result<(), GitError> {
+        self.copy(id, u64::MAX, into).map(drop)
+    }
+
+    /// Copies an object that has at most so many bytes, else tells its size. The stream is in step afterwards, or broken.
+    fn copy(&mut self, name: &str, most: u64, into: &mut dyn Write) -> Result<(String, String, Option<u64>), GitError> {
         let fail = |source| GitError::Failed { what: "cat-file".to_owned(), source };
+        if self.broken {
+            return Err(fail(std::io::Error::other("this reader is broken")));
+        }
         if name.contains(['\n', '\0']) {
             return Err(GitError::Missing(name.replace('\n', "?")));
         }
+        self.broken = true;
         writeln!(self.ask, "contents {name}").and_then(|()| self.ask.flush()).map_err(fail)?;
         let mut head = String::new();
-        self.answer.read_line(&mut head).map_err(fail)?;
+        (&mut self.answer).take(HEAD_BYTES_MAX).read_line(&mut head).map_err(fail)?;
         let mut words = head.trim_end().rsplitn(3, ' ');
         let size = words.next().and_then(|size| size.parse::<u64>().ok());
         let (Some(size), Some(kind), Some(id)) = (size, words.next(), words.next()) else {
-            if head.is_empty() {
-                return Err(fail(std::io::ErrorKind::UnexpectedEof.into()));
+            if !head.ends_with(" missing\n") {
+                return Err(fail(std::io::Error::other(format!("it answered '{}'", head.trim_end()))));
             }
+            self.broken = false;
             return Err(GitError::Missing(name.to_owned()));
         };
-        if size > OBJECT_BYTES_MAX {
-            // What follows would have to be read anyway: end this reader instead.
-            return Err(fail(std::io::Error::other(format!("{name} has {size} bytes, more than {OBJECT_BYTES_MAX}"))));
+        if is_id(name) && id != name {
+            return Err(fail(std::io::Error::other(format!("asked for {name}, it answered {id}"))));
         }
-        let mut bytes = vec![0; size as usize];
-        self.answer.read_exact(&mut bytes).map_err(fail)?;
+        let large = (size > most).then_some(size);
+        let mut content = (&mut self.answer).take(size);
+        let copied = if large.is_some() { std::io::copy(&mut content, &mut std::io::sink()) } else { std::io::copy(&mut content, into) };
+        let copied = copied.map_err(fail)?;
         let mut end = [0];
         self.answer.read_exact(&mut end).map_err(fail)?;
-        Ok((id.to_owned(), kind.to_owned(), bytes))
+        if copied != size || end != *b"\n" {
+            return Err(fail(std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.broken = false;
+        Ok((id.to_owned(), kind.to_owned(), large))
     }
 
     /// A commit; a tag is followed to its commit.
@@ -115,6 +164,10 @@ impl Reader {
         }
         parse_tree(&bytes, id.len() / 2).ok_or_else(|| GitError::Missing(format!("sense in tree {id}")))
     }
+}
+
+fn is_id(name: &str) -> bool {
+    matches!(name.len(), 40 | 64) && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl Drop for Reader {

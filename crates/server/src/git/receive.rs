@@ -3,6 +3,7 @@
 use super::pkt;
 use super::refs::is_valid_name;
 use std::collections::BTreeMap;
+use std::io::Read;
 use trunkline_domain::foundation::Revision;
 
 /// Refs that one push may change.
@@ -10,15 +11,13 @@ const UPDATES_MAX: usize = 1_000;
 const CAPABILITIES: &str = "report-status delete-refs side-band-64k ofs-delta object-format=sha1 agent=trunkline";
 const NONE: &str = "0000000000000000000000000000000000000000";
 
-/// A push.
+/// A push, without its pack, which comes after it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Push<'a> {
+pub struct Push {
     /// What it wants.
     pub updates: Vec<RefUpdate>,
     /// Whether it reads messages beside the report.
     pub side_band: bool,
-    /// The pack; empty where no new object is needed.
-    pub pack: &'a [u8],
 }
 
 /// One ref that shall move.
@@ -48,15 +47,11 @@ pub fn advertise(refs: &BTreeMap<String, Revision>) -> Vec<u8> {
     out
 }
 
-/// Reads a push. An error says what is wrong with it.
-pub fn parse_push(bytes: &[u8]) -> Result<Push<'_>, String> {
-    let mut push = Push { updates: Vec::new(), side_band: false, pack: &[] };
-    let mut rest = bytes;
-    loop {
-        let (line, after) = pkt::next(rest)?;
-        rest = after;
-        let Some(line) = line else { break };
-        let line = std::str::from_utf8(line).map_err(|_| "a ref's name is not UTF-8".to_owned())?.trim_end_matches('\n');
+/// Reads a push up to its pack. An error says what is wrong with it.
+pub fn parse_push(from: &mut dyn Read) -> Result<Push, String> {
+    let mut push = Push { updates: Vec::new(), side_band: false };
+    while let Some(line) = pkt::next(from)? {
+        let line = std::str::from_utf8(&line).map_err(|_| "a ref's name is not UTF-8".to_owned())?.trim_end_matches('\n');
         let (line, capabilities) = line.split_once('\0').unwrap_or((line, ""));
         push.side_band |= capabilities.split(' ').any(|capability| capability == "side-band-64k");
         if push.updates.len() >= UPDATES_MAX {
@@ -64,7 +59,6 @@ pub fn parse_push(bytes: &[u8]) -> Result<Push<'_>, String> {
         }
         push.updates.push(parse_update(line)?);
     }
-    push.pack = rest;
     Ok(push)
 }
 
@@ -121,9 +115,10 @@ mod tests {
         pkt::line(&mut bytes, format!("{a} {NONE} refs/heads/old\n").as_bytes());
         pkt::flush(&mut bytes);
         bytes.extend_from_slice(b"PACK");
-        let push = parse_push(&bytes).unwrap();
+        let mut from = &bytes[..];
+        let push = parse_push(&mut from).unwrap();
         assert!(push.side_band);
-        assert_eq!(push.pack, b"PACK");
+        assert_eq!(from, b"PACK");
         assert_eq!(push.updates[0], RefUpdate { name: "refs/heads/main".into(), old: a.parse().ok(), new: b.parse().ok() });
         assert_eq!(push.updates[1].new, None);
     }
@@ -135,7 +130,7 @@ mod tests {
             let mut bytes = Vec::new();
             pkt::line(&mut bytes, line.as_bytes());
             pkt::flush(&mut bytes);
-            assert!(parse_push(&bytes).is_err(), "{line}");
+            assert!(parse_push(&mut &bytes[..]).is_err(), "{line}");
         }
     }
 }

@@ -9,12 +9,12 @@ use trunkline_domain::foundation::Revision;
 /// Bytes of a ref's name.
 const NAME_BYTES_MAX: usize = 255;
 
-/// Whether a full ref name is one that git allows (`git check-ref-format`) and that is safe as a path.
+/// Whether a full ref name is one that is kept here, that git allows (`git check-ref-format`), that is safe as a path,
+/// and that shows as what it is.
 pub fn is_valid_name(name: &str) -> bool {
-    let forbidden = |c: char| c.is_ascii_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\' | '\u{7f}');
+    let forbidden = |c: char| c.is_control() || is_directing(c) || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
     name.len() <= NAME_BYTES_MAX
-        && name.starts_with("refs/")
-        && name.matches('/').count() >= 2
+        && is_kept(name)
         && !name.contains(forbidden)
         && !name.contains("..")
         && !name.contains("@{")
@@ -22,15 +22,39 @@ pub fn is_valid_name(name: &str) -> bool {
         && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"))
 }
 
+/// Branches, tags, and heads of pull and merge requests. Others, such as `refs/replace/`, change what git itself says.
+fn is_kept(name: &str) -> bool {
+    let numbered = |rest: &str| rest.strip_suffix("/head").is_some_and(|number| number.parse::<u32>().is_ok());
+    let named = |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+    named("refs/heads/")
+        || named("refs/tags/")
+        || ["refs/pull/", "refs/merge-requests/"].iter().any(|prefix| name.strip_prefix(prefix).is_some_and(numbered))
+}
+
+/// Marks that change the order in which a text is shown.
+fn is_directing(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Writes, moves or (absent) removes a ref: new file, flush, rename.
 pub fn write(repository: &Path, name: &str, revision: Option<&Revision>) -> std::io::Result<()> {
     debug_assert!(is_valid_name(name));
     let path = repository.join(name);
     let Some(revision) = revision else {
-        return match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // Empty folders would stand in the way of a ref of their name.
+        let kinds = repository.join("refs");
+        for folder in
+            path.ancestors().skip(1).take_while(|folder| folder.parent().is_some_and(|above| above != kinds && above.starts_with(&kinds)))
+        {
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+        return Ok(());
     };
     let folder = path.parent().expect("a ref lies in a folder");
     fs::create_dir_all(folder)?;
@@ -38,7 +62,18 @@ pub fn write(repository: &Path, name: &str, revision: Option<&Revision>) -> std:
     let mut file = File::create(&lock)?;
     writeln!(file, "{revision}")?;
     file.sync_data()?;
+    remove_empty(&path);
     fs::rename(&lock, &path)
+}
+
+/// Removes a folder that holds nothing but empty folders, as a crash may leave it.
+fn remove_empty(path: &Path) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+            remove_empty(&entry.path());
+        }
+        let _ = fs::remove_dir(path);
+    }
 }
 
 /// Every ref on disk. A leftover lock is skipped.
@@ -84,6 +119,13 @@ mod tests {
             "refs/heads/a@{1}",
             "refs/heads/*",
             "../refs/heads/a",
+            "refs/replace/0123456789012345678901234567890123456789",
+            "refs/notes/commits",
+            "refs/pull/7/merge",
+            "refs/pull/x/head",
+            "refs/heads/",
+            "refs/heads/a\u{85}b",
+            "refs/heads/a\u{202e}b",
         ] {
             assert!(!is_valid_name(name), "{name}");
         }
@@ -100,5 +142,10 @@ mod tests {
         write(folder.path(), "refs/heads/x/y", None).unwrap();
         write(folder.path(), "refs/heads/x/y", None).unwrap();
         assert_eq!(list(folder.path()).unwrap(), BTreeMap::new());
+        // A name that was a folder may be a ref now, even where a crash left the folder.
+        assert!(!folder.path().join("refs/heads/x").exists() && folder.path().join("refs/heads").exists());
+        fs::create_dir_all(folder.path().join("refs/heads/x/y")).unwrap();
+        write(folder.path(), "refs/heads/x", Some(&a)).unwrap();
+        assert_eq!(list(folder.path()).unwrap().len(), 1);
     }
 }

@@ -1,29 +1,31 @@
 //! `git push`, `git fetch` and `git clone` over HTTP.
 
-use super::Problem;
+use super::{Problem, stream};
 use crate::access::{Authorized, Push};
-use crate::git::{self, command_for_fetch};
+use crate::git::{self, GitError, upload_pack as upload_pack_of};
 use crate::push::receive;
 use crate::shared::{Failure, Shared};
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use trunkline_domain::foundation::{ProjectKey, RepositoryKey};
 use trunkline_domain::record::{Key, State as Record};
 
 /// Bytes of a pushed pack.
-const PACK_BYTES_MAX: usize = 1 << 30;
+const PACK_BYTES_MAX: u64 = 4 << 30;
+/// Bytes of what a fetch asks for: a line for each ref that it has or wants.
+const FETCH_BYTES_MAX: u64 = 32 << 20;
 
 pub fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/git/{project}/info/refs", get(refs))
-        .route("/git/{project}/git-receive-pack", post(receive_pack).layer(DefaultBodyLimit::max(PACK_BYTES_MAX)))
+        .route("/git/{project}/git-receive-pack", post(receive_pack))
         .route("/git/{project}/git-upload-pack", post(upload_pack))
 }
 
@@ -37,9 +39,9 @@ fn project_of(name: &str) -> Result<ProjectKey, Failure> {
     name.parse().map_err(|_| Failure::NotFound(format!("project '{}'", name.chars().take(80).collect::<String>())))
 }
 
-fn answer(kind: &str, body: Vec<u8>) -> Response {
+fn answer(kind: &str, body: impl Into<Body>) -> Response {
     let kind = format!("application/x-{kind}");
-    ([(header::CONTENT_TYPE, kind.as_str()), (header::CACHE_CONTROL, "no-cache")], body).into_response()
+    ([(header::CONTENT_TYPE, kind.as_str()), (header::CACHE_CONTROL, "no-cache")], body.into()).into_response()
 }
 
 async fn refs(
@@ -61,9 +63,8 @@ async fn refs(
         }
         "git-upload-pack" => {
             let protocol = protocol_of(&headers);
-            let printed = fetch(shared, repository, vec!["--http-backend-info-refs".to_owned()], Bytes::new(), protocol).await?;
-            let mut body = b"001e# service=git-upload-pack\n0000".to_vec();
-            body.extend_from_slice(&printed);
+            let arguments = vec!["--http-backend-info-refs".to_owned()];
+            let body = fetch(shared, repository, arguments, (Box::new(std::io::empty()), protocol), b"001e# service=git-upload-pack\n0000");
             Ok(answer("git-upload-pack-advertisement", body))
         }
         _ => Err(Problem::new(StatusCode::FORBIDDEN, "TL0505", "this server knows git-upload-pack and git-receive-pack")),
@@ -81,24 +82,36 @@ async fn upload_pack(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, Problem> {
     let repository = shared.repository_of(&project_of(&name)?)?;
-    let body = unzip(&headers, body)?;
-    let printed = fetch(shared, repository, Vec::new(), body, protocol_of(&headers)).await?;
-    Ok(answer("git-upload-pack-result", printed))
+    let (reader, pump) = stream::into_reader(body, FETCH_BYTES_MAX);
+    let asked = unzip(&headers, reader, FETCH_BYTES_MAX)?;
+    tokio::spawn(pump);
+    Ok(answer("git-upload-pack-result", fetch(shared, repository, Vec::new(), (asked, protocol_of(&headers)), b"")))
 }
 
-async fn fetch(
+type Input = Box<dyn Read + Send>;
+
+/// What git answers, as it comes.
+fn fetch(
     shared: Arc<Shared>,
     repository: RepositoryKey,
     arguments: Vec<String>,
-    body: Bytes,
-    protocol: Option<String>,
-) -> Result<Vec<u8>, Failure> {
-    let fetched =
-        tokio::task::spawn_blocking(move || command_for_fetch(&shared.repositories.path(&repository), &arguments, &body, protocol));
-    fetched.await.map_err(|_| Failure::Internal("fetching broke off".to_owned()))?.map_err(Failure::from)
+    (mut asked, protocol): (Input, Option<String>),
+    head: &'static [u8],
+) -> Body {
+    let (mut sender, body) = stream::out();
+    tokio::task::spawn_blocking(move || {
+        let path = shared.repositories.path(&repository);
+        let fetched = sender.write_all(head).map_err(|source| GitError::Failed { what: "upload-pack".to_owned(), source });
+        let fetched = fetched.and_then(|()| upload_pack_of(&path, &arguments, (asked.as_mut(), protocol), &mut sender));
+        // The answer has begun: who fetches sees it end early, and git says so.
+        if let Err(error) = fetched {
+            eprintln!("a fetch from {repository} broke off: {error}");
+        }
+    });
+    body
 }
 
 async fn receive_pack(
@@ -106,29 +119,23 @@ async fn receive_pack(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, Problem> {
     let project = project_of(&name)?;
-    let body = unzip(&headers, body)?;
-    let received = tokio::task::spawn_blocking(move || receive(&shared, &authorized.actor, &project, &body));
-    let report = received.await.map_err(|_| Failure::Internal("the push broke off".to_owned()))??;
+    let (reader, pump) = stream::into_reader(body, PACK_BYTES_MAX);
+    let mut pushed = unzip(&headers, reader, PACK_BYTES_MAX)?;
+    let received = tokio::task::spawn_blocking(move || receive(&shared, &authorized.actor, &project, pushed.as_mut()));
+    let (received, ()) = tokio::join!(received, pump);
+    let report = received.map_err(|_| Failure::Internal("the push broke off".to_owned()))??;
     Ok(answer("git-receive-pack-result", report))
 }
 
 /// Git compresses larger requests.
-fn unzip(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Failure> {
+fn unzip(headers: &HeaderMap, body: impl Read + Send + 'static, most: u64) -> Result<Input, Failure> {
     let encoding = headers.get(header::CONTENT_ENCODING).and_then(|encoding| encoding.to_str().ok());
     match encoding {
-        None | Some("identity") => Ok(body),
-        Some("gzip" | "x-gzip") => {
-            let mut bytes = Vec::new();
-            let read = flate2::read::GzDecoder::new(&body[..]).take(PACK_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
-            read.map_err(|error| Failure::Invalid(format!("the body is no gzip: {error}")))?;
-            if bytes.len() > PACK_BYTES_MAX {
-                return Err(Failure::Invalid(format!("the body has more than {PACK_BYTES_MAX} bytes")));
-            }
-            Ok(bytes.into())
-        }
+        None | Some("identity") => Ok(Box::new(body)),
+        Some("gzip" | "x-gzip") => Ok(Box::new(flate2::read::GzDecoder::new(body).take(most))),
         Some(other) => Err(Failure::Invalid(format!("the body is encoded as '{other}', which this server does not read"))),
     }
 }

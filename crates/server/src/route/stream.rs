@@ -3,12 +3,18 @@
 use axum::body::{Body, Bytes, HttpBody};
 use std::io::{Read, Write};
 use std::pin::Pin;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendTimeoutError;
 
 /// Chunks on the way.
 const CHUNKS_MAX: usize = 8;
+/// Bytes of a chunk that we send.
+const CHUNK_BYTES_MAX: usize = 256 << 10;
+/// How long a reader of an answer may take nothing: it must not hold a thread for good.
+const STALL_MAX: Duration = Duration::from_secs(60);
 
 /// A writer whose bytes become a body.
 pub fn out() -> (Sender, Body) {
@@ -21,8 +27,12 @@ pub struct Sender(mpsc::Sender<Bytes>);
 
 impl Write for Sender {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let sent = self.0.blocking_send(Bytes::copy_from_slice(bytes));
-        sent.map(|()| bytes.len()).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
+        let chunk = &bytes[..bytes.len().min(CHUNK_BYTES_MAX)];
+        let sent = Handle::current().block_on(self.0.send_timeout(Bytes::copy_from_slice(chunk), STALL_MAX));
+        sent.map(|()| chunk.len()).map_err(|error| match error {
+            SendTimeoutError::Timeout(_) => std::io::ErrorKind::TimedOut.into(),
+            SendTimeoutError::Closed(_) => std::io::ErrorKind::BrokenPipe.into(),
+        })
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -43,7 +53,7 @@ impl HttpBody for Outgoing {
 
 /// A body as a reader, and the pump that must run beside it.
 pub fn into_reader(body: Body, bytes_max: u64) -> (Incoming, impl Future<Output = ()>) {
-    let (sender, chunks) = sync_channel(CHUNKS_MAX);
+    let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
     (Incoming { chunks, chunk: Bytes::new() }, pump(body, sender, bytes_max))
 }
 
@@ -51,16 +61,16 @@ type Chunk = std::io::Result<Bytes>;
 
 /// The reading end of [`into_reader`].
 pub struct Incoming {
-    chunks: Receiver<Chunk>,
+    chunks: mpsc::Receiver<Chunk>,
     chunk: Bytes,
 }
 
 impl Read for Incoming {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         while self.chunk.is_empty() {
-            match self.chunks.recv() {
-                Ok(chunk) => self.chunk = chunk?,
-                Err(_) => return Ok(0),
+            match self.chunks.blocking_recv() {
+                Some(chunk) => self.chunk = chunk?,
+                None => return Ok(0),
             }
         }
         let now = self.chunk.split_to(self.chunk.len().min(buffer.len()));
@@ -69,7 +79,7 @@ impl Read for Incoming {
     }
 }
 
-async fn pump(body: Body, sender: SyncSender<Chunk>, bytes_max: u64) {
+async fn pump(body: Body, sender: mpsc::Sender<Chunk>, bytes_max: u64) {
     let mut body = body;
     let mut bytes = 0;
     loop {
@@ -87,9 +97,7 @@ async fn pump(body: Body, sender: SyncSender<Chunk>, bytes_max: u64) {
         };
         let last = chunk.is_err();
         // The reader works on another thread and takes chunks as fast as the disk does.
-        let sender = sender.clone();
-        let sent = tokio::task::spawn_blocking(move || sender.send(chunk)).await;
-        if last || !matches!(sent, Ok(Ok(()))) {
+        if sender.send(chunk).await.is_err() || last {
             return;
         }
     }
