@@ -19,6 +19,8 @@ use trunkline_domain::report::TestSummary;
 
 /// Bytes of an answer.
 const BODY_BYTES_MAX: u64 = 1 << 20;
+/// Bytes kept of what a check saw.
+const EVIDENCE_BYTES_MAX: usize = 2_000;
 /// One question's time, so that a hanging answer is asked again.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -69,7 +71,8 @@ fn http(site: &Site<'_>, check: &HttpCheck, log: &mut Log) -> Result<CheckOutcom
     }
 }
 
-fn told(verdict: CheckVerdict, evidence: String, tests: Option<TestSummary>) -> CheckOutcome {
+fn told(verdict: CheckVerdict, mut evidence: String, tests: Option<TestSummary>) -> CheckOutcome {
+    evidence.truncate(evidence.floor_char_boundary(EVIDENCE_BYTES_MAX));
     CheckOutcome { verdict, evidence, tests, took: Millis(0) }
 }
 

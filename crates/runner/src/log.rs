@@ -3,7 +3,7 @@
 //! Bytes go one way: read → mask → hash → memory, or once they are more than 16 KiB or older than a second → a spool
 //! file, which a sender thread copies to the server in chunks (at most 256 KiB or 250 ms each). The spool is the queue:
 //! a server that is away for a while costs disk, not bytes. The runner writes nothing of its own into a log but one
-//! line `▸ name` before each step, started on a fresh line; everything else is byte for byte what the step printed.
+//! line `▸ name` before each step, started on a fresh line, and one where it is full; everything else is byte for byte what the step printed.
 
 use crate::lease::{Hold, Pause, Standing};
 use crate::mask::Masker;
@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 use trunkline_api::runner::{CallRefusal, INLINE_LOG_BYTES_MAX, LOG_BYTES_MAX, LogEnd};
 use trunkline_domain::foundation::Sha256;
 
+/// The last line of a log that was cut.
+const FULL_MARK: &[u8] = "\n▸ the log is full: what was printed after this is not kept\n".as_bytes();
 const CHUNK_BYTES: u64 = 256 << 10;
 const CHUNK_EVERY: Duration = Duration::from_millis(250);
 /// A quiet log is sent when its first byte is this old, so that people can watch it.
@@ -85,9 +87,15 @@ impl Log {
     }
 
     fn keep(&mut self, masked: &[u8]) -> io::Result<()> {
-        let room = usize::try_from(LOG_BYTES_MAX - self.bytes).unwrap_or(usize::MAX);
+        let room = usize::try_from((LOG_BYTES_MAX - FULL_MARK.len() as u64).saturating_sub(self.bytes)).unwrap_or(usize::MAX);
         let (kept, dropped) = masked.split_at(masked.len().min(room));
+        let first = self.dropped == 0 && !dropped.is_empty();
         self.dropped += dropped.len() as u64;
+        self.append(kept)?;
+        if first { self.append(FULL_MARK) } else { Ok(()) }
+    }
+
+    fn append(&mut self, kept: &[u8]) -> io::Result<()> {
         if kept.is_empty() {
             return Ok(());
         }
@@ -271,5 +279,26 @@ fn send(port: &dyn Port, hold: &Hold, source: &File, shared: &Shared) {
                 pause.wait(gone);
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use trunkline_api::runner::Lease;
+
+    #[test]
+    fn a_full_log_says_so() {
+        // Nobody is called: the log is short enough to travel with the report.
+        let port = Arc::new(crate::http::HttpPort::new("http://127.0.0.1:1", "none"));
+        let hold = Hold::new(Lease { work: "run/a".to_owned(), epoch: 1 });
+        let mut log = Log::new(port, hold, PathBuf::from("/nonexistent"), &[]);
+        log.bytes = LOG_BYTES_MAX - FULL_MARK.len() as u64 - 3;
+        log.write(b"abcdef").unwrap();
+        log.write(b"more").unwrap();
+        let end = log.finish();
+        assert_eq!(end.inline.unwrap(), format!("abc{}", std::str::from_utf8(FULL_MARK).unwrap()));
+        assert_eq!((end.bytes, end.dropped), (LOG_BYTES_MAX, 7));
     }
 }

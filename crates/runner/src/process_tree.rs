@@ -125,6 +125,11 @@ pub fn marked(marker: &Marker) -> Vec<u32> {
     numbers.filter(|pid| marker.is_on(*pid)).collect()
 }
 
+/// Whether a process is the leader of its process group.
+pub fn leads_its_group(pid: u32) -> bool {
+    nix::unistd::getpgid(Some(pid_of(pid))).is_ok_and(|group| group == pid_of(pid))
+}
+
 /// Kills every process with the marker; bounded. Returns how many would not die.
 pub fn kill_marked(marker: &Marker) -> usize {
     let deadline = Instant::now() + KILL_WITHIN;

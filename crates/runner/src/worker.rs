@@ -297,9 +297,8 @@ fn renew(shared: &Shared) {
 
 /// Starts again what should run and does not, as after a reboot. It waits for nothing else: work goes on meanwhile.
 fn revive(shared: &Shared) {
-    match supervise_revive(&shared.config.folder, &shared.config.supervise) {
-        Ok(failures) => failures.iter().for_each(|failure| eprintln!("a deployed process was not started again: {failure}")),
-        Err(failure) => eprintln!("deployed processes were not looked for: {failure}"),
+    for failure in supervise_revive(&shared.config.folder, &shared.config.supervise) {
+        eprintln!("a deployed process was not started again: {failure}");
     }
 }
 

@@ -1,15 +1,18 @@
 //! The server as a runner sees it, without HTTP between. The HTTP routes call this too: there is one way in.
 
 use crate::git::GitError;
-use crate::shared::Shared;
+use crate::shared::{Failure, Shared};
 use crate::writer::Busy;
 use std::io::{Read as IoRead, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trunkline_api::runner::{CallRefusal, ClaimRequest, Lease, RenewReply, RenewRequest, ReportRequest, WorkReply};
+use trunkline_domain::deployment::WorkState;
 use trunkline_domain::foundation::{Digest, ProjectKey, Revision, RunnerKey};
-use trunkline_engine::{Answer, BlobError, Call, Report};
+use trunkline_domain::record::{Key, State};
+use trunkline_domain::run::JobState;
+use trunkline_engine::{Answer, BlobError, Call, Report, WorkRef};
 use trunkline_runner::{CallError, Port};
 use trunkline_store::LogError;
 
@@ -59,6 +62,47 @@ fn log_key(lease: &Lease) -> String {
     format!("{}/{}", lease.work, lease.epoch)
 }
 
+/// How often logs are tended.
+const TEND_EVERY: Duration = Duration::from_secs(1);
+/// Logs that were not written for this long may belong to nobody any more.
+const QUIET: Duration = Duration::from_secs(120);
+
+/// Writes what waits in memory, and lets go of logs whose lease has ended without a report. Runs as long as the server.
+pub async fn tend_logs(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(TEND_EVERY).await;
+        let own = shared.clone();
+        let tended = tokio::task::spawn_blocking(move || {
+            for key in own.logs.tend(QUIET) {
+                // What cannot be read is asked again in a second.
+                if is_leased(&own, &key).is_ok_and(|leased| !leased) {
+                    own.logs.forget(&key);
+                }
+            }
+        });
+        let _ = tended.await;
+    }
+}
+
+/// Whether the lease that this log belongs to is held, as far as the record says.
+fn is_leased(shared: &Shared, log: &str) -> Result<bool, Failure> {
+    let Some((work, epoch)) = log.rsplit_once('/') else { return Ok(false) };
+    let (Ok(work), Ok(epoch)) = (work.parse::<WorkRef>(), epoch.parse::<u64>()) else { return Ok(false) };
+    Ok(match work {
+        WorkRef::Job(id, job) => match shared.state(&Key::Run(id))? {
+            Some(State::Run(run)) => matches!(run.job(&job).map(|job| job.state), Some(JobState::Leased(leased)) if leased.epoch == epoch),
+            _ => false,
+        },
+        WorkRef::Piece(id, _) => match shared.state(&Key::Deployment(id))? {
+            Some(State::Deployment(deployment)) => {
+                let state = deployment.progress().map(|progress| &progress.state);
+                matches!(state, Some(WorkState::Leased { epoch: held, .. }) if *held == epoch)
+            }
+            _ => false,
+        },
+    })
+}
+
 impl Port for LocalPort {
     fn claim(&self, request: &ClaimRequest) -> Result<WorkReply, CallError> {
         let until = Instant::now() + Duration::from_millis(request.wait_ms).min(CLAIM_WAIT_MAX);
@@ -89,12 +133,20 @@ impl Port for LocalPort {
     }
 
     fn report(&self, request: &ReportRequest) -> Result<WorkReply, CallError> {
-        let finished = self.shared.logs.finish(&log_key(&request.lease)).map_err(|error| unreachable("the log", &error))?;
+        let key = log_key(&request.lease);
+        // A log that cannot be ended is not sealed; the outcome itself must not be lost with it.
+        let finished = self.shared.logs.finish(&key).unwrap_or_else(|error| {
+            eprintln!("{error}: it is kept as far as it came");
+            None
+        });
         let log_sealed = match finished {
             Some((bytes, digest)) => bytes == request.log.bytes && digest == request.log.digest,
             None => request.log.bytes == 0,
         };
-        match self.call(Call::Report(Box::new(Report { request: request.clone(), log_sealed })))? {
+        let answer = self.call(Call::Report(Box::new(Report { request: request.clone(), log_sealed })))?;
+        // Only now: a report that is asked again must find the same log.
+        self.shared.logs.forget(&key);
+        match answer {
             Answer::Work(reply) => Ok(*reply),
             Answer::Stale => Err(CallError::Refused(CallRefusal::Stale)),
             Answer::Invalid(what) => Err(CallError::Refused(CallRefusal::Invalid(what))),
@@ -107,6 +159,7 @@ impl Port for LocalPort {
         self.is_held(lease)?;
         self.shared.logs.append(&log_key(lease), offset, bytes).map_err(|error| match error {
             LogError::Offset { have } => CallError::Refused(CallRefusal::Offset { have }),
+            LogError::Ended => CallError::Refused(CallRefusal::Stale),
             LogError::TooMany | LogError::Io(..) => unreachable("the log", &error),
         })
     }

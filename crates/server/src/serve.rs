@@ -135,6 +135,7 @@ impl Serving {
             // Claims and watchers wait for long: they are answered now, or the end would wait for them.
             bell.end();
         };
+        tokio::spawn(crate::port::tend_logs(self.shared.clone()));
         let app = router(self.shared);
         answer(self.listener, app, stop).await;
         if let Some(runner) = self.runner {

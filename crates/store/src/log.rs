@@ -6,12 +6,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use trunkline_domain::foundation::{Digest, Sha256};
 
 /// Raw bytes of a frame.
 const FRAME_BYTES_MAX: usize = 256 << 10;
 /// Logs being written at once.
 const OPEN_MAX: usize = 1_000;
+/// How long bytes stay in memory alone.
+const FRAME_TIME: Duration = Duration::from_secs(1);
 
 /// Why a log could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,9 @@ pub enum LogError {
         /// Bytes that the log has.
         have: u64,
     },
+    /// It has ended: nothing is added any more.
+    #[error("the log has ended")]
+    Ended,
     /// Too many logs are being written.
     #[error("{OPEN_MAX} logs are being written, the limit")]
     TooMany,
@@ -43,6 +49,13 @@ struct OpenLog {
     frame: Vec<u8>,
     bytes: u64,
     hash: Sha256,
+    /// When the open frame's first byte came.
+    since: Option<Instant>,
+    /// When it was last written or begun.
+    touched: Instant,
+    /// A write failed: what lies on disk is not what was counted, so it is never sealed.
+    broken: bool,
+    ended: Option<(u64, Digest)>,
 }
 
 impl LogStore {
@@ -65,10 +78,18 @@ impl LogStore {
     pub fn append(&self, key: &str, offset: u64, bytes: &[u8]) -> Result<(), LogError> {
         let log = self.writer(key)?;
         let mut log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if log.ended.is_some() {
+            return Err(LogError::Ended);
+        }
+        if log.broken {
+            return Err(Self::fail(key)(std::io::Error::other("an earlier write failed")));
+        }
         if offset != log.bytes {
             return Err(LogError::Offset { have: log.bytes });
         }
-        log.take(bytes).map_err(Self::fail(key))
+        let taken = log.take(bytes);
+        log.broken = taken.is_err();
+        taken.map_err(Self::fail(key))
     }
 
     fn writer(&self, key: &str) -> Result<Arc<Mutex<OpenLog>>, LogError> {
@@ -81,20 +102,74 @@ impl LogStore {
         }
         let path = self.path(key);
         fs::create_dir_all(path.parent().expect("a log lies in a folder")).map_err(Self::fail(key))?;
-        // A log is written by one lease of one start of the server: what an earlier start left is replaced.
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path).map_err(Self::fail(key))?;
-        let log = Arc::new(Mutex::new(OpenLog { file, frame: Vec::new(), bytes: 0, hash: Sha256::default() }));
+        // Lease numbers are never given twice: a file that is there belongs to a log that has ended.
+        let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => LogError::Ended,
+            _ => Self::fail(key)(error),
+        })?;
+        let log = OpenLog {
+            file,
+            frame: Vec::new(),
+            bytes: 0,
+            hash: Sha256::default(),
+            since: None,
+            touched: Instant::now(),
+            broken: false,
+            ended: None,
+        };
+        let log = Arc::new(Mutex::new(log));
         open.insert(key.to_owned(), log.clone());
         Ok(log)
     }
 
-    /// Ends a log: durable when it returns. Its size and digest; none where nothing was written.
+    /// Ends a log: durable when it returns. Its size and digest; none where nothing was written, or not all of it could
+    /// be. The same again when asked again, until it is forgotten.
     pub fn finish(&self, key: &str) -> Result<Option<(u64, Digest)>, LogError> {
-        let log = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(key);
+        let log = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(key).cloned();
         let Some(log) = log else { return Ok(None) };
         let mut log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        log.end_frame().and_then(|()| log.file.sync_data()).map_err(Self::fail(key))?;
-        Ok(Some((log.bytes, log.hash.clone().finish())))
+        if log.broken {
+            return Ok(None);
+        }
+        if log.ended.is_none() {
+            let written = log.end_frame().and_then(|()| log.file.sync_data());
+            log.broken = written.is_err();
+            written.map_err(Self::fail(key))?;
+            log.ended = Some((log.bytes, log.hash.clone().finish()));
+        }
+        Ok(log.ended)
+    }
+
+    /// Forgets that a log was written; what was kept of it can be read.
+    pub fn forget(&self, key: &str) {
+        let log = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(key);
+        if let Some(log) = log {
+            let mut log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if !log.broken && log.ended.is_none() {
+                // Nobody waits for it: its lease was lost.
+                let _ = log.end_frame();
+            }
+        }
+    }
+
+    /// Writes what has waited for a second in memory, so that a killed server loses no more. Gives the logs that were
+    /// not written for this long.
+    pub fn tend(&self, quiet: Duration) -> Vec<String> {
+        let open: Vec<(String, Arc<Mutex<OpenLog>>)> = {
+            let open = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            open.iter().map(|(key, log)| (key.clone(), log.clone())).collect()
+        };
+        let mut quiet_ones = Vec::new();
+        for (key, log) in open {
+            let mut log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if !log.broken && log.ended.is_none() && log.since.is_some_and(|since| since.elapsed() >= FRAME_TIME) {
+                log.broken = log.end_frame().is_err();
+            }
+            if log.touched.elapsed() >= quiet {
+                quiet_ones.push(key);
+            }
+        }
+        quiet_ones
     }
 
     /// At most `max` bytes from `from` on; empty at the end. None where there is no such log.
@@ -123,8 +198,10 @@ impl OpenLog {
     fn take(&mut self, mut bytes: &[u8]) -> std::io::Result<()> {
         self.hash.update(bytes);
         self.bytes += bytes.len() as u64;
+        self.touched = Instant::now();
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(bytes.len().min(FRAME_BYTES_MAX - self.frame.len()));
+            self.since.get_or_insert_with(Instant::now);
             self.frame.extend_from_slice(now);
             bytes = later;
             if self.frame.len() == FRAME_BYTES_MAX {
@@ -145,6 +222,7 @@ impl OpenLog {
         self.file.write_all(&head)?;
         self.file.write_all(&packed)?;
         self.frame.clear();
+        self.since = None;
         Ok(())
     }
 }
@@ -175,4 +253,53 @@ fn read_frames(mut file: File, from: u64, max: usize) -> std::io::Result<Vec<u8>
         start += raw;
     }
     Ok(found)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_could_not_be_written_is_never_sealed() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = LogStore::open(folder.path()).unwrap();
+        logs.append("a/1", 0, b"first\n").unwrap();
+        // From now on the disk is full.
+        let log = logs.open.lock().unwrap().get("a/1").cloned().unwrap();
+        log.lock().unwrap().file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let much = vec![b'x'; FRAME_BYTES_MAX];
+        assert!(matches!(logs.append("a/1", 6, &much), Err(LogError::Io(..))));
+        assert!(matches!(logs.append("a/1", 6, &much), Err(LogError::Io(..))), "skipping on would leave a hole");
+        assert_eq!(logs.finish("a/1").unwrap(), None);
+    }
+
+    #[test]
+    fn a_log_ends_once_and_is_not_begun_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = LogStore::open(folder.path()).unwrap();
+        logs.append("a/1", 0, b"all of it\n").unwrap();
+        let ended = logs.finish("a/1").unwrap();
+        assert_eq!(ended, Some((10, Digest::of(b"all of it\n"))));
+        assert_eq!(logs.finish("a/1").unwrap(), ended, "a report that is asked again finds the same");
+        assert!(matches!(logs.append("a/1", 10, b"late"), Err(LogError::Ended)));
+        logs.forget("a/1");
+        assert!(matches!(logs.append("a/1", 0, b"later"), Err(LogError::Ended)), "it is not wiped");
+        assert_eq!(logs.read("a/1", 0, 100).unwrap().unwrap(), b"all of it\n");
+    }
+
+    #[test]
+    fn what_waits_in_memory_is_written_after_a_second_and_a_forgotten_log_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = LogStore::open(folder.path()).unwrap();
+        logs.append("a/1", 0, b"slow\n").unwrap();
+        std::thread::sleep(FRAME_TIME + Duration::from_millis(50));
+        assert_eq!(logs.tend(Duration::from_secs(60)), Vec::<String>::new());
+        let killed = LogStore::open(folder.path()).unwrap();
+        assert_eq!(killed.read("a/1", 0, 100).unwrap().unwrap(), b"slow\n");
+        logs.append("a/1", 5, b"more\n").unwrap();
+        assert_eq!(logs.tend(Duration::ZERO), ["a/1"]);
+        logs.forget("a/1");
+        assert_eq!(logs.read("a/1", 0, 100).unwrap().unwrap(), b"slow\nmore\n");
+    }
 }

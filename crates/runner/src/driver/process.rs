@@ -19,7 +19,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trunkline_api::runner::PartWork;
 use trunkline_domain::deployment::{ApplyOutcome, Health, Live, Observed};
-use trunkline_domain::foundation::Digest;
 use trunkline_domain::pipeline::ProcessPart;
 
 /// What the service printed during an apply, as far as the deployment's log shows it.
@@ -96,7 +95,7 @@ fn spec(site: &mut Site<'_>, work: &PartWork, part: &ProcessPart, folder: &Path)
     let (_, release) = site.subject.release.ok_or_else(|| missing("release"))?;
     let fence = site.subject.fence.ok_or_else(|| missing("fence"))?;
     let deployment = site.subject.deployment.ok_or_else(|| missing("deployment"))?;
-    let unpacked = unpack(site, work, folder, &release)?;
+    let unpacked = unpack(site, work, folder, &format!("{}-{fence}", &release.hex()[..supervisor::RELEASE_NAME_CHARS]))?;
     Ok(Spec {
         release,
         version: site.subject.version.clone().unwrap_or_else(|| release.short()),
@@ -126,10 +125,12 @@ fn service_env(site: &Site<'_>, work: &PartWork, folder: &Path, unpacked: &Path)
     Ok(env)
 }
 
-/// Unpacks the release into `releases/<digest>`, durable before its name appears. What is there already is used.
-fn unpack(site: &mut Site<'_>, work: &PartWork, folder: &Path, release: &Digest) -> Result<PathBuf, Failure> {
+/// Unpacks the release into `releases/<digest>-<fence>`, durable before its name appears. Each deployment unpacks anew: a
+/// service may have changed the files that it ran in, and a rollback must bring back what was released. Only the same
+/// deployment, asked again, uses its own.
+fn unpack(site: &mut Site<'_>, work: &PartWork, folder: &Path, name: &str) -> Result<PathBuf, Failure> {
     let releases = supervisor::releases(folder);
-    let place = releases.join(&release.hex()[..supervisor::RELEASE_NAME_CHARS]);
+    let place = releases.join(name);
     if place.is_dir() {
         return Ok(place);
     }

@@ -9,7 +9,7 @@ use crate::command::Invocation;
 use crate::failure::{Failure, While};
 use crate::lease::{Standing, boottime_ms};
 use crate::log::Log;
-use crate::process_tree::{boot_id, pid_of, start_time};
+use crate::process_tree::{Marker, boot_id, leads_its_group, marked, pid_of, start_time};
 use crate::slot::{Site, stop_reason};
 use crate::step::{End, Leftovers, Output, Step};
 use crate::variables::shown;
@@ -18,7 +18,7 @@ use nix::sys::signal::{Signal, killpg};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use trunkline_api::runner::PartWork;
@@ -55,11 +55,19 @@ pub fn observe(site: &mut Site<'_>, work: &PartWork, part: &RunPart, log: &mut L
         Some(_) => Health::Degraded,
     };
     Ok(Observed {
-        live: live(&text),
+        live: named_release(site, live(&text)),
         fence: value(&text, "fence").and_then(|fence| fence.parse().ok()),
         health,
         source: "observe script".to_owned(),
     })
+}
+
+/// A script may name a release by its version: the one of this deployment is known by it.
+fn named_release(site: &Site<'_>, live: Live) -> Live {
+    match (live, &site.subject.version, site.subject.release) {
+        (Live::Named(name), Some(version), Some((_, manifest))) if name == *version => Live::Release(manifest),
+        (live, ..) => live,
+    }
 }
 
 fn live(text: &str) -> Live {
@@ -177,18 +185,23 @@ impl Stage {
             deadline: Instant::now() + part.timeout.duration(),
             grace: site.grace,
         };
-        let end = step.run(site.hold, log, |pid| self.note_start(pid, part.timeout));
+        // Before and after: an apply that starts in the moment of the runner's death is found by its mark.
+        self.note_start(&site.marker, None, part.timeout).doing("note the apply")?;
+        let end = step.run(site.hold, log, |pid| drop(self.note_start(&site.marker, Some(pid), part.timeout)));
         if let Some(note) = &self.note {
             let _ = fs::remove_file(note);
         }
         end
     }
 
-    fn note_start(&self, pid: u32, timeout: Millis) {
-        let (Some(note), Some(start)) = (&self.note, start_time(pid)) else { return };
-        let earlier = Earlier { boot: boot_id(), pid, start, until_ms: boottime_ms().saturating_add(timeout.0) };
-        // Written in one go and read only after this runner's death; without it the next apply would merely not wait.
-        let _ = serde_json::to_vec(&earlier).map(|bytes| fs::write(note, bytes));
+    fn note_start(&self, marker: &Marker, pid: Option<u32>, timeout: Millis) -> io::Result<()> {
+        let Some(note) = &self.note else { return Ok(()) };
+        let leader = pid.and_then(|pid| Some((pid, start_time(pid)?)));
+        let until_ms = boottime_ms().saturating_add(timeout.0);
+        let earlier = Earlier { boot: boot_id(), marker: marker.value().to_owned(), leader, until_ms };
+        let fresh = note.with_extension("new");
+        fs::write(&fresh, serde_json::to_vec(&earlier).map_err(io::Error::other)?)?;
+        fs::rename(fresh, note)
     }
 }
 
@@ -196,20 +209,33 @@ impl Stage {
 #[derive(Serialize, Deserialize)]
 struct Earlier {
     boot: String,
-    pid: u32,
-    start: u64,
+    marker: String,
+    /// The leader's process id and start time, once known.
+    leader: Option<(u32, u64)>,
     until_ms: u64,
+}
+
+impl Earlier {
+    /// The leader, if it lives. Where its id was never noted, it is the one with the mark that leads its own group.
+    fn living(&self) -> Option<u32> {
+        if self.boot != boot_id() {
+            return None;
+        }
+        match self.leader {
+            Some((pid, start)) => (start_time(pid) == Some(start)).then_some(pid),
+            None => marked(&Marker::recorded(&self.marker)?).into_iter().find(|pid| leads_its_group(*pid)),
+        }
+    }
 }
 
 /// Waits for an apply that an earlier runner left running; ends it when its time is over.
 fn await_earlier(site: &Site<'_>, folder: &Path) -> Result<(), Failure> {
     let note = folder.join("running.json");
     let Some(earlier) = fs::read(&note).ok().and_then(|bytes| serde_json::from_slice::<Earlier>(&bytes).ok()) else { return Ok(()) };
-    let lives = || earlier.boot == boot_id() && start_time(earlier.pid) == Some(earlier.start);
-    while lives() {
+    while let Some(leader) = earlier.living() {
         if boottime_ms() >= earlier.until_ms {
             // Its leader lives, so the group's number is its own.
-            let _ = killpg(pid_of(earlier.pid), Signal::SIGKILL);
+            let _ = killpg(pid_of(leader), Signal::SIGKILL);
         }
         if site.hold.standing() != Standing::Held {
             return Err(Failure(format!("an earlier apply is still running, and {}", stop_reason(site.hold.standing()))));

@@ -7,6 +7,8 @@ use trunkline_domain::report::{FAILURES_MAX, MESSAGE_BYTES_MAX, TestFailure, Tes
 
 const DEPTH_MAX: usize = 64;
 const CASES_MAX: u32 = 1_000_000;
+/// Bytes of the longest entity that means anything, `#x0010FFFF`, and one for its end.
+const ENTITY_BYTES_MAX: usize = 12;
 /// Text read of one failure, for its place and its message.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
@@ -144,7 +146,7 @@ impl Case {
         } else if self.text.trim().starts_with(&message) {
             message = shortened(&self.text);
         }
-        TestFailure { name: self.name.chars().take(500).collect(), file, line, message }
+        TestFailure { name: self.name, file, line, message }
     }
 }
 
@@ -160,7 +162,9 @@ fn unescaped(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
         out.push_str(before);
-        match after.split_once(';').and_then(|(name, rest)| Some((entity(name)?, rest))) {
+        // Looking further than any entity is long would take forever on a text full of '&'.
+        let end = after.bytes().take(ENTITY_BYTES_MAX).position(|byte| byte == b';');
+        match end.and_then(|end| Some((entity(&after[..end])?, &after[end + 1..]))) {
             Some((character, after)) => {
                 out.push_str(&character);
                 rest = after;

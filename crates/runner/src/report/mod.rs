@@ -17,6 +17,8 @@ use trunkline_domain::report::{MESSAGE_BYTES_MAX, TestSummary};
 
 /// Bytes of one report.
 pub const REPORT_BYTES_MAX: u64 = 16 << 20;
+/// Characters kept of a test's name, and of its file's.
+const NAME_CHARS_MAX: usize = 500;
 /// The path of a libtest report that means the job's own output.
 const LOG: &str = "log";
 
@@ -36,7 +38,13 @@ pub fn read_all(
         };
         match read.and_then(|bytes| parse(rule.format, &bytes)) {
             Ok(mut summary) => {
-                summary.failures.iter_mut().filter_map(|failure| failure.file.as_mut()).for_each(|file| relative_to(folder, file));
+                for failure in &mut summary.failures {
+                    failure.name = failure.name.chars().take(NAME_CHARS_MAX).collect();
+                    if let Some(file) = &mut failure.file {
+                        relative_to(folder, file);
+                        *file = file.chars().take(NAME_CHARS_MAX).collect();
+                    }
+                }
                 sum.get_or_insert_default().add(summary);
             }
             Err(problem) => problems.push(format!("report '{}': {problem}", rule.path)),

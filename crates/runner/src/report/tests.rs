@@ -92,3 +92,14 @@ fn the_own_frame_is_the_place_not_the_librarys() {
     assert_eq!(place::in_text("at Object.<anonymous> (src/price.test.js:14:3)"), Some(("src/price.test.js".to_owned(), 14)));
     assert_eq!(place::in_text("took 12:30 at 10.0.0.1:80, see https://a.b:1"), None);
 }
+
+#[test]
+fn a_text_full_of_ampersands_is_read_in_time() {
+    // Without a bound each '&' would look through all that follows it: this would take minutes.
+    let message = "&".repeat(4 << 20);
+    let report = format!("<testsuite><testcase name=\"a\"><failure message=\"{message}\"/></testcase></testsuite>");
+    let since = std::time::Instant::now();
+    let summary = junit::parse(report.as_bytes()).unwrap();
+    assert_eq!(summary.failed, 1);
+    assert!(since.elapsed().as_secs() < 20, "{:?}", since.elapsed());
+}

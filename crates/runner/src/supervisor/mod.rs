@@ -16,6 +16,7 @@
 
 mod durable;
 mod instance;
+mod kept;
 mod recover;
 mod service;
 mod socket;
@@ -79,11 +80,11 @@ pub fn supervise_stop(folder: &Path) -> io::Result<()> {
 
 /// Starts the supervisors that should run and do not, as after a reboot: each starts its instances again. What was
 /// told to stop stays stopped. Returns what could not be started.
-pub fn supervise_revive(runner_folder: &Path, argv: &[String]) -> Result<Vec<Failure>, Failure> {
-    let gone = supervise_list(runner_folder)?
-        .into_iter()
-        .filter(|found| !found.answers && !found.status.stopped && found.status.release.is_some());
-    Ok(gone.filter_map(|found| socket::ensure(&found.folder, argv).err()).collect())
+pub fn supervise_revive(runner_folder: &Path, argv: &[String]) -> Vec<Failure> {
+    let (found, mut failures) = supervise_list(runner_folder);
+    let gone = found.into_iter().filter(|found| !found.answers && !found.status.stopped && found.status.release.is_some());
+    failures.extend(gone.filter_map(|found| socket::ensure(&found.folder, argv).err()));
+    failures
 }
 
 /// A supervised part found under a runner's folder.
@@ -97,8 +98,8 @@ pub struct Supervised {
     pub answers: bool,
 }
 
-/// Every part that was ever supervised under a runner's folder.
-pub fn supervise_list(runner_folder: &Path) -> Result<Vec<Supervised>, Failure> {
+/// Every part that was ever supervised under a runner's folder, and why one could not be read: it must not hide the others.
+pub fn supervise_list(runner_folder: &Path) -> (Vec<Supervised>, Vec<Failure>) {
     let mut folders = vec![runner_folder.join("process")];
     // project / environment / part
     for _ in 0..3 {
@@ -106,11 +107,15 @@ pub fn supervise_list(runner_folder: &Path) -> Result<Vec<Supervised>, Failure> 
             folders.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten()).map(|entry| entry.path()).collect();
     }
     folders.sort();
-    let used = folders.into_iter().filter(|folder| was_used(folder));
-    used.map(|folder| {
-        let status = durable::status_read(&folder).doing(format!("read the status in {}", folder.display()))?;
-        let answers = socket::call(&folder, &Request::Observe, Duration::from_secs(2)).is_ok();
-        Ok(Supervised { folder, status, answers })
-    })
-    .collect()
+    let (mut supervised, mut failures) = (Vec::new(), Vec::new());
+    for folder in folders.into_iter().filter(|folder| was_used(folder)) {
+        match durable::status_read(&folder).doing(format!("read the status in {}", folder.display())) {
+            Ok(status) => {
+                let answers = socket::call(&folder, &Request::Observe, Duration::from_secs(2)).is_ok();
+                supervised.push(Supervised { folder, status, answers });
+            }
+            Err(failure) => failures.push(failure),
+        }
+    }
+    (supervised, failures)
 }

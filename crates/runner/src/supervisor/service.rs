@@ -3,9 +3,8 @@
 use super::durable::{journal, release_folders, service_log, service_log_cut, status_write, wall_ms};
 use super::instance::{Instance, Notify, READY_AFTER};
 use super::status::{InstanceRecord, Reply, Spec, Status, Verdict};
-use super::{STOP_GRACE, recover};
+use super::{STOP_GRACE, kept, recover};
 use crate::process_tree::Marker;
-use crate::workspace::remove_tree;
 use std::fs;
 use std::io;
 use std::net::TcpListener;
@@ -21,8 +20,6 @@ const RESTART_LAST: Duration = Duration::from_secs(30);
 /// An instance that lived this long was well: the next pause is short again.
 const WELL_AFTER: Duration = Duration::from_secs(30);
 const WATCH_EVERY: Duration = Duration::from_millis(50);
-/// Releases whose content is kept: the live one and two before it.
-const RELEASES_KEPT: usize = 3;
 
 /// One part's service.
 pub struct Service {
@@ -120,11 +117,12 @@ impl Service {
         };
         let recorded = self.record(|status| {
             if end.is_ok() {
-                keep(status, spec);
+                kept::keep(status, spec);
             }
             status.end(end);
         });
-        self.prune();
+        let (wanted, dropped) = kept::choose(&mut self.state().status);
+        kept::prune(&release_folders(&self.folder), &wanted, &dropped);
         match recorded {
             Ok(()) => told,
             // It happened, but is not on record: the caller must look again.
@@ -305,6 +303,15 @@ impl Service {
     /// Starts one missing instance of the live release, unless a switch came between.
     fn start_again(&self, spec: &Spec) {
         let Ok(_turn) = self.turn.try_lock() else { return };
+        // A switch or a stop may have come between the look and the turn.
+        let still = {
+            let state = self.state();
+            let missing = state.instances.len() < spec.instances.max(1) as usize;
+            missing && !state.paused && !state.status.stopped && state.status.live.as_ref() == Some(spec)
+        };
+        if !still {
+            return;
+        }
         let started = self
             .restart_socket(spec)
             .and_then(|socket| self.start_one(spec, socket.as_ref(), &Marker::fresh(), None).map_err(|error| error.to_string()));
@@ -327,28 +334,6 @@ impl Service {
             state.socket = Some((address.clone(), socket.try_clone().map_err(|error| error.to_string())?));
         }
         Ok(Some(socket))
-    }
-
-    /// Removes the content of releases that are not kept any more.
-    fn prune(&self) {
-        let dropped: Vec<String> = {
-            let mut state = self.state();
-            let excess = state.status.kept.len().saturating_sub(RELEASES_KEPT);
-            state.status.kept.drain(..excess).collect()
-        };
-        for name in dropped {
-            if let Err(error) = remove_tree(&release_folders(&self.folder).join(&name)) {
-                eprintln!("release {name} could not be removed: {error}");
-            }
-        }
-    }
-}
-
-fn keep(status: &mut Status, spec: &Spec) {
-    let name = spec.content.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-    if let Some(name) = name {
-        status.kept.retain(|kept| *kept != name);
-        status.kept.push(name);
     }
 }
 

@@ -69,8 +69,10 @@ pub enum Reply {
     Invalid(String),
 }
 
-/// All that a supervisor remembers. The first members are for other programs to read.
+/// All that a supervisor remembers. The first members are for other programs to read. Each may be missing: an earlier
+/// version wrote the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Status {
     /// The live release; none before the first apply succeeded.
     pub release: Option<Digest>,

@@ -256,7 +256,7 @@ impl Drop for Bench {
         if let Some(runner) = self.runner.take() {
             runner.stop();
         }
-        for supervised in trunkline_runner::supervise_list(&self.folder).unwrap_or_default() {
+        for supervised in trunkline_runner::supervise_list(&self.folder).0 {
             let _ = trunkline_runner::supervise_stop(&supervised.folder);
         }
     }

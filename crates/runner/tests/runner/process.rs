@@ -116,7 +116,7 @@ impl Target {
     }
 
     fn pids(&self) -> Vec<u32> {
-        let listed = supervise_list(&self.bench.folder).unwrap();
+        let listed = supervise_list(&self.bench.folder).0;
         listed[0].status.instances.iter().filter_map(|instance| instance.pid).collect()
     }
 
@@ -141,6 +141,17 @@ fn request(address: &str, path: &str) -> std::io::Result<String> {
         Some((head, body)) if head.contains(" 200 ") => Ok(body.to_owned()),
         _ => Err(std::io::Error::other(format!("answered {text:?}"))),
     }
+}
+
+#[test]
+fn a_rollback_brings_back_what_was_released_not_what_a_service_made_of_it() {
+    let target = Target::new(1);
+    assert_eq!(target.apply(SERVICE, "1", 1, 1), ApplyOutcome::Applied);
+    let content = supervise_list(&target.bench.folder).0[0].status.live.as_ref().unwrap().content.clone();
+    std::fs::write(content.join("server"), "#!/bin/sh\nexec sleep 1000\n").unwrap();
+    assert_eq!(target.apply(SERVICE, "2", 2, 2), ApplyOutcome::Applied);
+    assert_eq!(target.apply(SERVICE, "1", 3, 3), ApplyOutcome::Applied);
+    assert!(target.get().unwrap().starts_with("1 "), "the released service answers");
 }
 
 #[test]
@@ -230,7 +241,7 @@ fn a_crashed_instance_comes_back() {
     assert!(request(&target.address, "/crash").is_err());
     eventually("another process answers", || target.get().is_ok_and(|now| now.starts_with("1.0 ") && now != before));
     eventually("it is well again", || target.observe().health == Health::Healthy);
-    assert_eq!(supervise_list(&target.bench.folder).unwrap()[0].status.restarts, 1);
+    assert_eq!(supervise_list(&target.bench.folder).0[0].status.restarts, 1);
 }
 
 #[test]

@@ -78,17 +78,27 @@ fn failures_say_what_is_known() {
 
 #[test]
 fn an_observe_waits_for_an_apply_that_outlived_its_runner() {
+    outlives(true);
+    // Killed between the start and the note of its process id.
+    outlives(false);
+}
+
+fn outlives(noted: bool) {
+    use std::os::unix::process::CommandExt;
     let bench = Bench::new();
     let target = bench.folder.join("target");
     let folder = bench.folder.join("deploy/shop/test/main");
     std::fs::create_dir_all(&folder).unwrap();
     // What a killed runner leaves: a note, and a script that finishes later.
     let script = format!("sleep 0.4; printf sha256:{} > {}; printf 1 > {}.fence", "a".repeat(64), target.display(), target.display());
-    let mut orphan = std::process::Command::new("sh").args(["-c", &script]).spawn().unwrap();
+    let marker = "0123456789abcdef".repeat(2);
+    let mut command = std::process::Command::new("sh");
+    let mut orphan = command.args(["-c", &script]).env("TRUNKLINE_ATTEMPT", &marker).process_group(0).spawn().unwrap();
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", orphan.id())).unwrap();
     let start: u64 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let note = serde_json::json!({"boot": boot.trim(), "pid": orphan.id(), "start": start, "until_ms": u64::MAX});
+    let leader = noted.then(|| (orphan.id(), start));
+    let note = serde_json::json!({"boot": boot.trim(), "marker": marker, "leader": leader, "until_ms": u64::MAX});
     std::fs::write(folder.join("running.json"), note.to_string()).unwrap();
     let observed = observe(&bench, part(&target));
     assert_eq!(observed.live, Live::Release(format!("sha256:{}", "a".repeat(64)).parse().unwrap()));

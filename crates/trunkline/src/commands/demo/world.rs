@@ -215,7 +215,7 @@ impl World {
     /// Accepted applies of each deployment, as the supervisors themselves count them.
     pub fn applies(&self) -> anyhow::Result<BTreeMap<String, u32>> {
         let mut applies = BTreeMap::new();
-        for supervised in trunkline_runner::supervise_list(&self.data().join("runner")).map_err(|error| anyhow!("{error}"))? {
+        for supervised in trunkline_runner::supervise_list(&self.data().join("runner")).0 {
             applies.extend(supervised.status.applies);
         }
         Ok(applies)
@@ -228,7 +228,7 @@ impl World {
             kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM)?;
             child.wait()?;
         }
-        for supervised in trunkline_runner::supervise_list(&self.data().join("runner")).map_err(|error| anyhow!("{error}"))? {
+        for supervised in trunkline_runner::supervise_list(&self.data().join("runner")).0 {
             trunkline_runner::supervise_stop(&supervised.folder)?;
         }
         for port in self.ports.iter().filter(|port| **port != 0) {
