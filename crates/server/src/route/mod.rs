@@ -23,7 +23,13 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .merge(git::routes())
         .merge(page::routes())
         .fallback(unknown)
+        .method_not_allowed_fallback(unfit)
         .with_state(shared)
+}
+
+/// Nor are they told which methods an address knows.
+async fn unfit(_: Authorized<Look>) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "TL0505", "this address does not know that method")
 }
 
 /// Strangers are not told which addresses exist: the gate comes before "not found".

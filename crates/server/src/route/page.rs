@@ -8,7 +8,7 @@ use crate::shared::{Failure, Shared};
 use crate::view;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use std::sync::Arc;
@@ -75,7 +75,16 @@ async fn change_of(
 }
 
 /// Opens the pages once: the link is used up, the browser gets a session that may read.
-async fn open(State(shared): State<Arc<Shared>>, Path(secret): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn open(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    Path(secret): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    // A chat or a mail program that looks at a link must not use it up.
+    if method == Method::HEAD {
+        return Ok(StatusCode::OK.into_response());
+    }
     let now = shared.clock.now();
     if !shared.keys.link_take(&secret, now) {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "TL0502", "this link was used before, or is too old")
