@@ -16,6 +16,9 @@ const LINK_LIFE: Millis = Millis::minutes(10);
 const SESSION_LIFE: Millis = Millis::hours(12);
 /// Links and sessions kept.
 const KEPT_MAX: usize = 1_000;
+/// The cookie by which git brings the token; it counts below [`GIT_PATH`] alone, and no browser is ever given it.
+pub const GIT_COOKIE: &str = "trunkline-git";
+const GIT_PATH: &str = "/git/";
 /// The browser's cookie.
 pub const COOKIE: &str = "trunkline-session";
 
@@ -99,7 +102,10 @@ impl Keys {
         if let Some(token) = bearer(parts).or_else(|| basic_password(parts)).filter(|token| !token.is_empty()) {
             return (Digest::of(token.as_bytes()) == self.operator).then_some(Level::Operator);
         }
-        let secret = cookie(parts)?;
+        if let Some(token) = cookie(parts, GIT_COOKIE).filter(|_| parts.uri.path().starts_with(GIT_PATH)) {
+            return (Digest::of(token.as_bytes()) == self.operator).then_some(Level::Operator);
+        }
+        let secret = cookie(parts, COOKIE)?;
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.get(&Digest::of(secret.as_bytes())).filter(|until| now < **until).map(|_| Level::Reader)
     }
@@ -128,9 +134,9 @@ fn basic_password(parts: &Parts) -> Option<String> {
     String::from_utf8(decoded).ok()?.split_once(':').map(|(_, password)| password.to_owned())
 }
 
-fn cookie(parts: &Parts) -> Option<&str> {
+fn cookie<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
     let cookies = header_text(parts, header::COOKIE)?;
-    cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+    cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 /// RFC 4648, section 4. Anything else is no credential.

@@ -96,6 +96,7 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
     engine.execute(lost, clock.now())?;
     let listener = tokio::net::TcpListener::bind(options.listen).await.map_err(|error| StartError::Listen(options.listen, error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(options.listen, error))?;
+    token::write_cookies(&folder.git_cookies(), address.ip(), &token).map_err(io("git's cookie file"))?;
     let shared = Arc::new(Shared {
         writer: Writer::start(engine, clock, end_the_process),
         reader,

@@ -99,6 +99,11 @@ impl DataFolder {
         self.root.join("runner")
     }
 
+    /// The operator's token as git reads it.
+    pub fn git_cookies(&self) -> PathBuf {
+        self.root.join("git.cookies")
+    }
+
     /// The operator's token.
     pub fn token(&self) -> PathBuf {
         self.root.join("operator.token")

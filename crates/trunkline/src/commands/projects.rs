@@ -104,6 +104,11 @@ fn connect(repository: &Repository, base: &str, git: &str, globals: &Globals) ->
     if let Some(data) = &data {
         repository.change(&["config", DATA, &data.display().to_string()])?;
     }
+    let cookies = globals.data_folder().join("git.cookies");
+    if is_loopback(base) && cookies.is_file() {
+        // The quick way: git sends the token along, and asks the helper only where that is refused.
+        repository.change(&["config", &format!("http.{base}.cookieFile"), &std::path::absolute(cookies)?.display().to_string()])?;
+    }
     if is_loopback(base) {
         // A proxy that an environment variable names cannot reach this machine's loopback.
         repository.change(&["config", &format!("http.{base}.proxy"), ""])?;
