@@ -4,6 +4,7 @@
 
 mod assign;
 mod dispatch;
+mod kept;
 mod lease;
 mod request;
 mod state;

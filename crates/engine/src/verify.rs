@@ -1,5 +1,6 @@
 //! Whether a ledger is what it says: hashes, order, completeness, and that folding it gives the stored states.
 
+use crate::kept::Kept;
 use crate::state::load;
 use crate::store::{Read, Store, StoreError, StoredEntry};
 use std::collections::{BTreeMap, HashMap};
@@ -20,6 +21,10 @@ pub struct Verification {
     pub root: Digest,
     /// States that fold to what is stored.
     pub states: usize,
+    /// Words of people that are kept beside the record and are what was recorded.
+    pub texts: usize,
+    /// Words that were erased since.
+    pub erased: usize,
 }
 
 /// What is wrong with a ledger.
@@ -82,6 +87,36 @@ pub enum VerifyError {
         /// Which.
         key: String,
     },
+    /// Words that are kept beside the record are not those that were recorded.
+    #[error("the words of {of} were changed: they hash to {found}, but {recorded} was recorded")]
+    Text {
+        /// Whose.
+        of: String,
+        /// What they hash to.
+        found: Digest,
+        /// What was recorded.
+        recorded: Digest,
+    },
+    /// A plan that a fact names is missing or changed.
+    #[error("the plan of {of}, {digest}, is {state}")]
+    Plan {
+        /// Whose.
+        of: String,
+        /// Its digest.
+        digest: Digest,
+        /// `missing` or `changed`.
+        state: &'static str,
+    },
+    /// A counter stands lower than what was counted: the next number would be given twice.
+    #[error("the counter {name} says {found}, but {counted} were counted")]
+    Counter {
+        /// Which.
+        name: String,
+        /// What is stored.
+        found: u64,
+        /// What the entries make.
+        counted: u64,
+    },
     /// A reading row is not what the facts make.
     #[error("reading row {table} {key} is stored otherwise than the facts make it")]
     Row {
@@ -100,6 +135,7 @@ struct Fold {
     at: Timestamp,
     project_seqs: HashMap<ProjectKey, u64>,
     rows: BTreeMap<(&'static str, String), Vec<u8>>,
+    kept: Kept,
 }
 
 /// Checks the whole ledger, every state and every reading row. `kept` is a root that was kept elsewhere, with the ledger's size then (absent: its size now).
@@ -108,7 +144,9 @@ pub fn verify<R: Read + ?Sized>(store: &R, kept: Option<(Option<u64>, Digest)>) 
     let mut fold = Fold::default();
     each_entry(store, |stored| fold.take(stored))?;
     fold.compare(store)?;
-    Ok(Verification { entries: size, root, states: fold.states.len() })
+    let (texts, erased) = fold.kept.compare(store)?;
+    fold.counters(store)?;
+    Ok(Verification { entries: size, root, states: fold.states.len(), texts, erased })
 }
 
 /// Hashes alone, before anything is believed that the entries say.
@@ -188,6 +226,7 @@ impl Fold {
 
     fn evolve(&mut self, entry: &Entry<Fact>) {
         for fact in &entry.facts {
+            self.kept.note(fact);
             let Some(key) = fact.key() else { continue };
             let state = self.states.remove(&key);
             if let Some(state) = evolve(state, fact, entry.at) {
@@ -201,6 +240,18 @@ impl Fold {
                 self.rows.insert((row.table.name(), row.key), row.body);
             }
         }
+    }
+
+    /// The next number of each kind must be a new one.
+    fn counters<R: Read + ?Sized>(&self, store: &R) -> Result<(), VerifyError> {
+        let entries = self.project_seqs.iter().map(|(project, count)| (format!("entry/{project}"), *count));
+        for (name, counted) in entries.chain(self.kept.numbers.iter().map(|(name, number)| (name.clone(), *number))) {
+            let found = store.counter(&name)?;
+            if found < counted {
+                return Err(VerifyError::Counter { name, found, counted });
+            }
+        }
+        Ok(())
     }
 
     fn compare<R: Read + ?Sized>(&self, store: &R) -> Result<(), VerifyError> {

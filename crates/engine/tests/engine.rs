@@ -13,7 +13,8 @@ use trunkline_domain::record::{Command, Key, State};
 use trunkline_domain::run::{self, AttemptResult, JobOutcome, JobState, PlanNote, StartRun};
 use trunkline_domain::{project, repository};
 use trunkline_engine::{
-    Answer, Beside, Call, CommandKey, Engine, Head, Read, Receipt, Report, Request, Store, StoredEntry, VerifyError, rebuild_rows, verify,
+    Answer, Beside, Call, CommandKey, Engine, Head, Read, Receipt, Report, Request, Store, StoredEntry, Text, VerifyError, rebuild_rows,
+    verify,
 };
 use trunkline_store::MemoryStore;
 
@@ -88,15 +89,28 @@ fn push(id: u8, key: &str) -> Request {
         reference: "refs/heads/main".to_owned(),
         trigger: run::Trigger::Push,
         inputs: Default::default(),
-        change: ChangeNote { committed_at: NOW, pull_request: None, text: Digest::of(b"") },
+        change: ChangeNote { committed_at: NOW, pull_request: None, text: words().digest() },
         plan: Ok(note),
     };
     let command = Command::Run(run_id(id), run::Command::Start(Box::new(start)));
     let mut request = Request::new(Actor::person("ana"), Via::Push, command);
     request.key = Some(CommandKey { project: shop(), key: key.to_owned(), body: Digest::of(&[id]) });
     let brought = "b".repeat(40).parse().unwrap();
-    request.beside = Beside { values: vec![(digest, bytes)], commits: vec![brought], ..Beside::default() };
+    request.beside = Beside { values: vec![(digest, bytes)], commits: vec![brought], texts: vec![words()] };
     request
+}
+
+/// The digest of the plan that an entry names.
+fn plan_in(entry: &[u8]) -> Option<Digest> {
+    let entry: trunkline_domain::ledger::Entry<trunkline_domain::record::Fact> = serde_json::from_slice(entry).unwrap();
+    entry.facts.iter().find_map(|fact| match fact {
+        trunkline_domain::record::Fact::Run { fact: run::Fact::Started(started), .. } => started.plan.as_ref().map(|plan| plan.digest),
+        _ => None,
+    })
+}
+
+fn words() -> Text {
+    Text { salt: [7; 16], text: "Begin\nAna".to_owned() }
 }
 
 fn run_id(id: u8) -> RunId {
@@ -267,6 +281,15 @@ fn every_kind_of_tampering_is_found() {
         store.aggregate_put(&Key::Project(shop()), &[(String::new(), b"{\"repository\":\"x\"}".to_vec())], None).unwrap()
     });
     assert!(matches!(state, VerifyError::State { .. }), "{state}");
+    let text = tampered(|store, _, _| store.forge(&["text", &words().digest().hex()], b"0123456789abcdefEve".to_vec()));
+    assert!(matches!(text, VerifyError::Text { .. }), "{text}");
+    let plan = tampered(|store, _, _| {
+        let digest = store.entries(0, 100).unwrap().iter().find_map(|entry| plan_in(&entry.bytes)).unwrap();
+        store.forge(&["value", &digest.hex()], b"{}".to_vec());
+    });
+    assert!(matches!(plan, VerifyError::Plan { state: "changed", .. }), "{plan}");
+    let counter = tampered(|store, _, _| store.counter_put("run/shop", 0).unwrap());
+    assert!(matches!(counter, VerifyError::Counter { .. }), "{counter}");
     let row =
         tampered(|store, _, _| store.row_put(99, &Row { table: Table::Project, key: "shop".to_owned(), body: b"{}".to_vec() }).unwrap());
     assert!(matches!(row, VerifyError::Row { .. }), "{row}");

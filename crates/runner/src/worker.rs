@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, RENEW_EVERY, RenewRequest, ReportRequest, Work};
 use trunkline_domain::foundation::{Digest, RunnerKey};
 
+/// How often it is looked whether every supervisor answers.
+const REVIVE_EVERY: Duration = Duration::from_secs(10);
 /// How long `stop` waits for the answers to open claims. Work that comes later is reported as not begun.
 const CLAIM_END_WITHIN: Duration = Duration::from_millis(500);
 
@@ -216,7 +218,8 @@ fn one(shared: &Shared, slot: &mut Slot, assignment: &Assignment) -> Option<Assi
 }
 
 fn execute_safely(shared: &Shared, slot: &mut Slot, assignment: &Assignment, hold: &Arc<Hold>) -> (Outcome, LogEnd) {
-    let is_deployment = !matches!(assignment.work, Work::Job(_));
+    // Only what changes a target needs long to end well; a check has no effect to protect.
+    let has_effect = matches!(assignment.work, Work::Apply(_));
     let mut site = Site {
         runner: &shared.config.name,
         port: &shared.port,
@@ -225,7 +228,7 @@ fn execute_safely(shared: &Shared, slot: &mut Slot, assignment: &Assignment, hol
         slot,
         folder: &shared.config.folder,
         supervise: &shared.config.supervise,
-        grace: if is_deployment { shared.config.deployment_grace } else { shared.config.grace },
+        grace: if has_effect { shared.config.deployment_grace } else { shared.config.grace },
         marker: Marker::fresh(),
     };
     // A defect of ours must cost one attempt, not a slot for ever.
@@ -295,8 +298,16 @@ fn renew(shared: &Shared) {
     }
 }
 
-/// Starts again what should run and does not, as after a reboot. It waits for nothing else: work goes on meanwhile.
+/// Starts again what should run and does not: after a reboot, or when a supervisor was killed. It waits for nothing
+/// else: work goes on meanwhile.
 fn revive(shared: &Shared) {
+    while !shared.is_stopping() {
+        revive_once(shared);
+        shared.rest(REVIVE_EVERY);
+    }
+}
+
+fn revive_once(shared: &Shared) {
     for failure in supervise_revive(&shared.config.folder, &shared.config.supervise) {
         eprintln!("a deployed process was not started again: {failure}");
     }

@@ -18,7 +18,7 @@ use tower_service::Service;
 /// Connections at once. Further ones wait in the kernel's queue until one ends.
 const CONNECTIONS_MAX: usize = 1_024;
 /// How long a connection may take to send a request's head, or say nothing between two requests.
-const HEAD_TIME: Duration = Duration::from_secs(30);
+const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a request's body may pause.
 const BODY_PAUSE: Duration = Duration::from_secs(60);
 /// How long calls may take to end once the server is told to.

@@ -188,7 +188,9 @@ impl Port for LocalPort {
         let repositories = &self.shared.repositories;
         let repository = self.shared.repository_of(project).map_err(|error| not_found(&error))?;
         repositories.checkout(&repository, revision, into).map_err(|error| match &error {
-            GitError::Failed { .. } => unreachable("writing the workspace", &error),
+            GitError::Failed { .. } => unreachable("reading the repository", &error),
+            // A name that is too long, or a full disk: asking again would not mend it.
+            GitError::Workspace(cause) => CallError::Refused(CallRefusal::Invalid(format!("{error}: {cause}"))),
             _ => not_found(&error),
         })
     }

@@ -24,7 +24,9 @@ pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &mut 
     let repository = shared.repository_of(project)?;
     if let Err(error) = git::take_in(&shared.repositories.path(&repository), body) {
         let why = error.to_string();
-        let refs: Vec<_> = push.updates.iter().map(|update| (update.name.clone(), Some("unpacker error".to_owned()))).collect();
+        let names =
+            push.updates.iter().map(|update| update.name.clone().into_bytes()).chain(push.refused.iter().map(|(name, _)| name.clone()));
+        let refs: Vec<_> = names.map(|name| (name, Some("unpacker error".to_owned()))).collect();
         return Ok(git::report(push.side_band, Err(&why), &refs, &format!("{why}\n")));
     }
     let mut outcomes = Vec::new();
@@ -35,7 +37,9 @@ pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &mut 
 }
 
 fn answer(push: &Push, outcomes: &[Outcome]) -> Vec<u8> {
-    let refs: Vec<_> = outcomes.iter().map(|outcome| (outcome.name.clone(), outcome.refusal.clone())).collect();
+    let done = outcomes.iter().map(|outcome| (outcome.name.clone().into_bytes(), outcome.refusal.clone()));
+    let refused = push.refused.iter().map(|(name, why)| (name.clone(), Some(why.clone())));
+    let refs: Vec<_> = done.chain(refused).collect();
     let words: String = outcomes.iter().map(|outcome| outcome.words.as_str()).collect();
     git::report(push.side_band, Ok(()), &refs, &words)
 }
@@ -57,7 +61,9 @@ fn move_ref(
         }
         match plan(shared, (project, repository), update, new) {
             Ok(plan) => planned = Some(plan),
-            Err(Failure::Git(error @ git::GitError::Refused { .. })) => return refused(error.to_string()),
+            Err(Failure::Git(error @ (git::GitError::Refused { .. } | git::GitError::TooLarge { .. }))) => {
+                return refused(error.to_string());
+            }
             Err(error) => return Err(error),
         }
     }

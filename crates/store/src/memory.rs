@@ -31,6 +31,11 @@ impl MemoryStore {
         self
     }
 
+    /// Overwrites what is kept under a key, as somebody who has the database could. For tests of verification.
+    pub fn forge(&mut self, words: &[&str], value: Vec<u8>) {
+        self.put(path(words), value);
+    }
+
     fn put(&mut self, key: String, value: Vec<u8>) {
         let before = self.map.insert(key.clone(), value);
         self.undo.push((key, before));

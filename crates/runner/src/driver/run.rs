@@ -237,15 +237,29 @@ fn await_earlier(site: &Site<'_>, folder: &Path) -> Result<(), Failure> {
             // Its leader lives, so the group's number is its own.
             let _ = killpg(pid_of(leader), Signal::SIGKILL);
         }
-        if site.hold.standing() != Standing::Held {
-            return Err(Failure(format!("an earlier apply is still running, and {}", stop_reason(site.hold.standing()))));
+        match site.hold.standing() {
+            Standing::Held => std::thread::sleep(Duration::from_millis(50)),
+            // Somebody wants it to end, and nobody else could: it must not change the target when all believe it over.
+            Standing::Cancelled => end_earlier(&earlier, leader, site.grace),
+            standing => return Err(Failure(format!("an earlier apply is still running, and {}", stop_reason(standing)))),
         }
-        std::thread::sleep(Duration::from_millis(50));
     }
     match fs::remove_file(&note) {
         // It ended just now, with its own runner to clean up.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         other => other.doing("remove the note of an earlier apply"),
+    }
+}
+
+/// TERM to the group, time to finish, KILL.
+fn end_earlier(earlier: &Earlier, leader: u32, grace: Duration) {
+    let _ = killpg(pid_of(leader), Signal::SIGTERM);
+    let deadline = Instant::now() + grace;
+    while earlier.living() == Some(leader) {
+        if Instant::now() >= deadline {
+            let _ = killpg(pid_of(leader), Signal::SIGKILL);
+        }
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -281,6 +281,17 @@ fn after_a_reboot_the_service_comes_back_without_a_deployment() {
 }
 
 #[test]
+fn a_killed_supervisor_is_started_again_while_the_runner_lives() {
+    let target = Target::new(1);
+    assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);
+    for pid in [vec![target.supervisor()], target.pids()].concat() {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::Signal::SIGKILL).unwrap();
+        eventually("it is dead", || !lives(pid));
+    }
+    eventually("it answers again", || target.get().is_ok_and(|now| now.starts_with("1.0 ")));
+}
+
+#[test]
 fn stop_ends_instances_and_supervisor_and_counts_as_nothing_live() {
     let target = Target::new(2);
     assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);

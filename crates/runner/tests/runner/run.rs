@@ -104,3 +104,26 @@ fn outlives(noted: bool) {
     assert_eq!(observed.live, Live::Release(format!("sha256:{}", "a".repeat(64)).parse().unwrap()));
     orphan.wait().unwrap();
 }
+
+#[test]
+fn a_cancelled_deployment_ends_the_apply_that_outlived_its_runner() {
+    use std::os::unix::process::CommandExt;
+    let bench = Bench::new();
+    let target = bench.folder.join("target");
+    let folder = bench.folder.join("deploy/shop/test/main");
+    std::fs::create_dir_all(&folder).unwrap();
+    let marker = "fedcba9876543210".repeat(2);
+    let script = format!("trap '' TERM; sleep 300; printf late > {}", target.display());
+    let mut command = std::process::Command::new("sh");
+    let mut orphan = command.args(["-c", &script]).env("TRUNKLINE_ATTEMPT", &marker).process_group(0).spawn().unwrap();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let note = serde_json::json!({"boot": boot.trim(), "marker": marker, "leader": null, "until_ms": u64::MAX});
+    std::fs::write(folder.join("running.json"), note.to_string()).unwrap();
+    let kind = PartKind::Run(part(&target));
+    let work =
+        PartWork { part: Part { name: "main".to_owned(), kind }, env: Default::default(), contents: Contents::default(), rollback: false };
+    let lease = bench.fake.offer(Work::Observe(work), deployment(1), &[]);
+    bench.fake.state().cancel.insert(lease.clone());
+    bench.fake.await_report(&lease);
+    assert!(orphan.try_wait().unwrap().is_some(), "nobody may change the target once all believe that it is over");
+}

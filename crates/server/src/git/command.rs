@@ -27,6 +27,9 @@ pub enum GitError {
     /// There is no such object or path.
     #[error("git has no {0}")]
     Missing(String),
+    /// The files of a commit cannot be written here.
+    #[error("the workspace cannot be written")]
+    Workspace(#[source] std::io::Error),
     /// An object that is not read into memory.
     #[error("{name} has {size} bytes, more than {most}")]
     TooLarge {

@@ -18,6 +18,8 @@ pub struct Push {
     pub updates: Vec<RefUpdate>,
     /// Whether it reads messages beside the report.
     pub side_band: bool,
+    /// Names that cannot be kept here, as they came, and why not. They must not spoil the others.
+    pub refused: Vec<(Vec<u8>, String)>,
 }
 
 /// One ref that shall move.
@@ -49,44 +51,52 @@ pub fn advertise(refs: &BTreeMap<String, Revision>) -> Vec<u8> {
 
 /// Reads a push up to its pack. An error says what is wrong with it.
 pub fn parse_push(from: &mut dyn Read) -> Result<Push, String> {
-    let mut push = Push { updates: Vec::new(), side_band: false };
+    let mut push = Push { updates: Vec::new(), side_band: false, refused: Vec::new() };
     while let Some(line) = pkt::next(from)? {
-        let line = std::str::from_utf8(&line).map_err(|_| "a ref's name is not UTF-8".to_owned())?.trim_end_matches('\n');
-        let (line, capabilities) = line.split_once('\0').unwrap_or((line, ""));
-        push.side_band |= capabilities.split(' ').any(|capability| capability == "side-band-64k");
-        if push.updates.len() >= UPDATES_MAX {
+        let mut parts = line.splitn(2, |byte| *byte == 0);
+        let update = parts.next().unwrap_or_default().trim_ascii_end();
+        let capabilities = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+        push.side_band |= capabilities.trim_end().split(' ').any(|capability| capability == "side-band-64k");
+        if push.updates.len() + push.refused.len() >= UPDATES_MAX {
             return Err(format!("a push may change {UPDATES_MAX} refs at most"));
         }
-        push.updates.push(parse_update(line)?);
+        let (old, new, name) = words(update)?;
+        match std::str::from_utf8(name) {
+            Ok(name) if is_valid_name(name) => push.updates.push(RefUpdate { name: name.to_owned(), old, new }),
+            Ok(_) => push.refused.push((name.to_vec(), "not a branch, tag or pull request head that is kept here".to_owned())),
+            Err(_) => push.refused.push((name.to_vec(), "its name is not UTF-8".to_owned())),
+        }
     }
     Ok(push)
 }
 
-fn parse_update(line: &str) -> Result<RefUpdate, String> {
-    let mut words = line.splitn(3, ' ');
-    let (Some(old), Some(new), Some(name)) = (words.next(), words.next(), words.next()) else {
-        return Err(format!("'{}' is no update of a ref", line.chars().take(100).collect::<String>()));
+type Words<'a> = (Option<Revision>, Option<Revision>, &'a [u8]);
+
+/// Where a ref stands, where it shall stand, its name.
+fn words(line: &[u8]) -> Result<Words<'_>, String> {
+    let nonsense = || format!("'{}' is no update of a ref", String::from_utf8_lossy(line).chars().take(100).collect::<String>());
+    let mut words = line.splitn(3, |byte| *byte == b' ');
+    let (Some(old), Some(new), Some(name)) = (words.next(), words.next(), words.next()) else { return Err(nonsense()) };
+    let revision = |id: &[u8]| {
+        let id = std::str::from_utf8(id).map_err(|_| nonsense())?;
+        if id == NONE { Ok(None) } else { id.parse().map(Some).map_err(|_| nonsense()) }
     };
-    if !is_valid_name(name) {
-        return Err(format!("'{}' is not a name for a ref", name.escape_debug().take(120).collect::<String>()));
-    }
-    let revision = |id: &str| if id == NONE { Ok(None) } else { id.parse().map(Some).map_err(|error| format!("{error}")) };
-    Ok(RefUpdate { name: name.to_owned(), old: revision(old)?, new: revision(new)? })
+    Ok((revision(old)?, revision(new)?, name))
 }
 
 /// The report of a push: each ref with its refusal, if any, and words for the pusher.
-pub fn report(side_band: bool, unpacked: Result<(), &str>, refs: &[(String, Option<String>)], words: &str) -> Vec<u8> {
+pub fn report(side_band: bool, unpacked: Result<(), &str>, refs: &[(Vec<u8>, Option<String>)], words: &str) -> Vec<u8> {
     let mut status = Vec::new();
     match unpacked {
         Ok(()) => pkt::line(&mut status, b"unpack ok\n"),
         Err(why) => pkt::line(&mut status, format!("unpack {}\n", one_line(why)).as_bytes()),
     }
     for (name, refusal) in refs {
-        let line = match refusal {
-            None => format!("ok {name}\n"),
-            Some(why) => format!("ng {name} {}\n", one_line(why)),
-        };
-        pkt::line(&mut status, line.as_bytes());
+        let mut line = if refusal.is_none() { b"ok ".to_vec() } else { b"ng ".to_vec() };
+        line.extend_from_slice(name);
+        line.extend_from_slice(refusal.as_ref().map_or_else(String::new, |why| format!(" {}", one_line(why))).as_bytes());
+        line.push(b'\n');
+        pkt::line(&mut status, &line);
     }
     pkt::flush(&mut status);
     if !side_band {
@@ -113,6 +123,8 @@ mod tests {
         let mut bytes = Vec::new();
         pkt::line(&mut bytes, format!("{a} {b} refs/heads/main\0 report-status side-band-64k\n").as_bytes());
         pkt::line(&mut bytes, format!("{a} {NONE} refs/heads/old\n").as_bytes());
+        pkt::line(&mut bytes, &[format!("{NONE} {a} refs/heads/lat").as_bytes(), b"\xe9in\n"].concat());
+        pkt::line(&mut bytes, format!("{NONE} {a} refs/notes/x\n").as_bytes());
         pkt::flush(&mut bytes);
         bytes.extend_from_slice(b"PACK");
         let mut from = &bytes[..];
@@ -120,13 +132,19 @@ mod tests {
         assert!(push.side_band);
         assert_eq!(from, b"PACK");
         assert_eq!(push.updates[0], RefUpdate { name: "refs/heads/main".into(), old: a.parse().ok(), new: b.parse().ok() });
-        assert_eq!(push.updates[1].new, None);
+        assert_eq!((push.updates.len(), &push.updates[1].new), (2, &None));
+        assert_eq!(
+            push.refused.iter().map(|(name, _)| name.as_slice()).collect::<Vec<_>>(),
+            [&b"refs/heads/lat\xe9in"[..], b"refs/notes/x"]
+        );
+        let report = report(false, Ok(()), &push.refused.into_iter().map(|(name, why)| (name, Some(why))).collect::<Vec<_>>(), "");
+        assert!(report.windows(26).any(|bytes| bytes == b"ng refs/heads/lat\xe9in its n"));
     }
 
     #[test]
     fn a_hostile_push_is_refused() {
-        let (a, b) = ("a".repeat(40), "b".repeat(40));
-        for line in [format!("{a} {b} refs/heads/../x"), format!("{a} x refs/heads/y"), "nonsense".to_owned()] {
+        let a = "a".repeat(40);
+        for line in [format!("{a} x refs/heads/y"), "nonsense".to_owned()] {
             let mut bytes = Vec::new();
             pkt::line(&mut bytes, line.as_bytes());
             pkt::flush(&mut bytes);

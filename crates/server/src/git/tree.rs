@@ -143,7 +143,7 @@ pub fn checkout(
     into: &Path,
     mut copy: impl FnMut(&str, &mut dyn Write) -> Result<(), GitError>,
 ) -> Result<(), GitError> {
-    let failed = |source| GitError::Failed { what: "checkout".to_owned(), source };
+    let failed = GitError::Workspace;
     let mut made = PathBuf::new();
     for file in &snapshot.files {
         let path = into.join(&file.path);

@@ -125,3 +125,22 @@ fn a_fetch_brings_back_what_was_pushed() {
         std::fs::read_dir(objects).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("incoming-"));
     assert_eq!(left.count(), 0);
 }
+
+#[test]
+fn a_workspace_that_cannot_be_written_fails_its_job_at_once() {
+    let server = Server::start(1);
+    let clone = add_project(&server);
+    clone.commit(&[("trunkline.yaml", FILE)], "Begin");
+    let file = clone.git(&["rev-parse", "HEAD:trunkline.yaml"]);
+    let mut child =
+        Command::new("git").arg("mktree").current_dir(clone.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let listing = format!("100644 blob {0}\t{1}\n100644 blob {0}\ttrunkline.yaml\n", file.trim(), "n".repeat(300));
+    child.stdin.take().unwrap().write_all(listing.as_bytes()).unwrap();
+    let root = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    let commit = clone.git(&["commit-tree", "-m", "Too long", root.trim()]);
+    clone.git(&["push", "-q", "trunkline", &format!("{}:refs/heads/main", commit.trim())]);
+    let began = std::time::Instant::now();
+    let run = server.until("projects/shop/runs/1", |body| body["result"].is_string());
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    assert!(run["jobs"][0]["reason"].as_str().unwrap().contains("name too long"), "{run}");
+}

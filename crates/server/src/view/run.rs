@@ -60,9 +60,13 @@ fn view(shared: &Shared, id: RunId, run: &Run) -> Result<RunView, Failure> {
     })
 }
 
+/// Shown in place of words that were changed in the database.
+const FORGED: &str = "(these words were changed: trunkline ledger verify)";
+
 /// A commit with the words that are kept beside the record.
 pub fn commit(shared: &Shared, revision: &Revision, change: &ChangeNote) -> Result<CommitView, Failure> {
-    let words = shared.reader.text(&change.text)?.map(|text| text.text);
+    // Words that are not those of the record are nobody's words.
+    let words = shared.reader.text(&change.text)?.map(|text| if text.digest() == change.text { text.text } else { FORGED.to_owned() });
     let mut lines = words.as_deref().unwrap_or_default().lines().map(str::to_owned);
     Ok(CommitView {
         revision: revision.clone(),

@@ -48,9 +48,12 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
             let found = verify(&path, root.map(|root| (*at_size, root)))?;
             let screen = globals.screen();
             if screen.json() {
-                screen.print_json(&serde_json::json!({ "entries": found.entries, "root": found.root, "states": found.states }))?;
+                screen.print_json(&serde_json::json!({ "entries": found.entries, "root": found.root, "states": found.states, "texts": found.texts, "erased": found.erased }))?;
             } else {
-                let words = format!("{} and {} are what was recorded", entries(found.entries), count(found.states, "state"));
+                let mut words = format!("{} and {} are what was recorded", entries(found.entries), count(found.states, "state"));
+                if found.erased > 0 {
+                    words += &format!("; the words of {} were erased", count(found.erased, "commit"));
+                }
                 screen.print(&format!("{}\nroot {}", screen.out.paint.mark(Mark::Passed, &words), found.root))?;
             }
             if root.is_none() {
