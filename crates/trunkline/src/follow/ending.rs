@@ -167,13 +167,7 @@ fn of_deployment(deployment: &DeploymentView, environment: &EnvironmentView) -> 
     let version = crate::render::text::clean(&deployment.release.version);
     match deployment.status {
         DeploymentStatus::Asking => Some(settle(number, name.as_str())),
-        DeploymentStatus::Ended(DeploymentResult::Succeeded) => {
-            let mut words = vec![format!("{name} runs {version}"), format!("next: trunkline trace {name}")];
-            if let Some(back) = environment.back_to.first() {
-                words.push(format!("undo: trunkline rollback {name} --to {}", crate::render::text::clean(&back.version)));
-            }
-            Some(Ending { exit: Exit::Good, words })
-        }
+        DeploymentStatus::Ended(DeploymentResult::Succeeded) => Some(succeeded(number, &version, environment)),
         DeploymentStatus::Ended(result) => {
             let (_, word) = words::ended(result);
             let why = deployment.reason.as_deref().map(|reason| format!(": {}", crate::render::text::clean(reason))).unwrap_or_default();
@@ -184,6 +178,23 @@ fn of_deployment(deployment: &DeploymentView, environment: &EnvironmentView) -> 
         }
         DeploymentStatus::Waiting | DeploymentStatus::Deploying | DeploymentStatus::Verifying | DeploymentStatus::Unknown => None,
     }
+}
+
+/// "Runs" is said only of what runs now: a later deployment may have replaced this one, and undoing it undoes nothing.
+fn succeeded(number: u32, version: &str, environment: &EnvironmentView) -> Ending {
+    let name = &environment.name;
+    let next = format!("next: trunkline trace {name}");
+    if environment.runs.as_ref().is_none_or(|runs| runs.deployment != number) {
+        let mut words = vec![format!("deployment {number} of {version} to {name} succeeded, but is not what runs there now")];
+        words.extend(runs_now(Some(environment)));
+        words.push(next);
+        return Ending { exit: Exit::Good, words };
+    }
+    let mut words = vec![format!("{name} runs {version}"), next];
+    if let Some(back) = environment.back_to.first() {
+        words.push(format!("undo: trunkline rollback {name} --to {}", crate::render::text::clean(&back.version)));
+    }
+    Ending { exit: Exit::Good, words }
 }
 
 #[cfg(test)]
@@ -266,6 +277,18 @@ mod tests {
         assert_eq!(
             ending.words,
             ["production runs 1.42", "next: trunkline trace production", "undo: trunkline rollback production --to 1.41"]
+        );
+        let mut later = environment.clone();
+        later.runs.as_mut().unwrap().deployment = 32;
+        later.runs.as_mut().unwrap().release.version = "1.43".to_owned();
+        let ending = of_deployment(&sample::deployment(), &later).unwrap();
+        assert_eq!(
+            ending.words,
+            [
+                "deployment 31 of 1.42 to production succeeded, but is not what runs there now",
+                "production runs 1.43",
+                "next: trunkline trace production"
+            ]
         );
         let mut failed = sample::deployment();
         failed.status = DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Verify));
