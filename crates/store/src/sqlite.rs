@@ -153,7 +153,8 @@ mod reading {
         let rows = all(connection, sql, params![after as i64, limit], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?))
         })?;
-        rows.into_iter().map(|(seq, bytes, leaf)| Ok(StoredEntry { seq: seq as u64, bytes, leaf: digest(leaf)? })).collect()
+        let leaf = |seq: i64, leaf| digest(leaf).map_err(|_| StoreError::Damaged(format!("the hash of entry {seq} is not 32 bytes long")));
+        rows.into_iter().map(|(seq, bytes, hash)| Ok(StoredEntry { seq: seq as u64, bytes, leaf: leaf(seq, hash)? })).collect()
     }
 
     pub fn keys(connection: &Connection, sql: &str) -> Result<Vec<Key>, StoreError> {

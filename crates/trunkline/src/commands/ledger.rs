@@ -9,7 +9,7 @@ use crate::render::text::count;
 use std::path::{Path, PathBuf};
 use trunkline_api::request::Position;
 use trunkline_domain::foundation::Digest;
-use trunkline_engine::{Read as _, Verification, VerifyError};
+use trunkline_engine::{Read as _, StoreError, Verification, VerifyError};
 use trunkline_store::SqliteReader;
 
 /// The database in a data folder.
@@ -96,15 +96,30 @@ fn verify(path: &Path, kept: Option<(Option<u64>, Digest)>) -> Result<Verificati
         return Err(none("there is no such file".to_owned()));
     }
     // A server may append while this reads: one snapshot keeps head, entries, states and rows together.
-    let snapshot = SqliteReader::open(path).and_then(|reader| reader.snapshot()).map_err(|error| none(chain(&error)))?;
-    let size = snapshot.head().map_err(|error| none(chain(&error)))?.frontier.size();
+    let opened = SqliteReader::open(path).and_then(|reader| reader.snapshot());
+    let head = opened.and_then(|snapshot| snapshot.head().map(|head| (snapshot, head)));
+    let (snapshot, head) = head.map_err(|error| if damaged(&error) { changed(path, chain(&error)) } else { none(chain(&error)) })?;
+    let size = head.frontier.size();
     if let Some((Some(then), _)) = kept.filter(|(then, _)| then.is_some_and(|then| then > size)) {
         return Err(changed(path, format!("the ledger has {}, but {then} were there when the root was kept", entries(size))));
     }
     trunkline_engine::verify(&snapshot, kept).map_err(|error| match error {
-        VerifyError::Store(error) => none(chain(&error)),
-        other => changed(path, other.to_string()),
+        VerifyError::Store(StoreError::Failed { what, source }) => {
+            changed(path, format!("the ledger cannot be read to its end: {what}")).why(chain(source.as_ref()))
+        }
+        other => changed(path, chain(&other)),
     })
+}
+
+/// Whether it is a ledger that makes no sense any more, rather than none.
+fn damaged(error: &StoreError) -> bool {
+    match error {
+        StoreError::Damaged(_) => true,
+        StoreError::Failed { source, .. } => {
+            let code = source.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+            code == Some(rusqlite::ErrorCode::DatabaseCorrupt)
+        }
+    }
 }
 
 fn changed(path: &Path, what: String) -> Failure {
@@ -149,5 +164,26 @@ mod tests {
         std::fs::write(&text, "not a database, whatever its name says").unwrap();
         assert_eq!(verify(&text, None).unwrap_err().code, "TL0220");
         assert!(!folder.path().join("none.db").exists());
+    }
+
+    #[test]
+    fn damage_is_named_and_is_not_called_no_ledger() {
+        // (what was done to the database, what is said of it)
+        let table = [
+            ("insert into entry (seq, bytes, leaf) values (1, x'7b7d', x'00')", "the hash of entry 1 is not 32 bytes long"),
+            ("insert into head (one, frontier, at, starts) values (1, x'00', 0, 0)", "the head: "),
+            ("insert into aggregate (kind, id, piece, state) values ('project', 'shop', '', x'00')", "project shop"),
+            ("insert into aggregate (kind, id, piece, state) values ('nonsense', 'x', '', x'00')", "nonsense x is no key"),
+            ("drop table entry", "cannot be read to its end: reading"),
+        ];
+        for (sql, said) in table {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(DATABASE);
+            drop(SqliteStore::open(&path).unwrap());
+            rusqlite::Connection::open(&path).unwrap().execute(sql, []).unwrap();
+            let failure = verify(&path, None).unwrap_err();
+            assert_eq!((failure.code.as_str(), failure.exit.number()), ("TL0221", 1), "{sql}");
+            assert!(failure.what.contains(said), "{sql}: {}", failure.what);
+        }
     }
 }
