@@ -44,6 +44,10 @@ pub fn parse(bytes: &[u8]) -> Result<TestSummary, String> {
             Err(error) => return Err(format!("is not XML that can be read: {error}")),
         }
     }
+    // A test tool that was killed leaves a report that looks green as far as it goes.
+    if depth > 0 {
+        return Err(format!("ends before it is complete (cases read: {}): was its writer stopped?", report.cases()));
+    }
     if report.elements == 0 { Err("holds no XML element".to_owned()) } else { Ok(report.summary) }
 }
 
@@ -72,7 +76,7 @@ impl Report {
         self.elements = self.elements.saturating_add(1);
         match (element.local_name().as_ref(), &mut self.case) {
             ("testcase", _) => {
-                if self.summary.passed + self.summary.failed + self.summary.skipped >= CASES_MAX {
+                if self.cases() >= CASES_MAX {
                     return Err(format!("holds more than {CASES_MAX} cases"));
                 }
                 self.case = Some(Case::of(element));
@@ -88,6 +92,11 @@ impl Report {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Cases that ended.
+    fn cases(&self) -> u32 {
+        self.summary.passed + self.summary.failed + self.summary.skipped
     }
 
     fn text(&mut self, text: &str) {

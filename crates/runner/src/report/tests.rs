@@ -78,6 +78,17 @@ fn hostile_junit_is_bounded() {
 }
 
 #[test]
+fn a_report_that_was_cut_off_is_a_problem_and_not_one_passed_test() {
+    for cut in [r#"<testsuite><testcase name="a"/>"#, r#"<testsuite><testcase name="a"/><testcase name="b">"#] {
+        let problem = junit::parse(cut.as_bytes()).unwrap_err();
+        assert!(problem.starts_with("ends before it is complete (cases read: 1)"), "{cut}: {problem}");
+    }
+    assert!(junit::parse(br#"<testsuite><testcase name="a"/><testca"#).is_err());
+    assert!(junit::parse(br#"<testsuite><testcase name="a"></testsuite>"#).is_err(), "an element is not closed");
+    assert!(junit::parse(br#"<testsuite><testcase name="a"/></testsuite>"#).is_ok());
+}
+
+#[test]
 fn libtest_text_gives_counts_and_the_place_of_the_panic() {
     let text = "running 3 tests\ntest a::ok ... ok\ntest a::no ... FAILED\ntest a::later ... ignored, slow\n\nfailures:\n\n---- a::no stdout ----\n\nthread 'a::no' panicked at src/lib.rs:5:9:\nassertion `left == right` failed\n\n\nfailures:\n    a::no\n";
     let summary = libtest::parse(text);
