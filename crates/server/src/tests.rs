@@ -2,6 +2,7 @@
 
 mod git;
 mod start;
+mod view;
 
 use crate::serve::{Options, Serving, serve};
 use serde_json::{Value, json};
@@ -190,19 +191,19 @@ environments:
 "#;
 
 fn delivery(live: &Path) -> String {
+    delivery_to(live, &[("test", ""), ("qa", "    after: test\n"), ("production", "    after: qa\n    tier: production\n")])
+}
+
+/// The same with other environments: each a name and further lines.
+fn delivery_to(live: &Path, environments: &[(&str, &str)]) -> String {
     let live = live.display();
-    let environment = |name: &str, after: &str| {
+    let environment = |(name, after): &(&str, &str)| {
         format!(
             "  {name}:\n{after}    deploy:\n      kind: run\n      apply: sh deploy.sh {live}/{name}\n      observe: cat {live}/{name}.observed\n      idempotent: true\n    verify: [{{ name: smoke, run: \"grep -q fine {live}/{name}\" }}]\n"
         )
     };
     let head = &DELIVERY[..DELIVERY.find("  test: &none").unwrap()];
-    format!(
-        "{head}{}{}{}",
-        environment("test", ""),
-        environment("qa", "    after: test\n"),
-        environment("production", "    after: qa\n    tier: production\n")
-    )
+    format!("{head}{}", environments.iter().map(environment).collect::<String>())
 }
 
 const DEPLOY: &str =

@@ -205,6 +205,9 @@ pub struct EnvironmentView {
     pub tier: Tier,
     /// Environments that it comes after.
     pub after: Vec<EnvironmentName>,
+    /// Whether the newest release's delivery file names it no more. What runs there is left running.
+    #[serde(default)]
+    pub retired: bool,
     /// Whether releases may come; if not, `trunkline environments accept` lets them.
     pub accepted: bool,
     /// What was verified here last and still runs, as far as the record knows.

@@ -34,6 +34,9 @@ pub fn environment(project: &ProjectView, environment: &EnvironmentView, now: Ti
         let chip = Chip { name: &vetoed.version, look: ROLLED_BACK, loud: true, meta: None, behind: 0 };
         chips.push(chip.markup(project, revision_of(project, vetoed)));
     }
+    if environment.retired {
+        chips.push(html! { span.quiet { "retired" } });
+    }
     // From here on: what is to come.
     let there = chips.len();
     chips.extend(environment.incoming.iter().map(|incoming| deployment(project, incoming, now)));

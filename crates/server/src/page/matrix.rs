@@ -98,8 +98,9 @@ fn row(project: &ProjectView, names: &[&str], group: Group, status: &StatusView)
 
 /// The environment that people ask for first: production, or the last one.
 pub fn last_environment(project: &ProjectView) -> Option<&EnvironmentView> {
-    let production = project.environments.iter().rev().find(|environment| environment.tier == Tier::Production);
-    production.or(project.environments.last())
+    let in_force = || project.environments.iter().rev().filter(|environment| !environment.retired);
+    let production = in_force().find(|environment| environment.tier == Tier::Production);
+    production.or(in_force().next()).or(project.environments.last())
 }
 
 /// Names of all environments by first appearance, with two exceptions, so that every project reads from left to right:

@@ -103,6 +103,7 @@ pub fn environment(project: &str, name: &str, after: &str, runs: u32, seconds: u
         name: name.parse().unwrap(),
         tier: if name.starts_with("production") { Tier::Production } else { Tier::Testing },
         after: after.parse().into_iter().collect(),
+        retired: false,
         accepted: true,
         runs: Some(runs),
         last_failed: None,

@@ -85,7 +85,7 @@ fn stations(shared: &Shared, project: &ProjectKey, run: &RunView, release: Optio
     stations.push(release_station(run, release));
     let deployments = release.map(|release| deployments_of(shared, project, release)).transpose()?.unwrap_or_default();
     for environment in environments(shared, project)? {
-        let named = release.is_none_or(|release| release.environments.contains(&environment.name));
+        let named = release.map_or(!environment.retired, |release| release.environments.contains(&environment.name));
         if named {
             stations.push(environment_station(run, release, &environment, &deployments));
         }

@@ -18,7 +18,8 @@ pub fn environment(shared: &Shared, project: &ProjectKey, name: &EnvironmentName
     all.into_iter().find(|environment| &environment.name == name).ok_or_else(|| Failure::NotFound(format!("environment {project}/{name}")))
 }
 
-/// Every environment, in the order of the newest release's delivery file; those that it no longer names come last.
+/// Every environment, in the order of the newest release's delivery file. Those that it no longer names come last, as
+/// retired, while the record knows of something in them.
 pub fn environments(shared: &Shared, project: &ProjectKey) -> Result<Vec<EnvironmentView>, Failure> {
     let newest: Option<ReleaseRow> = rows(shared, Table::Release, project, None, 1)?.pop();
     let skeletons = match &newest {
@@ -37,12 +38,18 @@ pub fn environments(shared: &Shared, project: &ProjectKey) -> Result<Vec<Environ
     let known: Vec<EnvironmentRow> = rows(shared, Table::Environment, project, None, super::PAGE_MAX)?;
     for row in known {
         let state = row.environment;
-        if !skeletons.iter().any(|skeleton| skeleton.name == state.name) {
+        let named = skeletons.iter().any(|skeleton| skeleton.name == state.name);
+        if !named && !empty(&state) {
             let skeleton = state.verified.first().map(|verified| verified.skeleton.as_ref());
-            views.push(view(shared, project, &state.name, Some(&state), skeleton)?);
+            views.push(EnvironmentView { retired: true, ..view(shared, project, &state.name, Some(&state), skeleton)? });
         }
     }
     Ok(views)
+}
+
+/// Whether nothing was ever deployed there, nor is on its way.
+fn empty(state: &Environment) -> bool {
+    state.current.is_none() && state.holder.is_none() && state.queue.is_empty()
 }
 
 fn view(
@@ -57,6 +64,7 @@ fn view(
         name: name.clone(),
         tier: skeleton.map(|skeleton| skeleton.tier).unwrap_or_default(),
         after: skeleton.map(|skeleton| skeleton.after.names().to_vec()).unwrap_or_default(),
+        retired: false,
         accepted: true,
         runs: None,
         last_failed: None,

@@ -18,7 +18,7 @@ pub fn table(environments: &[EnvironmentView], look: &Look) -> Table {
         let runs = environment.runs.as_ref();
         table.row([
             Cell::text(environment.name.as_str()),
-            Cell::text(words::tier(environment.tier)),
+            Cell::text(tier(environment)),
             Cell::mark(mark, word),
             Cell::text(runs.map(|runs| runs.release.version.as_str()).unwrap_or_default()),
             Cell::text(runs.map(|runs| look.clock.ago(runs.since)).unwrap_or_default())
@@ -33,8 +33,11 @@ pub fn table(environments: &[EnvironmentView], look: &Look) -> Table {
 pub fn view(environment: &EnvironmentView, look: &Look) -> String {
     let paint = look.paint;
     let title = paint.text(Style::Strong, &format!("{}/{}", environment.project, environment.name));
-    let mut out = format!("{title} {}\n", words::tier(environment.tier));
+    let mut out = format!("{title} {}\n", tier(environment));
     let mut line = |label: &str, text: &str| out += &format!("{} {text}\n", paint.text(Style::Muted, &format!("{label:<10}")));
+    if environment.retired {
+        line("retired", "the newest delivery file does not name it; what runs there is left running");
+    }
     if !environment.accepted {
         let text = format!("no release may come yet; let them: trunkline environments accept {}", environment.name);
         line("waits", &paint.mark(Mark::Waiting, &text));
@@ -61,6 +64,11 @@ pub fn view(environment: &EnvironmentView, look: &Look) -> String {
     out
 }
 
+/// What it is for; of one that the delivery file names no more, nobody says it.
+fn tier(environment: &EnvironmentView) -> &'static str {
+    if environment.retired { "retired" } else { words::tier(environment.tier) }
+}
+
 /// A deployment in a line: `deployment 31 of 1.42 deploying for 3 s: why`.
 pub fn reference(deployment: &DeploymentRef, look: &Look) -> String {
     let (mark, word) = words::deployment(deployment.status);
@@ -85,6 +93,14 @@ incoming   > deployment 30 of 1.42 deploying for 30 s
 back to    release 11, 1.41 \"quiet-otter\"
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn one_that_is_retired_says_so_and_has_no_tier() {
+        let mut environment = sample::status().projects[1].environments[2].clone();
+        environment.retired = true;
+        let text = view(&environment, &sample::look(Paint::PLAIN));
+        assert!(text.starts_with("shop/production retired\nretired "), "{text}");
     }
 
     #[test]

@@ -135,6 +135,7 @@ fn environment(name: &str, tier: Tier, runs: ReleaseRef, deployment: u32, since:
         name: name.parse().unwrap(),
         tier,
         after: Vec::new(),
+        retired: false,
         accepted: true,
         runs: Some(RunningView { release: runs, deployment, since: before(since), revision: revision('b') }),
         last_failed: None,

@@ -84,7 +84,9 @@ pub fn state(environment: &EnvironmentView) -> (Mark, &'static str, Option<Strin
         }
     }
     match environment.runs {
+        Some(_) if environment.retired => (Mark::Passed, "retired", None),
         Some(_) => (Mark::Passed, "live", None),
+        None if environment.retired => (Mark::Ahead, "retired", None),
         None => (Mark::Ahead, "nothing", None),
     }
 }
@@ -130,6 +132,13 @@ shop     V 812 4f2a91c passed  V 1.42  > 1.41 > 1.42 deploying  V 1.41
 ";
         let squeeze = |text: &str| text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
         assert_eq!(squeeze(&matrix(&sample::status(), &sample::look(Paint::PLAIN))), squeeze(expected));
+    }
+
+    #[test]
+    fn an_environment_that_the_file_names_no_more_is_retired() {
+        let mut environment = sample::status().projects[1].environments[2].clone();
+        environment.retired = true;
+        assert_eq!(cell(&environment, &sample::look(Paint::PLAIN)), "V 1.41, retired");
     }
 
     #[test]

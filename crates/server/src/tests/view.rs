@@ -1,0 +1,30 @@
+//! What is answered about what is no longer usual.
+
+use super::{DEPLOY, Server, add_project, delivery_to};
+use serde_json::json;
+
+#[test]
+fn an_environment_that_left_the_file_is_retired_or_gone() {
+    let server = Server::start(2);
+    let live = tempfile::tempdir().unwrap();
+    let clone = add_project(&server);
+    let push = |environments: &[(&str, &str)], release: u32| {
+        let file = delivery_to(live.path(), environments);
+        let text = format!("good and fine {release}\n");
+        clone.commit(&[("trunkline.yaml", &file), ("deploy.sh", DEPLOY), ("app.txt", &text)], "Change it");
+        clone.push();
+        let last = environments.iter().rfind(|(name, _)| *name != "later").unwrap().0;
+        server.until(&format!("projects/shop/environments/{last}"), |body| body["runs"]["release"]["number"] == json!(release));
+    };
+    let after = "    after: test\n";
+    push(&[("test", ""), ("qa", "    after: test\n    tier: staging\n")], 1);
+    push(&[("test", ""), ("later", after)], 2);
+    let list = server.get("projects/shop/environments");
+    let said: Vec<_> = list.as_array().unwrap().iter().map(|one| (one["name"].as_str().unwrap(), one["retired"] == json!(true))).collect();
+    assert_eq!(said, [("test", false), ("later", false), ("qa", true)]);
+    push(&[("test", "")], 3);
+    let list = server.get("projects/shop/environments");
+    let said: Vec<_> = list.as_array().unwrap().iter().map(|one| (one["name"].as_str().unwrap(), one["retired"] == json!(true))).collect();
+    assert_eq!(said, [("test", false), ("qa", true)], "nothing ever was in 'later'");
+    assert_eq!((list[1]["tier"].as_str(), list[1]["runs"]["release"]["number"].as_u64()), (Some("staging"), Some(1)));
+}
