@@ -6,6 +6,7 @@ use super::{
     REASON_BYTES_MAX, Refusal, ReleaseVerdict, Run, RunResult, RunStatus, StartRun, Started,
 };
 use crate::context::Context;
+use crate::expression::{Expression, Scope, Value};
 use crate::foundation::{JobKey, RunnerKey};
 use crate::pipeline::{FailureMode, JobSkeleton, ReleaseSkeleton, RetryCause, VersionRule};
 
@@ -85,10 +86,7 @@ fn begin(start: StartRun, context: &Context) -> Vec<Fact> {
                 Some(format!("{year}.{month}.{}", context.number))
             }
             VersionRule::GitDescribe => plan.described.clone(),
-            VersionRule::Expression(expression) => match expression.evaluate(&scope) {
-                Ok(crate::expression::Value::Text(text)) if !text.is_empty() && text.len() <= 100 => Some(text),
-                _ => None,
-            },
+            VersionRule::Expression(expression) => version(expression, &scope).ok(),
         }
     });
     let (plan, refused) = match plan {
@@ -98,6 +96,24 @@ fn begin(start: StartRun, context: &Context) -> Vec<Fact> {
     let started = Started { project, number: context.number, revision, reference, trigger, inputs, change, version, plan, refused };
     let course = Course { run: begin_state(&started, context.now), facts: vec![Fact::Started(Box::new(started))], context };
     course.go_on()
+}
+
+/// The version that an expression gives. It names folders, addresses and files, so not every text is one.
+fn version(expression: &Expression, scope: &Scope) -> Result<String, String> {
+    const CHARS_MAX: usize = 100;
+    let text = match expression.evaluate(scope) {
+        Ok(Value::Text(text)) => text,
+        Ok(_) => return Err("release.version gives no text".to_owned()),
+        Err(error) => return Err(format!("release.version: {error}")),
+    };
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._+-~".contains(c);
+    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.len() <= CHARS_MAX && text.chars().all(fits) {
+        return Ok(text);
+    }
+    let shown: String = text.chars().take(CHARS_MAX).collect();
+    Err(format!(
+        "release.version gives {shown:?}: a version has 1 to {CHARS_MAX} of the characters A-Z a-z 0-9 . _ + - ~ and begins with a letter or a digit"
+    ))
 }
 
 /// What becomes of a blocked job now, if anything.
@@ -288,7 +304,11 @@ fn release_verdict(run: &Run, result: RunResult) -> ReleaseVerdict {
 
 fn complete(run: &Run, rule: &ReleaseSkeleton) -> ReleaseVerdict {
     if run.version.is_none() {
-        return ReleaseVerdict::Impossible("no version could be made for it".to_owned());
+        let why = match &rule.version {
+            VersionRule::Expression(expression) => version(expression, &run.scope(&[])).err(),
+            VersionRule::Calver | VersionRule::GitDescribe => None,
+        };
+        return ReleaseVerdict::Impossible(shorten(&why.unwrap_or_else(|| "no version could be made for it".to_owned())));
     }
     let have: Vec<&Artifact> = run.jobs.iter().filter_map(JobState::ended).flat_map(|ended: &EndedJob| &ended.artifacts).collect();
     let missing = rule.artifacts.iter().flatten().find(|name| !have.iter().any(|artifact| artifact.name == **name));

@@ -240,6 +240,29 @@ fn a_release_needs_its_artifacts() {
 }
 
 #[test]
+fn a_version_is_a_name_that_fits_everywhere() {
+    let (mut life, _) = Life::releasing(vec![job("a", &[])], Some(vec![]));
+    life.pass("a");
+    let mut plan = life.run.unwrap().plan.unwrap();
+    let long = "x".repeat(101);
+    for (text, good) in
+        [("1.0", true), ("v1.0-rc.1+b~2", true), ("../../x y", false), ("", false), ("-1", false), ("a/b", false), (long.as_str(), false)]
+    {
+        plan.release.as_mut().unwrap().version = VersionRule::Expression(Expression(format!("\"{text}\"")));
+        let (mut life, _) = Life::start(Ok(plan.clone()));
+        let version = life.run.as_ref().unwrap().version.clone();
+        assert_eq!(version.as_deref(), good.then_some(text));
+        match end(&life.pass("a")).unwrap().1 {
+            ReleaseVerdict::Cut => assert!(good, "{text}"),
+            ReleaseVerdict::Impossible(why) => {
+                assert!(!good && why.contains("1 to 100") && why.starts_with("release.version gives"), "{why}")
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_refused_delivery_file_is_a_run_that_ended() {
     let (life, facts) = Life::start(Err(vec!["TL0142 trunkline.yaml:3:1".to_owned()]));
     assert_eq!(end(&facts), Some((RunResult::Refused, ReleaseVerdict::NotAsked)));

@@ -28,3 +28,26 @@ fn an_environment_that_left_the_file_is_retired_or_gone() {
     assert_eq!(said, [("test", false), ("qa", true)], "nothing ever was in 'later'");
     assert_eq!((list[1]["tier"].as_str(), list[1]["runs"]["release"]["number"].as_u64()), (Some("staging"), Some(1)));
 }
+
+#[test]
+fn a_version_that_two_releases_have_names_none_of_them() {
+    let server = Server::start(1);
+    let clone = add_project(&server);
+    let file = "on: push\njobs: { a: { run: 'true' } }\nrelease: { version: '\"1.0\"' }\n";
+    clone.commit(&[("trunkline.yaml", file)], "Begin");
+    clone.push();
+    server.until("projects/shop/releases/1", |body| body["release"]["number"] == json!(1));
+    assert_eq!(server.get("projects/shop/releases/1.0")["release"]["number"], json!(1));
+    clone.commit(&[("a", "1")], "Go on");
+    clone.push();
+    server.until("projects/shop/releases/2", |body| body["release"]["number"] == json!(2));
+    let refused = [
+        server.ask("GET", "/api/v1/projects/shop/releases/1.0", None),
+        server.post("projects/shop/releases/1.0/promote", json!({"environment": "test"})),
+        server.post("projects/shop/environments/test/rollback", json!({"to": "1.0"})),
+    ];
+    for (status, body) in refused {
+        assert_eq!((status, body["code"].as_str()), (400, Some("TL0505")), "{body}");
+        assert!(body["message"].as_str().unwrap().contains("by its number, 1, 2"), "{body}");
+    }
+}

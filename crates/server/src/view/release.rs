@@ -1,13 +1,17 @@
 //! Releases.
 
 use super::run::commit;
-use super::{row, rows};
+use super::{decode, row, rows};
 use crate::shared::{Failure, Shared};
 use trunkline_api::view::{ReleaseRef, ReleaseView};
 use trunkline_domain::foundation::{ProjectKey, ReleaseId};
 use trunkline_domain::reading::{ReleaseRow, Table, numbered};
 use trunkline_domain::record::{Key, State};
 use trunkline_domain::release::Release;
+use trunkline_engine::Read as _;
+
+/// Releases of one version that are named to choose from.
+const SAME_VERSION_MAX: u32 = 20;
 
 /// The newest releases, before a number.
 pub fn releases(shared: &Shared, project: &ProjectKey, before: Option<u32>, limit: u32) -> Result<Vec<ReleaseView>, Failure> {
@@ -20,11 +24,12 @@ pub fn release(shared: &Shared, project: &ProjectKey, name: &str) -> Result<Rele
     by_id(shared, find_release(shared, project, name)?.id)
 }
 
-/// Finds a release by number, version, alias or digest. The newest of several with the same alias is meant.
+/// Finds a release by number, version, alias or digest. The newest of several with the same alias is meant; a version that
+/// several have names none of them, since a wrong guess would be deployed.
 pub fn find_release(shared: &Shared, project: &ProjectKey, name: &str) -> Result<ReleaseRow, Failure> {
     let number: Option<u32> = match name.parse() {
         Ok(number) => Some(number),
-        Err(_) => row(shared, Table::Version, &format!("{project}/{name}"))?,
+        Err(_) => of_version(shared, project, name)?,
     };
     if let Some(number) = number
         && let Some(found) = row(shared, Table::Release, &numbered(project, number))?
@@ -38,6 +43,26 @@ pub fn find_release(shared: &Shared, project: &ProjectKey, name: &str) -> Result
         before = Some(last.number);
         if let Some(found) = page.into_iter().find(|release| release.alias == name || release.manifest.to_string() == name) {
             return Ok(found);
+        }
+    }
+}
+
+/// The number of the one release that has this version.
+fn of_version(shared: &Shared, project: &ProjectKey, version: &str) -> Result<Option<u32>, Failure> {
+    let key = format!("{project}/{version}");
+    let history = shared.reader.row_history(Table::Version, &key, SAME_VERSION_MAX)?;
+    let mut numbers: Vec<u32> = history.iter().map(|(_, body)| decode(Table::Version, &key, body)).collect::<Result<_, _>>()?;
+    numbers.sort_unstable();
+    numbers.dedup();
+    match numbers.as_slice() {
+        [] => Ok(None),
+        [number] => Ok(Some(*number)),
+        several => {
+            let several: Vec<String> = several.iter().map(u32::to_string).collect();
+            let which = several.join(", ");
+            Err(Failure::Invalid(format!(
+                "'{version}' is the version of several releases of project {project}: say which by its number, {which}"
+            )))
         }
     }
 }
