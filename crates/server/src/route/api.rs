@@ -1,10 +1,11 @@
 //! `/api/v1`: the table in `trunkline_api::request`, route by route. Nothing is decided here.
 
 use super::Problem;
+use super::asked::{Ask, Body, Place};
 use crate::access::{Administer, Authorized, Look, Operate};
 use crate::shared::{Failure, Shared};
 use crate::view;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -95,7 +96,7 @@ struct After {
     after: u64,
 }
 
-async fn wait(_: Authorized<Look>, State(shared): Server, Query(place): Query<After>) -> Answer<Position> {
+async fn wait(_: Authorized<Look>, State(shared): Server, Ask(place): Ask<After>) -> Answer<Position> {
     let mut bell = shared.writer.bell().watch();
     let ending = shared.writer.bell().clone();
     let longer = bell.wait_for(|seq| *seq > place.after || ending.is_ending());
@@ -104,7 +105,7 @@ async fn wait(_: Authorized<Look>, State(shared): Server, Query(place): Query<Af
     answer(&shared, view::position).await
 }
 
-async fn link(_: Authorized<Administer>, State(shared): Server, Json(Act {}): Json<Act>) -> Answer<Link> {
+async fn link(_: Authorized<Administer>, State(shared): Server, Body(Act {}): Body<Act>) -> Answer<Link> {
     let secret = hex(&shared.random::<32>()?);
     shared.keys.link_add(&secret, shared.clock.now());
     Ok(Json(Link { path: format!("/l/{secret}") }))
@@ -119,11 +120,11 @@ async fn projects(_: Authorized<Look>, State(shared): Server) -> Answer<Vec<Proj
     answer(&shared, |shared| Ok(view::status(shared)?.projects)).await
 }
 
-async fn one_project(_: Authorized<Look>, State(shared): Server, Path(project): Path<ProjectKey>) -> Answer<ProjectView> {
+async fn one_project(_: Authorized<Look>, State(shared): Server, Place(project): Place<ProjectKey>) -> Answer<ProjectView> {
     answer(&shared, move |shared| view::project(shared, &project)).await
 }
 
-async fn add_project(by: Authorized<Administer>, State(shared): Server, Json(add): Json<AddProject>) -> Answer<ProjectView> {
+async fn add_project(by: Authorized<Administer>, State(shared): Server, Body(add): Body<AddProject>) -> Answer<ProjectView> {
     let name = add.name;
     let repository: trunkline_domain::foundation::RepositoryKey =
         name.as_str().parse().map_err(|error: trunkline_domain::foundation::IdParseError| Failure::Invalid(error.to_string()))?;
@@ -158,8 +159,8 @@ struct Page {
 async fn runs(
     _: Authorized<Look>,
     State(shared): Server,
-    Path(project): Path<ProjectKey>,
-    Query(page): Query<Page>,
+    Place(project): Place<ProjectKey>,
+    Ask(page): Ask<Page>,
 ) -> Answer<Vec<trunkline_api::view::RunView>> {
     answer(&shared, move |shared| view::runs(shared, &project, page.before, page.limit.unwrap_or(20))).await
 }
@@ -167,8 +168,8 @@ async fn runs(
 async fn start_run(
     by: Authorized<Operate>,
     State(shared): Server,
-    Path(project): Path<ProjectKey>,
-    Json(asked): Json<StartRun>,
+    Place(project): Place<ProjectKey>,
+    Body(asked): Body<StartRun>,
 ) -> Answer<trunkline_api::view::RunView> {
     let actor = by.actor;
     answer(&shared, move |shared| {
@@ -181,7 +182,7 @@ async fn start_run(
 async fn one_run(
     _: Authorized<Look>,
     State(shared): Server,
-    Path((project, number)): Path<(ProjectKey, u32)>,
+    Place((project, number)): Place<(ProjectKey, u32)>,
 ) -> Answer<trunkline_api::view::RunView> {
     answer(&shared, move |shared| view::run(shared, &project, number)).await
 }
@@ -189,8 +190,8 @@ async fn one_run(
 async fn cancel_run(
     by: Authorized<Operate>,
     State(shared): Server,
-    Path((project, number)): Path<(ProjectKey, u32)>,
-    Json(Act {}): Json<Act>,
+    Place((project, number)): Place<(ProjectKey, u32)>,
+    Body(Act {}): Body<Act>,
 ) -> Answer<trunkline_api::view::RunView> {
     let key = project.clone();
     let id = look(&shared, move |shared| view::run(shared, &key, number)).await?.id;
@@ -207,8 +208,8 @@ struct LogPlace {
 async fn log(
     _: Authorized<Look>,
     State(shared): Server,
-    Path(project): Path<ProjectKey>,
-    Query(place): Query<LogPlace>,
+    Place(project): Place<ProjectKey>,
+    Ask(place): Ask<LogPlace>,
 ) -> Result<Response, Problem> {
     let (bytes, open) =
         look(&shared, move |shared| view::log(shared, &project, &place.work, place.from.unwrap_or(0), LOG_BYTES_MAX)).await?;
@@ -222,8 +223,8 @@ async fn log(
 async fn releases(
     _: Authorized<Look>,
     State(shared): Server,
-    Path(project): Path<ProjectKey>,
-    Query(page): Query<Page>,
+    Place(project): Place<ProjectKey>,
+    Ask(page): Ask<Page>,
 ) -> Answer<Vec<trunkline_api::view::ReleaseView>> {
     answer(&shared, move |shared| view::releases(shared, &project, page.before, page.limit.unwrap_or(20))).await
 }
@@ -231,7 +232,7 @@ async fn releases(
 async fn one_release(
     _: Authorized<Look>,
     State(shared): Server,
-    Path((project, name)): Path<(ProjectKey, String)>,
+    Place((project, name)): Place<(ProjectKey, String)>,
 ) -> Answer<trunkline_api::view::ReleaseView> {
     answer(&shared, move |shared| view::release(shared, &project, &name)).await
 }
@@ -239,8 +240,8 @@ async fn one_release(
 async fn promote(
     by: Authorized<Operate>,
     State(shared): Server,
-    Path((project, name)): Path<(ProjectKey, String)>,
-    Json(asked): Json<Promote>,
+    Place((project, name)): Place<(ProjectKey, String)>,
+    Body(asked): Body<Promote>,
 ) -> Answer<DeploymentView> {
     let key = project.clone();
     let found = look(&shared, move |shared| view::find_release(shared, &key, &name)).await?;
@@ -275,8 +276,8 @@ fn not_taken(receipt: &Receipt) -> Problem {
 async fn deployments(
     _: Authorized<Look>,
     State(shared): Server,
-    Path(project): Path<ProjectKey>,
-    Query(page): Query<Page>,
+    Place(project): Place<ProjectKey>,
+    Ask(page): Ask<Page>,
 ) -> Answer<Vec<DeploymentView>> {
     answer(&shared, move |shared| view::deployments(shared, &project, page.before, page.limit.unwrap_or(20))).await
 }
@@ -284,7 +285,7 @@ async fn deployments(
 async fn one_deployment(
     _: Authorized<Look>,
     State(shared): Server,
-    Path((project, number)): Path<(ProjectKey, u32)>,
+    Place((project, number)): Place<(ProjectKey, u32)>,
 ) -> Answer<DeploymentView> {
     answer(&shared, move |shared| view::deployment(shared, &project, number)).await
 }
@@ -304,8 +305,8 @@ async fn on_deployment(
 async fn cancel_deployment(
     by: Authorized<Operate>,
     State(shared): Server,
-    Path(place): Path<(ProjectKey, u32)>,
-    Json(Act {}): Json<Act>,
+    Place(place): Place<(ProjectKey, u32)>,
+    Body(Act {}): Body<Act>,
 ) -> Answer<DeploymentView> {
     on_deployment(&shared, by, place, deployment::Command::Cancel).await
 }
@@ -313,20 +314,20 @@ async fn cancel_deployment(
 async fn settle(
     by: Authorized<Operate>,
     State(shared): Server,
-    Path(place): Path<(ProjectKey, u32)>,
-    Json(asked): Json<Settle>,
+    Place(place): Place<(ProjectKey, u32)>,
+    Body(asked): Body<Settle>,
 ) -> Answer<DeploymentView> {
     on_deployment(&shared, by, place, deployment::Command::Settle { runs: asked.runs }).await
 }
 
-async fn environments(_: Authorized<Look>, State(shared): Server, Path(project): Path<ProjectKey>) -> Answer<Vec<EnvironmentView>> {
+async fn environments(_: Authorized<Look>, State(shared): Server, Place(project): Place<ProjectKey>) -> Answer<Vec<EnvironmentView>> {
     answer(&shared, move |shared| view::environments(shared, &project)).await
 }
 
 async fn one_environment(
     _: Authorized<Look>,
     State(shared): Server,
-    Path((project, name)): Path<(ProjectKey, EnvironmentName)>,
+    Place((project, name)): Place<(ProjectKey, EnvironmentName)>,
 ) -> Answer<EnvironmentView> {
     answer(&shared, move |shared| view::environment(shared, &project, &name)).await
 }
@@ -334,8 +335,8 @@ async fn one_environment(
 async fn roll_back(
     by: Authorized<Operate>,
     State(shared): Server,
-    Path((project, name)): Path<(ProjectKey, EnvironmentName)>,
-    Json(asked): Json<Rollback>,
+    Place((project, name)): Place<(ProjectKey, EnvironmentName)>,
+    Body(asked): Body<Rollback>,
 ) -> Answer<DeploymentView> {
     let key = project.clone();
     let to = match asked.to {
@@ -350,8 +351,8 @@ async fn roll_back(
 async fn accept(
     by: Authorized<Operate>,
     State(shared): Server,
-    Path((project, name)): Path<(ProjectKey, EnvironmentName)>,
-    Json(Act {}): Json<Act>,
+    Place((project, name)): Place<(ProjectKey, EnvironmentName)>,
+    Body(Act {}): Body<Act>,
 ) -> Answer<EnvironmentView> {
     let key = EnvironmentKey { project: project.clone(), name: name.clone() };
     shared.command(by.actor, Command::Environment(key, environment::Command::Accept)).await?;
@@ -361,7 +362,7 @@ async fn accept(
 async fn trace(
     _: Authorized<Look>,
     State(shared): Server,
-    Path((project, name)): Path<(ProjectKey, EnvironmentName)>,
+    Place((project, name)): Place<(ProjectKey, EnvironmentName)>,
 ) -> Answer<trunkline_api::view::TraceView> {
     answer(&shared, move |shared| view::trace(shared, &project, &name)).await
 }
@@ -369,7 +370,7 @@ async fn trace(
 async fn where_is(
     _: Authorized<Look>,
     State(shared): Server,
-    Path((project, question)): Path<(ProjectKey, String)>,
+    Place((project, question)): Place<(ProjectKey, String)>,
 ) -> Answer<trunkline_api::view::WhereView> {
     answer(&shared, move |shared| view::where_is(shared, &project, &question)).await
 }

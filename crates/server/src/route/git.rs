@@ -1,5 +1,6 @@
 //! `git push`, `git fetch` and `git clone` over HTTP.
 
+use super::asked::{Ask, Place};
 use super::{Problem, stream};
 use crate::access::{Authorized, Push};
 use crate::git::{self, GitError, upload_pack as upload_pack_of};
@@ -7,7 +8,7 @@ use crate::push::receive;
 use crate::shared::{Failure, Shared};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -47,8 +48,8 @@ fn answer(kind: &str, body: impl Into<Body>) -> Response {
 async fn refs(
     _: Authorized<Push>,
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
-    Query(service): Query<Service>,
+    Place(name): Place<String>,
+    Ask(service): Ask<Service>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let project = project_of(&name)?;
@@ -80,7 +81,7 @@ fn protocol_of(headers: &HeaderMap) -> Option<String> {
 async fn upload_pack(
     _: Authorized<Push>,
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    Place(name): Place<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -117,7 +118,7 @@ fn fetch(
 async fn receive_pack(
     authorized: Authorized<Push>,
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    Place(name): Place<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {

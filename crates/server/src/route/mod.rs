@@ -1,6 +1,7 @@
 //! The routes: one file for each kind of caller.
 
 mod api;
+mod asked;
 mod git;
 mod page;
 mod problem;

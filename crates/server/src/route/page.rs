@@ -2,12 +2,13 @@
 
 use super::Problem;
 use super::api::hex;
+use super::asked::Place;
 use crate::access::{Authorized, COOKIE, Look};
 use crate::page;
 use crate::shared::{Failure, Shared};
 use crate::view;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -49,7 +50,7 @@ async fn board(_: Authorized<Look>, State(shared): State<Arc<Shared>>) -> Result
 }
 
 /// A commit without its project: looked for in every project.
-async fn change(_: Authorized<Look>, State(shared): State<Arc<Shared>>, Path(question): Path<String>) -> Result<Response, Problem> {
+async fn change(_: Authorized<Look>, State(shared): State<Arc<Shared>>, Place(question): Place<String>) -> Result<Response, Problem> {
     render(shared, move |shared| {
         for project in view::projects(shared)? {
             match view::where_is(shared, &project, &question) {
@@ -65,7 +66,7 @@ async fn change(_: Authorized<Look>, State(shared): State<Arc<Shared>>, Path(que
 async fn change_of(
     _: Authorized<Look>,
     State(shared): State<Arc<Shared>>,
-    Path((project, question)): Path<(trunkline_domain::foundation::ProjectKey, String)>,
+    Place((project, question)): Place<(trunkline_domain::foundation::ProjectKey, String)>,
 ) -> Result<Response, Problem> {
     render(shared, move |shared| match view::where_is(shared, &project, &question) {
         Err(Failure::NotFound(_)) => Ok(page::unknown_change(&question)),
@@ -78,7 +79,7 @@ async fn change_of(
 async fn open(
     State(shared): State<Arc<Shared>>,
     method: Method,
-    Path(secret): Path<String>,
+    Place(secret): Place<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     // A chat or a mail program that looks at a link must not use it up.

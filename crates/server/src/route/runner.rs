@@ -1,12 +1,13 @@
 //! The runner protocol over HTTP. Each route hands its call to the same port that the built-in runner uses.
 
 use super::Problem;
+use super::asked::{self, Ask, Place, Raw};
 use crate::access::{Authorized, Execute};
 use crate::port::LocalPort;
 use crate::route::stream;
 use crate::shared::Shared;
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -61,18 +62,26 @@ async fn on_port<T: Send + 'static>(
     result.unwrap_or_else(|_| Err(CallError::Unreachable("the call broke off".to_owned()))).map_err(Refusal)
 }
 
-async fn claim(_: Authorized<Execute>, State(shared): State<Arc<Shared>>, Json(request): Json<ClaimRequest>) -> Result<Response, Refusal> {
+async fn claim(
+    _: Authorized<Execute>,
+    State(shared): State<Arc<Shared>>,
+    asked::Body(request): asked::Body<ClaimRequest>,
+) -> Result<Response, Refusal> {
     on_port(shared, move |port| port.claim(&request)).await.map(|reply| Json(reply).into_response())
 }
 
-async fn renew(_: Authorized<Execute>, State(shared): State<Arc<Shared>>, Json(request): Json<RenewRequest>) -> Result<Response, Refusal> {
+async fn renew(
+    _: Authorized<Execute>,
+    State(shared): State<Arc<Shared>>,
+    asked::Body(request): asked::Body<RenewRequest>,
+) -> Result<Response, Refusal> {
     on_port(shared, move |port| port.renew(&request)).await.map(|reply| Json(reply).into_response())
 }
 
 async fn report(
     _: Authorized<Execute>,
     State(shared): State<Arc<Shared>>,
-    Json(request): Json<ReportRequest>,
+    asked::Body(request): asked::Body<ReportRequest>,
 ) -> Result<Response, Refusal> {
     on_port(shared, move |port| port.report(&request)).await.map(|reply| Json(reply).into_response())
 }
@@ -87,14 +96,14 @@ struct LogPlace {
 async fn log_append(
     _: Authorized<Execute>,
     State(shared): State<Arc<Shared>>,
-    Query(place): Query<LogPlace>,
-    body: Bytes,
+    Ask(place): Ask<LogPlace>,
+    Raw(body): Raw,
 ) -> Result<StatusCode, Refusal> {
     let lease = Lease { work: place.work, epoch: place.epoch };
     on_port(shared, move |port| port.log_append(&lease, place.offset, &body)).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-async fn blob_get(_: Authorized<Execute>, State(shared): State<Arc<Shared>>, Path(digest): Path<Digest>) -> Result<Body, Refusal> {
+async fn blob_get(_: Authorized<Execute>, State(shared): State<Arc<Shared>>, Place(digest): Place<Digest>) -> Result<Body, Refusal> {
     if !shared.blobs.has(&digest) {
         return Err(Refusal(CallError::Refused(CallRefusal::NotFound(format!("blob {digest}")))));
     }
@@ -109,7 +118,7 @@ async fn blob_get(_: Authorized<Execute>, State(shared): State<Arc<Shared>>, Pat
 async fn blob_put(
     _: Authorized<Execute>,
     State(shared): State<Arc<Shared>>,
-    Path(digest): Path<Digest>,
+    Place(digest): Place<Digest>,
     body: Body,
 ) -> Result<StatusCode, Refusal> {
     let (mut reader, pump) = stream::into_reader(body, BLOB_BYTES_MAX);
@@ -121,7 +130,7 @@ async fn blob_put(
 async fn tree(
     _: Authorized<Execute>,
     State(shared): State<Arc<Shared>>,
-    Path((project, revision)): Path<(ProjectKey, Revision)>,
+    Place((project, revision)): Place<(ProjectKey, Revision)>,
 ) -> Result<Vec<u8>, Refusal> {
     on_port(shared, move |port| port.tree_tar(&project, &revision)).await
 }

@@ -51,3 +51,29 @@ fn a_version_that_two_releases_have_names_none_of_them() {
         assert!(body["message"].as_str().unwrap().contains("by its number, 1, 2"), "{body}");
     }
 }
+
+#[test]
+fn what_cannot_be_read_is_refused_as_everything_else_is() {
+    let server = Server::start(0);
+    add_project(&server);
+    let posts = [
+        ("projects", json!({"nam": "x"}), "name"),
+        ("projects", json!({"name": "No Name"}), "No Name"),
+        ("projects/shop/environments/test/rollback", json!([1, 2, 3]), "JSON"),
+        ("runner/claim", json!({}), "runner"),
+    ];
+    for (path, body, said) in posts {
+        let (status, refused) = server.post(path, body);
+        assert!((400..500).contains(&status) && refused["code"] == json!("TL0505"), "{path}: {status} {refused}");
+        assert!(refused["message"].as_str().unwrap().contains(said), "{path}: {refused}");
+    }
+    let gets = ["wait", "wait?after=x", "projects/shop/runs/seven", "projects/shop/runs?limit=-1", "projects/No%20Name", "blobs/sha256:x"];
+    for path in gets {
+        let (status, refused) = server.ask("GET", &format!("/api/v1/{path}"), None);
+        assert_eq!((status, refused["code"].as_str()), (400, Some("TL0505")), "{path}: {refused}");
+    }
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let request = agent.post(format!("{}/api/v1/projects", server.address)).header("authorization", format!("Bearer {}", server.token));
+    let mut answer = request.header("content-type", "application/json").send("{not json").unwrap();
+    assert!(answer.body_mut().read_to_string().unwrap().contains("TL0505"));
+}
