@@ -1,7 +1,7 @@
 //! Diagnostics with their places, and the one plain-text form in which they are shown.
 
 use crate::Code;
-use crate::finding::Finding;
+use crate::finding::{Finding, visible};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -84,19 +84,21 @@ pub fn render(file_name: &str, text: &[u8], diagnostics: &[Diagnostic]) -> Strin
 
 fn render_one(out: &mut String, file_name: &str, text: &[u8], diagnostic: &Diagnostic) -> std::fmt::Result {
     let Diagnostic { code, severity, span, message, help } = diagnostic;
+    // A message may quote the file in a way that nobody thought of: nothing of it reaches a terminal as a command.
+    let plain = |text: &str| text.chars().map(visible).collect::<String>();
     let word = match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
-    writeln!(out, "{word}[{code}]: {message}")?;
-    writeln!(out, "  --> {file_name}:{}:{}", span.line, span.column)?;
+    writeln!(out, "{word}[{code}]: {}", plain(message))?;
+    writeln!(out, "  --> {}:{}:{}", plain(file_name), span.line, span.column)?;
     if let Some((line, carets)) = excerpt(text, span) {
         let number = span.line.to_string();
         let margin = " ".repeat(number.len());
         writeln!(out, "{margin} |\n{number} | {line}\n{margin} | {carets}")?;
     }
     if let Some(help) = help {
-        writeln!(out, "help: {help}")?;
+        writeln!(out, "help: {}", plain(help))?;
     }
     writeln!(out, "see: trunkline explain {code}")
 }
@@ -115,8 +117,7 @@ fn excerpt(text: &[u8], span: &Span) -> Option<(String, String)> {
     }
     // A long line is shown around the place.
     let skip = if before + covered.min(WIDTH) > WIDTH { before.saturating_sub(WIDTH / 2) } else { 0 };
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let mut shown: String = line.chars().skip(skip).take(WIDTH).map(plain).collect();
+    let mut shown: String = line.chars().skip(skip).take(WIDTH).map(visible).collect();
     if line.chars().nth(skip + WIDTH).is_some() {
         shown.push('…');
     }

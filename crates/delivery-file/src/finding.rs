@@ -2,6 +2,7 @@
 
 use crate::{Code, Severity};
 use std::ops::Range;
+use trunkline_domain::foundation::is_obeyed;
 
 /// Problems shown of one file; the rest is counted.
 pub(crate) const FINDINGS_MAX: usize = 200;
@@ -92,9 +93,18 @@ impl Findings {
     }
 }
 
+/// A character of the user's as it is shown: never one that a terminal would obey.
+pub(crate) fn visible(c: char) -> char {
+    match c {
+        c if c.is_whitespace() && c.is_control() => ' ',
+        c if is_obeyed(c) => '?',
+        c => c,
+    }
+}
+
 /// A text of the user's for a message: short, in one line.
 pub(crate) fn shown(text: &str) -> String {
-    let mut short: String = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut short: String = text.chars().take(60).map(visible).collect();
     if text.chars().nth(60).is_some() {
         short.push('…');
     }

@@ -394,3 +394,18 @@ fn damaged_files_are_read_without_a_crash() {
         check(&bytes);
     }
 }
+
+#[test]
+fn nothing_of_a_file_reaches_a_terminal_as_a_command() {
+    let files = [
+        "on: push\njobs:\n  a: { run: x, ru\u{202e}n: \u{2066}y }\n",
+        "on: push\njobs: { a: { \"\\e[2J\": 1, run: \"\u{202e}\\e]0;x\" , needs: \"\\e[2J\" } }\n",
+        "on: \x1b[2J\n",
+    ];
+    for file in files {
+        let (_, diagnostics) = read(file.as_bytes());
+        assert!(!diagnostics.is_empty(), "{file:?}");
+        let shown = render("\u{202e}a\x1b[2J.yaml", file.as_bytes(), &diagnostics);
+        assert!(!shown.contains(['\x1b', '\u{202e}', '\u{2066}']), "{shown:?}");
+    }
+}

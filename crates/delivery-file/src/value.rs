@@ -159,5 +159,5 @@ impl Reader<'_> {
 
 /// A message that quotes the user's text: without control characters.
 fn shown_long(message: &str) -> String {
-    message.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    message.chars().take(300).map(crate::finding::visible).collect()
 }

@@ -4,7 +4,7 @@ use crate::git::{self, Push, RefUpdate};
 use crate::planner::{self, Cause, Planned, Wanted};
 use crate::shared::{Failure, Shared};
 use std::io::Read;
-use trunkline_domain::foundation::{Actor, Digest, ProjectKey, RepositoryKey, Revision};
+use trunkline_domain::foundation::{Actor, Digest, ProjectKey, RepositoryKey, Revision, is_obeyed};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::project::{Skip, SkipReason};
 use trunkline_domain::record::{Command, Fact, Key, State};
@@ -40,7 +40,9 @@ fn answer(push: &Push, outcomes: &[Outcome]) -> Vec<u8> {
     let done = outcomes.iter().map(|outcome| (outcome.name.clone().into_bytes(), outcome.refusal.clone()));
     let refused = push.refused.iter().map(|(name, why)| (name.clone(), Some(why.clone())));
     let refs: Vec<_> = done.chain(refused).collect();
-    let words: String = outcomes.iter().map(|outcome| outcome.words.as_str()).collect();
+    let words = outcomes.iter().flat_map(|outcome| outcome.words.chars());
+    // Words quote files and names of the commit, and end in the terminal of whoever pushes it.
+    let words: String = words.map(|c| if is_obeyed(c) && c != '\n' { '?' } else { c }).collect();
     git::report(push.side_band, Ok(()), &refs, &words)
 }
 

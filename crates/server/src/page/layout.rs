@@ -3,7 +3,7 @@
 use super::look::SPRITE;
 use super::time;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use trunkline_domain::foundation::Timestamp;
+use trunkline_domain::foundation::{Timestamp, is_obeyed};
 
 /// What the frame says around a page's content.
 pub struct Frame<'a> {
@@ -51,7 +51,12 @@ pub fn page(frame: &Frame<'_>, content: &Markup) -> String {
             }
         }
     };
-    page.into_string()
+    shown(&page.into_string())
+}
+
+/// What others wrote cannot turn the reading order of a page, nor hide in it. Escaping alone lets such characters pass.
+fn shown(page: &str) -> String {
+    page.chars().map(|c| if is_obeyed(c) && !matches!(c, '\n' | '\t' | '\r') { '\u{fffd}' } else { c }).collect()
 }
 
 fn bar(frame: &Frame<'_>) -> Markup {

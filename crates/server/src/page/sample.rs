@@ -351,7 +351,8 @@ pub fn refused() -> WhereView {
 /// Words that somebody chose to break pages with.
 pub fn hostile() -> WhereView {
     let mut view = asking();
-    view.run.commit.subject = Some("<script>alert(1)</script> & \"quotes\" 'too' <img src=x onerror=alert(2)>".to_owned());
+    view.run.commit.subject =
+        Some("<script>alert(1)</script> & \"quotes\" 'too' <img src=x onerror=alert(2)> \u{202e}terces\x1b[2J".to_owned());
     view.run.commit.author = Some("<b>eve</b>".to_owned());
     view.stations[7].reason = Some("</p><script>alert(3)</script>".to_owned());
     view

@@ -218,6 +218,14 @@ fn nothing_is_executed_or_styled_inline() {
 }
 
 #[test]
+fn nothing_turns_the_reading_order() {
+    for (name, page) in pages() {
+        assert!(!page.contains(['\u{202e}', '\x1b']), "{name}");
+    }
+    assert!(page("change-hostile").contains("\u{fffd}terces\u{fffd}[2J</h1>"));
+}
+
+#[test]
 fn every_class_has_a_rule_and_every_icon_a_shape() {
     for (name, page) in pages() {
         let classes: BTreeSet<&str> =

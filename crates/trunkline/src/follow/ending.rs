@@ -43,12 +43,12 @@ fn of_run(run: &RunView) -> Option<Ending> {
         RunResult::Cancelled => Some(Ending::new(Exit::Failed, [format!("run {number} was cancelled")])),
         RunResult::Refused => {
             let mut words = vec![format!("the delivery file of {} was refused", run.commit.revision.short())];
-            words.extend(run.refused.iter().map(|refused| format!("  {refused}")));
+            words.extend(run.refused.iter().map(|refused| format!("  {}", crate::render::text::clean(refused))));
             words.push("next: trunkline check".to_owned());
             Some(Ending { exit: Exit::Failed, words })
         }
         RunResult::Passed => match run.verdict.as_ref().and_then(words::no_release) {
-            Some(why) => Some(Ending::new(Exit::Good, [format!("run {number} passed; no release: {why}")])),
+            Some(why) => Some(Ending::new(Exit::Good, [format!("run {number} passed; no release: {}", crate::render::text::clean(&why))])),
             None if run.release.is_some() => Some(Ending::new(Exit::Good, [format!("run {number} passed")])),
             None => None,
         },

@@ -90,7 +90,7 @@ fn footer(view: &WhereView, look: &Look) -> String {
     let mut facts = vec![format!("run {}", view.run.number)];
     match (&view.release, &view.run.verdict) {
         (Some(release), _) => facts.push(super::release::name(&release.release)),
-        (None, Some(verdict)) => facts.extend(words::no_release(verdict).map(|why| format!("no release: {why}"))),
+        (None, Some(verdict)) => facts.extend(words::no_release(verdict).map(|why| format!("no release: {}", clean(&why)))),
         (None, None) => {}
     }
     if let Some(tests) = &view.run.tests {

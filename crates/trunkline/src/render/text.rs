@@ -1,5 +1,6 @@
 //! Texts that others wrote, made safe for a terminal, and measured.
 
+use trunkline_domain::foundation::is_obeyed;
 use unicode_width::UnicodeWidthChar;
 
 /// A text without anything that a terminal would obey or that turns the reading order: such characters become `?`.
@@ -7,7 +8,7 @@ use unicode_width::UnicodeWidthChar;
 pub fn clean(text: &str) -> String {
     let safe = |c: char| match c {
         '\t' | '\n' | '\r' => ' ',
-        c if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => '?',
+        c if is_obeyed(c) => '?',
         c => c,
     };
     text.trim().chars().map(safe).collect()
