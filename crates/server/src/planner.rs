@@ -1,7 +1,7 @@
 //! From a commit to a frozen plan: reads the delivery file, the release's files and the configuration at
 //! that commit. Everything that is decided later is decided on this plan.
 
-use crate::git::{Commit, GitError, Repositories, changed_paths, commits_between, describe};
+use crate::git::{Commit, EntryKind, GitError, Reader, Repositories, changed_paths, commits_between, describe};
 use std::collections::BTreeMap;
 use trunkline_delivery_file as delivery_file;
 use trunkline_domain::change::{ChangeNote, pull_request_of};
@@ -81,14 +81,10 @@ pub enum PlanError {
 /// Plans what is wanted.
 pub fn plan(repositories: &Repositories, blobs: &dyn Blobs, wanted: &Wanted<'_>, salt: [u8; 16]) -> Result<Planned, PlanError> {
     let (revision, commit) = repositories.read(wanted.repository, |reader| reader.commit(wanted.revision))?;
-    let file = repositories.read(wanted.repository, |reader| reader.object(&format!("{revision}:{DELIVERY_FILE}")));
-    let bytes = match file {
-        Ok((_, kind, bytes)) if kind == "blob" => Some(bytes),
-        Ok(_) | Err(GitError::Missing(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let (definition, diagnostics) = bytes.as_deref().map_or((None, Vec::new()), delivery_file::read);
-    let mut words = bytes.as_deref().map_or_else(String::new, |bytes| delivery_file::render(DELIVERY_FILE, bytes, &diagnostics));
+    let file = repositories.read(wanted.repository, |reader| file_of(reader, &commit))?;
+    let bytes = file.as_ref().ok();
+    let (definition, diagnostics) = bytes.map_or((None, Vec::new()), |bytes| delivery_file::read(bytes));
+    let mut words = bytes.map_or_else(String::new, |bytes| delivery_file::render(DELIVERY_FILE, bytes, &diagnostics));
     if let Some(definition) = &definition
         && let Some(nothing) = wants_nothing(repositories, definition, wanted, &commit)?
     {
@@ -97,8 +93,8 @@ pub fn plan(repositories: &Repositories, blobs: &dyn Blobs, wanted: &Wanted<'_>,
     let inputs = inputs(definition.as_ref(), wanted.cause)?;
     let text = Text { salt, text: words_of(&commit) };
     let mut beside = Beside { values: Vec::new(), texts: vec![text.clone()], commits: brought_along(repositories, wanted, &commit)? };
-    let plan = match (definition, &bytes) {
-        (Some(definition), Some(bytes)) => match freeze(repositories, blobs, wanted, &revision, &commit, (definition, bytes)) {
+    let plan = match (definition, &file) {
+        (Some(definition), Ok(bytes)) => match freeze(repositories, blobs, wanted, &revision, &commit, (definition, bytes)) {
             Ok((note, value)) => {
                 beside.values.push(value);
                 Ok(note)
@@ -110,12 +106,11 @@ pub fn plan(repositories: &Repositories, blobs: &dyn Blobs, wanted: &Wanted<'_>,
             }
             Err(error) => return Err(error),
         },
-        (_, None) => {
-            let why = format!("there is no {DELIVERY_FILE} at this commit");
-            words.push_str(&format!("{why} · make one: trunkline init\n"));
-            Err(vec![why])
+        (_, Err(NoFile { why, help })) => {
+            words.push_str(&format!("{why} · {help}\n"));
+            Err(vec![why.clone()])
         }
-        (None, Some(_)) => Err(places(&diagnostics)),
+        (None, Ok(_)) => Err(places(&diagnostics)),
     };
     let change = change_note(&commit, &revision, wanted, text.digest());
     let trigger = match wanted.cause {
@@ -125,6 +120,28 @@ pub fn plan(repositories: &Repositories, blobs: &dyn Blobs, wanted: &Wanted<'_>,
     let (project, reference) = (wanted.project.clone(), wanted.reference.to_owned());
     let start = StartRun { project, revision, reference, trigger, inputs, change, plan };
     Ok(Planned::Run { start: Box::new(start), beside, words })
+}
+
+/// Why a commit has no delivery file, and what helps.
+struct NoFile {
+    why: String,
+    help: &'static str,
+}
+
+/// The delivery file's bytes. What git keeps of a symbolic link is the name that it leads to, which is no delivery file;
+/// it is not followed, since it may lead out of the repository.
+fn file_of(reader: &mut Reader, commit: &Commit) -> Result<Result<Vec<u8>, NoFile>, GitError> {
+    let entries = reader.tree(&commit.tree)?;
+    let Some(entry) = entries.into_iter().find(|entry| entry.name == DELIVERY_FILE.as_bytes()) else {
+        return Ok(Err(NoFile { why: format!("there is no {DELIVERY_FILE} at this commit"), help: "make one: trunkline init" }));
+    };
+    let other = match entry.kind {
+        EntryKind::File | EntryKind::Executable => return reader.object(&entry.id).map(|(_, _, bytes)| Ok(bytes)),
+        EntryKind::Link => "a symbolic link",
+        EntryKind::Tree => "a folder",
+        EntryKind::Submodule => "a submodule",
+    };
+    Ok(Err(NoFile { why: format!("{DELIVERY_FILE} is {other} at this commit"), help: "commit the file itself under that name" }))
 }
 
 /// Codes and places of the first problems.

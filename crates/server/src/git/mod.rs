@@ -11,8 +11,7 @@ mod tree;
 
 pub use command::{GitError, git, upload_pack};
 pub use describe::{changed_paths, commits_between, describe};
-pub use read::Commit;
-use read::Reader;
+pub use read::{Commit, EntryKind, Reader};
 pub use receive::{Push, RefUpdate, advertise, parse_push, report};
 pub use refs::{list as refs_on_disk, write as write_ref};
 use tree::Trees;

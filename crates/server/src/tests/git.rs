@@ -40,6 +40,21 @@ fn refs_that_change_what_git_says_are_not_taken() {
     }
 }
 
+#[test]
+fn a_delivery_file_that_is_no_file_is_called_so() {
+    let server = Server::start(0);
+    let clone = add_project(&server);
+    std::os::unix::fs::symlink("/etc/passwd", clone.path().join("trunkline.yaml")).unwrap();
+    clone.commit(&[], "Link");
+    let said = clone.push();
+    assert!(said.contains("trunkline.yaml is a symbolic link at this commit") && !said.contains("/etc/passwd"), "{said}");
+    let run = server.get("projects/shop/runs/1");
+    assert_eq!(run["refused"], json!(["trunkline.yaml is a symbolic link at this commit"]));
+    std::fs::remove_file(clone.path().join("trunkline.yaml")).unwrap();
+    clone.commit(&[("trunkline.yaml/a", "1")], "Folder");
+    assert!(clone.push().contains("trunkline.yaml is a folder"));
+}
+
 /// A tree in which every folder holds the one below it twice.
 fn bomb(folder: &std::path::Path, levels: u32) -> String {
     let hash = |kind: &str, input: &[u8]| {
