@@ -3,13 +3,14 @@
 use crate::git::{self, Push, RefUpdate};
 use crate::planner::{self, Cause, Planned, Wanted};
 use crate::shared::{Failure, Shared};
+use crate::view;
 use std::io::Read;
 use trunkline_domain::foundation::{Actor, Digest, ProjectKey, RepositoryKey, Revision, is_obeyed};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::project::{Skip, SkipReason};
 use trunkline_domain::record::{Command, Fact, Key, State};
 use trunkline_domain::{project, repository, run};
-use trunkline_engine::{Answer, Beside, Call, CommandKey, Request};
+use trunkline_engine::{Answer, Beside, Call, CommandKey, Read as _, Request};
 
 /// What became of one ref.
 struct Outcome {
@@ -72,7 +73,10 @@ fn move_ref(
     let command = repository::Command::MoveRef { name: name.clone(), old: update.old.clone(), new: update.new.clone() };
     let moved = Request::new(actor.clone(), Via::Push, Command::Repository(repository.clone(), command));
     let (answer, mut words) = match planned {
-        Some(Planned::Run { start, beside, words }) => (move_and_start(shared, moved, *start, beside)?, words),
+        Some(Planned::Run { start, beside, words }) => {
+            let (answer, had) = move_and_start(shared, moved, *start, beside)?;
+            (answer, had.map_or(words, |had| format!("no run: {had} had this commit already · trunkline watch {had}\n")))
+        }
         Some(Planned::Nothing(why)) => (shared.writer.call_blocking(Call::Command(Box::new(moved)))?, format!("{why}\n")),
         Some(Planned::Skipped(reason)) => {
             let words = format!("no run: {}\n", reason.words());
@@ -87,25 +91,41 @@ fn move_ref(
     git::write_ref(&shared.repositories.path(repository), &name, update.new.as_ref())
         .map_err(|error| Failure::Internal(format!("{name}: {error}")))?;
     words.push_str(&run_words(shared, project, answer)?);
+    // Words quote files and names of the commit, and end in the terminal of whoever pushes it.
+    let words = words.chars().map(|c| if is_obeyed(c) && c != '\n' { '?' } else { c }).collect();
     Ok(Outcome { name, refusal: None, words })
 }
 
 /// Moves the ref and starts its run as one entry. A ref that rests at a commit gets exactly one run for it, however
-/// often it is pushed: where it had one before, only the ref is moved.
-fn move_and_start(shared: &Shared, moved: Request, start: run::StartRun, beside: Beside) -> Result<Answer, Failure> {
+/// often it is pushed: where it had one before, only the ref is moved, and that run is named (`shop/3`).
+fn move_and_start(shared: &Shared, moved: Request, start: run::StartRun, beside: Beside) -> Result<(Answer, Option<String>), Failure> {
     let key = CommandKey {
         project: start.project.clone(),
         key: format!("push {} {}", start.reference, start.revision),
         body: Digest::of(start.revision.as_str().as_bytes()),
     };
+    let (project, command_key) = (key.project.clone(), key.key.clone());
     let id = planner::run_id(shared.random()?, shared.clock.now());
     let mut both = Request { key: Some(key), beside, ..moved.clone() };
     both.commands.push(Command::Run(id, run::Command::Start(Box::new(start))));
     let answer = shared.writer.call_blocking(Call::Command(Box::new(both)))?;
     match &answer {
-        Answer::Done(receipt) if receipt.facts.is_empty() => Ok(shared.writer.call_blocking(Call::Command(Box::new(moved)))?),
-        _ => Ok(answer),
+        Answer::Done(receipt) if receipt.facts.is_empty() => {
+            let had = run_of(shared, &project, &command_key)?;
+            Ok((shared.writer.call_blocking(Call::Command(Box::new(moved)))?, had))
+        }
+        _ => Ok((answer, None)),
     }
+}
+
+/// The run that was started with this key.
+fn run_of(shared: &Shared, project: &ProjectKey, key: &str) -> Result<Option<String>, Failure> {
+    let Some((seq, _)) = shared.reader.command_key(project, key)? else { return Ok(None) };
+    let number = view::entry(shared, seq)?.facts.iter().find_map(|fact| match fact {
+        Fact::Run { fact: run::Fact::Started(started), .. } => Some(started.number),
+        _ => None,
+    });
+    Ok(number.map(|number| format!("{project}/{number}")))
 }
 
 /// Moves the ref and notes why nothing follows, as one entry.

@@ -279,7 +279,8 @@ fn a_refused_file_an_unknown_branch_and_a_missing_file_are_said() {
     assert!(said.contains("names 'gone.sh'") && said.contains("run shop/4 refused"), "{said}");
     // The same commit pushed again to the same ref has had its run.
     clone.git(&["push", "-q", "--delete", "trunkline", "main"]);
-    clone.push();
+    let said = clone.push();
+    assert!(said.contains("no run: shop/4 had this commit already"), "{said}");
     assert_eq!(server.get("projects/shop/runs").as_array().unwrap().len(), 4);
     // A clone gets everything back.
     let again = Clone::new(&server);
