@@ -110,7 +110,11 @@ const REPORTS: Form = Form::Mapping(&REPORT);
 
 pub(crate) static JOB: Shape = Shape {
     keys: &[
-        optional("needs", ONE_OR_MORE, "Jobs that must end before it starts."),
+        optional(
+            "needs",
+            ONE_OR_MORE,
+            "Jobs that must have passed before it starts; one with failure: warn may have failed. Where one was not meant to run, nor is this job; where one did not pass, this job is skipped and counts as not passed.",
+        ),
         optional("if", Form::Condition, "Runs only where this CEL expression is true."),
         optional("steps", Form::List(&Form::Mapping(&STEP)), "Commands, in order."),
         optional("run", Form::Script, "Shorthand for one step."),
@@ -119,7 +123,11 @@ pub(crate) static JOB: Shape = Shape {
         optional("artifacts", Form::List(&Form::Mapping(&ARTIFACT)), "Files and folders to keep when the job has passed."),
         optional("reports", REPORTS, "Test reports to read when the steps have ended."),
         optional("retry", Form::Mapping(&RETRY), "When to try again."),
-        optional("failure", Form::Choice(&["fail", "warn"]), "What its failure means for the run."),
+        optional(
+            "failure",
+            Form::Choice(&["fail", "warn"]),
+            "What it means for the run that it failed or could not be started: fail, the default, fails the run; warn is only shown.",
+        ),
     ],
     later: &[
         ("matrix", "write one job for each combination"),

@@ -7,8 +7,9 @@ use trunkline_domain::deployment;
 use trunkline_domain::environment;
 use trunkline_domain::foundation::{DeploymentId, EnvironmentKey, RunId, Timestamp};
 use trunkline_domain::ledger::Entry;
+use trunkline_domain::pipeline::FailureMode;
 use trunkline_domain::record::{Fact, Key, State, evolve};
-use trunkline_domain::run;
+use trunkline_domain::run::{self, JobResult, Run, RunResult};
 
 /// An invariant that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,8 +82,21 @@ impl Witness {
         match fact {
             run::Fact::JobLeased { job, epoch, .. } => self.epochs_strictly_rise(format!("{id}/{job}"), *epoch),
             run::Fact::JobEnded(ended) => self.one_final_state(format!("{id}/{}", ended.job)),
-            run::Fact::Ended { .. } => self.one_final_state(id.to_string()),
+            run::Fact::Ended { result, .. } => {
+                self.one_final_state(id.to_string())?;
+                if *result == RunResult::Passed { self.a_passed_run_left_nothing_out(id) } else { Ok(()) }
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// Every job that has to pass passed, or a condition said that it shall not run.
+    fn a_passed_run_left_nothing_out(&self, id: RunId) -> Result<(), Violation> {
+        let Some(State::Run(run)) = self.states.get(&Key::Run(id)) else { return Ok(()) };
+        let mut has_to_pass = run.jobs().zip(0_u32..).filter(|(job, _)| job.skeleton.failure == FailureMode::Fail);
+        match has_to_pass.find(|(_, index)| !excused(run, *index)) {
+            Some((job, _)) => violated("S3", format!("{id} passed although '{}' did not", job.skeleton.key)),
+            None => Ok(()),
         }
     }
 
@@ -156,5 +170,26 @@ impl Witness {
     /// Whether every run and deployment has ended.
     pub fn open(&self) -> Vec<String> {
         self.states.iter().filter(|(_, state)| state.due().is_some()).map(|(key, _)| key.to_string()).collect()
+    }
+}
+
+/// Whether a job passed, or was not run because a condition said so: its own, or that of one it needs.
+fn excused(run: &Run, index: u32) -> bool {
+    let (Some(job), Some(plan)) = (run.jobs().nth(index as usize), &run.plan) else { return false };
+    let result = |index: u32| run.jobs[index as usize].ended().map(|ended| ended.result);
+    match result(index) {
+        Some(JobResult::Passed) => true,
+        Some(JobResult::Skipped(_)) => {
+            let asks = job.skeleton.condition.as_ref();
+            let needs = &job.skeleton.needs;
+            let fine = |need: &u32| match result(*need) {
+                Some(JobResult::Failed) => plan.jobs[*need as usize].failure == FailureMode::Warn,
+                Some(_) => excused(run, *need),
+                None => false,
+            };
+            let skipped = |need: &u32| matches!(result(*need), Some(JobResult::Skipped(_)));
+            asks.is_some_and(|asks| asks.mentions("needs")) || needs.iter().all(fine) && (asks.is_some() || needs.iter().any(skipped))
+        }
+        _ => false,
     }
 }

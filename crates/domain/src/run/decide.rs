@@ -3,7 +3,7 @@
 use super::evolve::{apply, begin as begin_state};
 use super::{
     Artifact, AttemptResult, Command, EndedJob, Fact, JobEnded, JobOutcome, JobResult, JobState, LOST_ATTEMPTS_MAX, LeasedJob, LogNote,
-    REASON_BYTES_MAX, Refusal, ReleaseVerdict, Run, RunResult, RunStatus, StartRun, Started,
+    REASON_BYTES_MAX, Refusal, ReleaseVerdict, Run, RunResult, RunStatus, SkipCause, StartRun, Started,
 };
 use crate::context::Context;
 use crate::expression::{Expression, Scope, Value};
@@ -123,26 +123,35 @@ fn unblock(run: &Run, index: usize) -> Option<Fact> {
     }
     let jobs = &run.plan.as_ref()?.jobs;
     let job = &jobs[index];
-    let mut satisfied = true;
+    let mut skip = None;
     for need in &job.needs {
         let ended = run.jobs[*need as usize].ended()?;
-        satisfied &= match ended.result {
-            JobResult::Passed => true,
-            JobResult::Failed => jobs[*need as usize].failure == FailureMode::Warn,
-            JobResult::Skipped | JobResult::Cancelled | JobResult::Lost => false,
-        };
+        let (key, mode) = (&jobs[*need as usize].key, jobs[*need as usize].failure);
+        match ended.result {
+            JobResult::Passed => {}
+            JobResult::Failed if mode == FailureMode::Warn => {}
+            // It was not meant to run, so neither was this one; unless another need says worse.
+            JobResult::Skipped(SkipCause::Condition) => skip = skip.or(Some((SkipCause::Condition, key))),
+            JobResult::Failed | JobResult::Skipped(SkipCause::Needs) | JobResult::Cancelled | JobResult::Lost => {
+                skip = skip.filter(|(cause, _)| *cause == SkipCause::Needs).or(Some((SkipCause::Needs, key)));
+            }
+        }
     }
     if run.status == RunStatus::Cancelling {
         return Some(job_end(job, JobResult::Cancelled, None));
     }
     // A condition that looks at `needs` decides by itself; any other one comes on top of the rule.
     let own_rule = job.condition.as_ref().is_some_and(|condition| condition.mentions("needs"));
-    if !satisfied && !own_rule {
-        return Some(job_end(job, JobResult::Skipped, Some("what it needs did not pass".to_owned())));
+    if let Some((cause, need)) = skip.filter(|_| !own_rule) {
+        let reason = match cause {
+            SkipCause::Condition => format!("'{need}', which it needs, was skipped by its condition"),
+            SkipCause::Needs => format!("'{need}', which it needs, did not pass"),
+        };
+        return Some(job_end(job, JobResult::Skipped(cause), Some(shorten(&reason))));
     }
     match job.condition.as_ref().map(|condition| condition.is_true(&run.scope(&job.needs))) {
         None | Some(Ok(true)) => Some(Fact::JobQueued { job: job.key.clone(), attempt: 1 }),
-        Some(Ok(false)) => Some(job_end(job, JobResult::Skipped, Some("its condition is false".to_owned()))),
+        Some(Ok(false)) => Some(job_end(job, JobResult::Skipped(SkipCause::Condition), Some("its condition is false".to_owned()))),
         Some(Err(error)) => Some(job_end(job, JobResult::Failed, Some(shorten(&format!("its condition: {error}"))))),
     }
 }
@@ -281,11 +290,14 @@ fn result_of(run: &Run) -> RunResult {
     if run.status == RunStatus::Cancelling {
         return RunResult::Cancelled;
     }
-    let failed = run.jobs().any(|job| {
-        let ended = job.state.ended().map(|ended| ended.result);
-        matches!(ended, Some(JobResult::Failed | JobResult::Lost | JobResult::Cancelled)) && job.skeleton.failure == FailureMode::Fail
-    });
-    if failed { RunResult::Failed } else { RunResult::Passed }
+    let failed = |job: super::Job<'_>| match job.state.ended().map(|ended| ended.result) {
+        None | Some(JobResult::Passed | JobResult::Skipped(SkipCause::Condition)) => false,
+        // A job that could not be started has not passed either.
+        Some(JobResult::Failed | JobResult::Lost | JobResult::Cancelled | JobResult::Skipped(SkipCause::Needs)) => {
+            job.skeleton.failure == FailureMode::Fail
+        }
+    };
+    if run.jobs().any(failed) { RunResult::Failed } else { RunResult::Passed }
 }
 
 fn release_verdict(run: &Run, result: RunResult) -> ReleaseVerdict {

@@ -18,7 +18,7 @@ pub use decide::decide;
 pub use evolve::evolve;
 pub use outcome::{Artifact, ArtifactForm, AttemptResult, JobOutcome, StepOutcome};
 pub use scope::change_scope;
-pub use state::{EndedJob, Job, JobResult, JobState, LeasedJob, ReleaseVerdict, Run, RunResult, RunStatus, Want, wants};
+pub use state::{EndedJob, Job, JobResult, JobState, LeasedJob, ReleaseVerdict, Run, RunResult, RunStatus, SkipCause, Want, wants};
 
 use crate::foundation::Millis;
 

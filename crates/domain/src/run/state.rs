@@ -126,21 +126,31 @@ pub enum JobResult {
     Passed,
     /// It ran and did not pass.
     Failed,
-    /// Its condition was false, or what it needs did not pass.
-    Skipped,
+    /// It was not started.
+    Skipped(SkipCause),
     /// Somebody ended it.
     Cancelled,
     /// No runner finished it.
     Lost,
 }
 
+/// Why a job was skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkipCause {
+    /// Its own condition was false, or something it needs was skipped for this cause: it was not meant to run.
+    Condition,
+    /// Something it needs did not pass: it was meant to run and could not.
+    Needs,
+}
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunResult {
-    /// Every job that has to pass passed or was skipped by its own condition.
+    /// Every job that has to pass passed, or was not meant to run ([`SkipCause::Condition`]).
     Passed,
-    /// A job that has to pass did not.
+    /// A job that has to pass did not, or could not be started.
     Failed,
     /// Somebody ended it.
     Cancelled,
@@ -251,7 +261,7 @@ impl JobResult {
         match self {
             JobResult::Passed => "passed",
             JobResult::Failed => "failed",
-            JobResult::Skipped => "skipped",
+            JobResult::Skipped(_) => "skipped",
             JobResult::Cancelled => "cancelled",
             JobResult::Lost => "lost",
         }

@@ -143,7 +143,7 @@ fn a_job_is_queued_when_what_it_needs_has_passed() {
 fn a_failure_skips_what_needs_it_and_fails_the_run() {
     let (mut life, _) = Life::of(vec![job("c", &[1]), job("b", &[2]), job("a", &[])]);
     let facts = life.report("a", AttemptResult::Failed, 1);
-    let skipped = |name: &str| (name.to_owned(), JobResult::Skipped);
+    let skipped = |name: &str| (name.to_owned(), JobResult::Skipped(SkipCause::Needs));
     assert_eq!(results(&facts), [("a".to_owned(), JobResult::Failed), skipped("b"), skipped("c")]);
     assert_eq!(end(&facts), Some((RunResult::Failed, ReleaseVerdict::NotAsked)));
 }
@@ -157,15 +157,71 @@ fn a_warning_stops_nothing() {
 }
 
 #[test]
+fn a_job_that_could_not_run_has_not_passed() {
+    let warn = |job: JobSkeleton| JobSkeleton { failure: FailureMode::Warn, ..job };
+    let never = |job: JobSkeleton| when_true("false", job);
+    let (passed, failed, lost) = (AttemptResult::Passed, AttemptResult::Failed, AttemptResult::Lost);
+    let (condition, needs) = (JobResult::Skipped(SkipCause::Condition), JobResult::Skipped(SkipCause::Needs));
+    for (case, jobs, first, unit, result, release) in [
+        (
+            "a need that only warns was lost",
+            [warn(job("scan", &[])), job("unit", &[0])],
+            lost,
+            needs,
+            RunResult::Failed,
+            ReleaseVerdict::NotPassed,
+        ),
+        (
+            "the same, where nobody minds",
+            [warn(job("scan", &[])), warn(job("unit", &[0]))],
+            lost,
+            needs,
+            RunResult::Passed,
+            ReleaseVerdict::Cut,
+        ),
+        ("its need failed", [job("scan", &[]), job("unit", &[0])], failed, needs, RunResult::Failed, ReleaseVerdict::NotPassed),
+        ("its own condition", [job("scan", &[]), never(job("unit", &[0]))], passed, condition, RunResult::Passed, ReleaseVerdict::Cut),
+        ("its need's condition", [never(job("scan", &[])), job("unit", &[0])], passed, condition, RunResult::Passed, ReleaseVerdict::Cut),
+    ] {
+        let jobs = [&jobs[..], &[job("other", &[])]].concat();
+        let (mut life, _) = Life::releasing(jobs, Some(vec![]));
+        while life.run.as_ref().unwrap().job(&key("scan")).unwrap().state.ended().is_none() {
+            life.report("scan", first, 1);
+        }
+        let facts = life.pass("other");
+        let ended = life.run.as_ref().unwrap().job(&key("unit")).unwrap().state.ended().unwrap().result;
+        assert_eq!((ended, end(&facts)), (unit, Some((result, release))), "{case}");
+    }
+}
+
+#[test]
+fn a_release_that_names_a_skipped_job_is_not_cut() {
+    let (mut life, _) = Life::releasing(vec![when_true("false", job("docs", &[])), job("a", &[])], Some(vec![]));
+    let plan = life.run.as_mut().unwrap().plan.as_mut().unwrap();
+    plan.release.as_mut().unwrap().needs = Some(vec![key("docs")]);
+    assert_eq!(end(&life.pass("a")), Some((RunResult::Passed, ReleaseVerdict::NotPassed)));
+}
+
+#[test]
+fn of_several_needs_the_worst_counts() {
+    for order in [[0, 1], [1, 0]] {
+        let jobs = vec![when_true("false", job("docs", &[])), job("a", &[]), job("both", &order)];
+        let (mut life, _) = Life::of(jobs);
+        let facts = life.report("a", AttemptResult::Failed, 1);
+        assert!(results(&facts).contains(&("both".to_owned(), JobResult::Skipped(SkipCause::Needs))), "{facts:?}");
+    }
+}
+
+#[test]
 fn a_condition_that_asks_needs_decides_by_itself() {
     let cleanup = when_true("needs['a'].result == 'failed'", job("cleanup", &[0]));
     let publish = when_true("change.branch == 'main'", job("publish", &[0]));
     let elsewhere = when_true("change.branch == 'other'", job("elsewhere", &[]));
     let (mut life, facts) = Life::of(vec![job("a", &[]), cleanup, publish, elsewhere]);
-    assert_eq!(results(&facts), [("elsewhere".to_owned(), JobResult::Skipped)]);
+    assert_eq!(results(&facts), [("elsewhere".to_owned(), JobResult::Skipped(SkipCause::Condition))]);
     let facts = life.report("a", AttemptResult::Failed, 1);
     assert_eq!(queued(&facts), ["cleanup 1"]);
-    assert_eq!(results(&facts)[1], ("publish".to_owned(), JobResult::Skipped));
+    assert_eq!(results(&facts)[1], ("publish".to_owned(), JobResult::Skipped(SkipCause::Needs)));
 }
 
 #[test]

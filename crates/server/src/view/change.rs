@@ -100,7 +100,7 @@ fn job_station(job: &JobView) -> StationView {
         JobStatus::Running => StationState::Running,
         JobStatus::Ended(JobResult::Passed) => StationState::Passed,
         JobStatus::Ended(JobResult::Failed | JobResult::Lost) => StationState::Failed,
-        JobStatus::Ended(JobResult::Skipped | JobResult::Cancelled) => StationState::Stopped,
+        JobStatus::Ended(JobResult::Skipped(_) | JobResult::Cancelled) => StationState::Stopped,
     };
     let reason = match (job.status, &job.reason) {
         (JobStatus::Queued, _) => Some("waits for a runner".to_owned()),

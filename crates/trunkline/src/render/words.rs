@@ -27,7 +27,7 @@ pub fn job(job: &JobView) -> (Mark, &'static str) {
         JobStatus::Running => (Mark::Running, "running"),
         JobStatus::Ended(JobResult::Passed) => (Mark::Passed, "passed"),
         JobStatus::Ended(JobResult::Failed) => (Mark::Failed, "failed"),
-        JobStatus::Ended(JobResult::Skipped) => (Mark::Skipped, "skipped"),
+        JobStatus::Ended(JobResult::Skipped(_)) => (Mark::Skipped, "skipped"),
         JobStatus::Ended(JobResult::Cancelled) => (Mark::Cancelled, "cancelled"),
         JobStatus::Ended(JobResult::Lost) => (Mark::Failed, "lost"),
     }
