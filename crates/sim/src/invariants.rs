@@ -3,12 +3,13 @@
 use crate::target::Targets;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use trunkline_domain::deployment;
+use trunkline_domain::deployment::{self, CheckVerdict, DeploymentResult, FailureCause};
 use trunkline_domain::environment;
-use trunkline_domain::foundation::{DeploymentId, EnvironmentKey, RunId, Timestamp};
+use trunkline_domain::foundation::{DeploymentId, EnvironmentKey, ReleaseId, RunId, Timestamp};
 use trunkline_domain::ledger::Entry;
 use trunkline_domain::pipeline::FailureMode;
 use trunkline_domain::record::{Fact, Key, State, evolve};
+use trunkline_domain::release::{self, Veto};
 use trunkline_domain::run::{self, JobResult, Run, RunResult};
 
 /// An invariant that did not hold.
@@ -74,7 +75,8 @@ impl Witness {
             Fact::Environment { id, fact } => self.one_holder_per_environment(id, fact),
             Fact::Deployment { id, fact } => self.deployment(*id, fact),
             Fact::FollowRefused { target, reason } => violated("follow", format!("{target} refused a follow-up: {reason}")),
-            Fact::Repository { .. } | Fact::Project { .. } | Fact::Release { .. } => Ok(()),
+            Fact::Release { id, fact } => self.release(*id, fact),
+            Fact::Repository { .. } | Fact::Project { .. } => Ok(()),
         }
     }
 
@@ -107,9 +109,41 @@ impl Witness {
                 Ok(())
             }
             deployment::Fact::Leased { epoch, .. } => self.epochs_strictly_rise(id.to_string(), *epoch),
-            deployment::Fact::Ended { .. } => self.one_final_state(id.to_string()),
+            deployment::Fact::Ended { .. } => {
+                self.one_final_state(id.to_string())?;
+                self.an_unknown_deployment_keeps_the_lock(id)
+            }
             _ => Ok(()),
         }
+    }
+
+    /// S9: neither time nor cancelling ends what nobody knows the end of; an observation or a person does.
+    fn an_unknown_deployment_keeps_the_lock(&self, id: DeploymentId) -> Result<(), Violation> {
+        match self.states.get(&Key::Deployment(id)) {
+            Some(State::Deployment(deployment)) if deployment.progress().is_some_and(|progress| progress.unknown_since.is_some()) => {
+                violated("S9", format!("{id} ended while nobody knew what runs"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn release(&mut self, id: ReleaseId, fact: &release::Fact) -> Result<(), Violation> {
+        match fact {
+            release::Fact::Vetoed(veto) => self.a_veto_has_a_failure_of_the_release(id, veto),
+            _ => Ok(()),
+        }
+    }
+
+    /// A lost runner, a refused fence or a person's answer says nothing against a release.
+    fn a_veto_has_a_failure_of_the_release(&self, id: ReleaseId, veto: &Veto) -> Result<(), Violation> {
+        let Some(State::Deployment(deployment)) = self.states.get(&Key::Deployment(veto.deployment)) else { return Ok(()) };
+        let progress = deployment.done();
+        let check = progress.and_then(|progress| progress.checks.last()).map(|check| check.verdict);
+        let apply = deployment.result() == Some(DeploymentResult::Failed(FailureCause::Health));
+        if check == Some(CheckVerdict::Failed) || apply && progress.is_some_and(|progress| progress.applies > 0) {
+            return Ok(());
+        }
+        violated("veto", format!("{id} was vetoed from {} on without a failure of its own: {:?}", veto.from, deployment.stage))
     }
 
     /// I3.
@@ -167,9 +201,13 @@ impl Witness {
         Ok(())
     }
 
-    /// Whether every run and deployment has ended.
+    /// Runs and deployments that have not ended; one that waits for a person's answer has no deadline.
     pub fn open(&self) -> Vec<String> {
-        self.states.iter().filter(|(_, state)| state.due().is_some()).map(|(key, _)| key.to_string()).collect()
+        let open = |state: &State| match state {
+            State::Deployment(deployment) => deployment.result().is_none(),
+            state => state.due().is_some(),
+        };
+        self.states.iter().filter(|(_, state)| open(state)).map(|(key, _)| key.to_string()).collect()
     }
 }
 

@@ -62,6 +62,13 @@ impl<'a> Course<'a> {
         self.facts
     }
 
+    /// Ends it as failed. Where somebody wanted it to end, that is why, and the release is not to blame.
+    fn fail(self, cause: FailureCause, reason: impl Into<String>) -> Vec<Fact> {
+        let cancelling = self.deployment.progress().is_some_and(|progress| progress.cancelling);
+        let result = if cancelling { DeploymentResult::Cancelled } else { DeploymentResult::Failed(cause) };
+        self.end(result, reason.into())
+    }
+
     /// Ends it where nothing is left to do, or where somebody wants that and nothing is under way.
     fn go_on(self) -> Vec<Fact> {
         let Some(progress) = self.deployment.progress() else { return self.facts };
@@ -119,7 +126,7 @@ fn run(deployment: &Deployment, progress: &Progress, command: Command, context: 
             course.record(Fact::CancelRequested);
             Ok(course.go_on())
         }
-        Command::Expire if progress.due <= context.now => Ok(expire(course, progress)),
+        Command::Expire if deployment.due().is_some_and(|due| due <= context.now) => Ok(expire(course, progress)),
         Command::Expire => Ok(Vec::new()),
         Command::Request(_) | Command::Begin { .. } | Command::GiveUp { .. } | Command::Lease { .. } => {
             unreachable!("handled by the caller")
@@ -173,14 +180,16 @@ pub const NO_OBSERVE: &str = "the part has no observe";
 
 fn applied(mut course: Course<'_>, work: WorkKey, outcome: ApplyOutcome, log: LogNote) -> Vec<Fact> {
     let WorkKey::Apply(part) = work else { return course.facts };
-    let health = DeploymentResult::Failed(FailureCause::Health);
     match outcome {
         ApplyOutcome::Applied => {
             course.record(Fact::Applied { part, log: Some(log) });
             course.go_on()
         }
-        ApplyOutcome::Failed(reason) => course.end(health, reason),
-        ApplyOutcome::Stale { held } => course.end(health, format!("the target holds fence {held}, which is higher")),
+        ApplyOutcome::Failed(reason) => course.fail(FailureCause::Health, reason),
+        ApplyOutcome::Stale { held } => {
+            let reason = format!("the target holds fence {held}, which is higher");
+            course.end(DeploymentResult::Failed(FailureCause::Stale), reason)
+        }
         ApplyOutcome::Unknown(reason) => {
             course.record(Fact::BecameUnknown { part, reason });
             course.facts
@@ -190,12 +199,12 @@ fn applied(mut course: Course<'_>, work: WorkKey, outcome: ApplyOutcome, log: Lo
 
 fn checked(mut course: Course<'_>, progress: &Progress, work: WorkKey, outcome: CheckOutcome, log: LogNote) -> Vec<Fact> {
     let WorkKey::Verify(check) = work else { return course.facts };
-    if outcome.verdict == CheckVerdict::Lost && progress.attempt < TRIES_MAX {
+    let (passed, lost) = (outcome.verdict == CheckVerdict::Passed, outcome.verdict == CheckVerdict::Lost);
+    if lost && progress.attempt < TRIES_MAX && !progress.cancelling {
         course.record(Fact::TriedAgain { work });
-        return course.go_on();
+        return course.facts;
     }
-    let passed = outcome.verdict == CheckVerdict::Passed;
-    let one = TestSummary { passed: u32::from(passed), failed: u32::from(!passed), ..TestSummary::default() };
+    let one = TestSummary { passed: u32::from(passed), failed: u32::from(!passed && !lost), ..TestSummary::default() };
     let tests = outcome.tests.map_or(one, |tests| tests.without_messages());
     let evidence = outcome.evidence;
     course.record(Fact::Checked { check, verdict: outcome.verdict, evidence: evidence.clone(), tests, log });
@@ -203,7 +212,10 @@ fn checked(mut course: Course<'_>, progress: &Progress, work: WorkKey, outcome: 
         return course.go_on();
     }
     let name = course.deployment.skeleton.checks.get(check as usize).cloned().unwrap_or_default();
-    course.end(DeploymentResult::Failed(FailureCause::Verify), format!("check '{name}' failed: {evidence}"))
+    if lost {
+        return course.fail(FailureCause::Lost, format!("check '{name}' could not be run: {evidence}"));
+    }
+    course.fail(FailureCause::Verify, format!("check '{name}' failed: {evidence}"))
 }
 
 fn lose(mut course: Course<'_>, progress: &Progress, work: WorkKey) -> Vec<Fact> {
@@ -212,12 +224,8 @@ fn lose(mut course: Course<'_>, progress: &Progress, work: WorkKey) -> Vec<Fact>
         WorkKey::Apply(part) => course.record(Fact::BecameUnknown { part, reason: "its runner was lost".to_owned() }),
         WorkKey::Observe(part) if progress.unknown_since.is_some() => course.record(Fact::AskedAgain { part }),
         WorkKey::Observe(_) | WorkKey::Verify(_) if progress.attempt < TRIES_MAX => course.record(Fact::TriedAgain { work }),
-        WorkKey::Observe(_) => {
-            return course.end(DeploymentResult::Failed(FailureCause::Health), "several runners were lost while observing".to_owned());
-        }
-        WorkKey::Verify(_) => {
-            return course.end(DeploymentResult::Failed(FailureCause::Verify), "several runners were lost while checking".to_owned());
-        }
+        WorkKey::Observe(_) => return course.fail(FailureCause::Lost, "several runners were lost while observing"),
+        WorkKey::Verify(_) => return course.fail(FailureCause::Lost, "several runners were lost while checking"),
     }
     course.go_on()
 }
@@ -230,21 +238,24 @@ fn settle(mut course: Course<'_>, progress: &Progress, runs: SettledAs) -> Resul
     course.record(Fact::Settled { runs, by });
     Ok(match runs {
         SettledAs::Live => course.go_on(),
-        SettledAs::Old => {
-            course.end(DeploymentResult::Failed(FailureCause::Health), "a person settled it: the old release runs".to_owned())
-        }
+        SettledAs::Old => course.fail(FailureCause::Settled, "a person settled it: the old release runs"),
     })
 }
 
-fn expire(course: Course<'_>, progress: &Progress) -> Vec<Fact> {
-    if progress.unknown_since.is_some() || matches!(progress.work, WorkKey::Apply(_)) && matches!(progress.state, WorkState::Leased { .. })
-    {
-        let reason = "its time ran out while nobody knew what runs".to_owned();
-        return course.end(DeploymentResult::Failed(FailureCause::Unknown), reason);
+/// Time ends work, but never what nobody knows the end of: the lock stays held until a target or a person says what runs.
+fn expire(mut course: Course<'_>, progress: &Progress) -> Vec<Fact> {
+    let leased = matches!(progress.state, WorkState::Leased { .. });
+    match progress.work {
+        _ if progress.unknown_since.is_some() => {
+            let reason = "the target did not say what runs there: look, then say `trunkline settle`".to_owned();
+            course.record(Fact::Asking { reason });
+            course.facts
+        }
+        WorkKey::Apply(part) if leased => {
+            course.record(Fact::BecameUnknown { part, reason: "its time ran out while it was being applied".to_owned() });
+            course.facts
+        }
+        _ if progress.cancelling => course.fail(FailureCause::Lost, "its runner did not answer to cancelling"),
+        _ => course.fail(FailureCause::Lost, "its time ran out"),
     }
-    if progress.cancelling {
-        return course.end(DeploymentResult::Cancelled, "its runner did not answer to cancelling".to_owned());
-    }
-    let cause = if matches!(progress.work, WorkKey::Verify(_)) { FailureCause::Verify } else { FailureCause::Health };
-    course.end(DeploymentResult::Failed(cause), "its time ran out".to_owned())
 }

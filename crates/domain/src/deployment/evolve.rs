@@ -1,8 +1,8 @@
 //! What a fact makes of a deployment.
 
 use super::{
-    AppliedPart, CANCEL_GRACE, CheckRecord, Deployment, Fact, OBSERVE_AGAIN_AFTER, Progress, RUN_MAX, Requested, SettledAs, Stage,
-    WAIT_MAX, WorkKey, WorkState,
+    AppliedPart, CANCEL_GRACE, CheckRecord, Deployment, Fact, OBSERVE_AGAIN_AFTER, OBSERVE_MAX, Progress, RUN_MAX, Requested, SettledAs,
+    Stage, WAIT_MAX, WorkKey, WorkState,
 };
 use crate::foundation::Timestamp;
 
@@ -86,6 +86,7 @@ fn advance(progress: &mut Progress, fact: &Fact, parts: u32, at: Timestamp) {
         Fact::Found { part } => place(progress, *part, parts, true, at),
         Fact::BecameUnknown { part, .. } => {
             progress.unknown_since = Some(at);
+            progress.due = progress.due.max(at + OBSERVE_MAX);
             go_to(progress, WorkKey::Observe(*part), at);
         }
         Fact::AskedAgain { .. } => progress.state = WorkState::Queued { after: at + OBSERVE_AGAIN_AFTER },
@@ -98,7 +99,10 @@ fn advance(progress: &mut Progress, fact: &Fact, parts: u32, at: Timestamp) {
             let part = progress.applied.len() as u32;
             place(progress, part, parts, true, at);
         }
-        Fact::Settled { runs: SettledAs::Old, .. } => progress.unknown_since = None,
+        Fact::Settled { runs: SettledAs::Old, .. } => {
+            progress.unknown_since = None;
+            progress.applies = 0;
+        }
         Fact::TriedAgain { .. } => {
             progress.attempt += 1;
             progress.state = WorkState::Queued { after: at };
@@ -123,6 +127,10 @@ fn go_to(progress: &mut Progress, work: WorkKey, at: Timestamp) {
 }
 
 fn place(progress: &mut Progress, part: u32, parts: u32, found: bool, at: Timestamp) {
+    if found {
+        // Nobody knew for a while: what is left to do gets its time.
+        progress.due = progress.due.max(at + RUN_MAX);
+    }
     progress.applied.push(AppliedPart { part, at, found });
     progress.unknown_since = None;
     progress.applies = 0;

@@ -1,6 +1,6 @@
 //! What an environment's fact makes a deployment do, and what a deployment's fact makes its environment and release do.
 
-use super::{Command, Deployment, DeploymentResult, Fact, FailureCause, Requested};
+use super::{Command, Deployment, DeploymentResult, Fact, Requested};
 use crate::environment::{self, Environment};
 use crate::foundation::{DeploymentId, EnvironmentKey, ReleaseId};
 use crate::release;
@@ -50,21 +50,18 @@ pub fn follow(fact: &Fact, id: DeploymentId, deployment: &Deployment) -> Vec<Fol
             _ => Vec::new(),
         };
     };
-    let touched = !progress.applied.is_empty() || progress.applies > 0;
+    let touched = progress.touched(*result);
     let settle = environment::Command::Settle { deployment: id, result: *result, touched };
     let mut follows = Vec::new();
     // First the release, so that its veto stands before anything else is offered.
-    match result {
-        DeploymentResult::Succeeded => {
-            let verified = release::Command::NoteVerified { environment: deployment.environment.clone() };
-            follows.push(Follow::Release(deployment.release, verified));
-        }
-        // Only a release that reached a target can have been found bad there.
-        DeploymentResult::Failed(FailureCause::Health | FailureCause::Verify) if touched && !deployment.cause.is_rollback() => {
-            let veto = release::Command::Veto { from: deployment.environment.clone(), deployment: id };
-            follows.push(Follow::Release(deployment.release, veto));
-        }
-        DeploymentResult::Failed(_) | DeploymentResult::Cancelled | DeploymentResult::Superseded | DeploymentResult::Refused => {}
+    if *result == DeploymentResult::Succeeded {
+        let verified = release::Command::NoteVerified { environment: deployment.environment.clone() };
+        follows.push(Follow::Release(deployment.release, verified));
+    }
+    // Only a release that reached a target can have been found bad there.
+    if result.blames_release() && touched && !deployment.cause.is_rollback() {
+        let veto = release::Command::Veto { from: deployment.environment.clone(), deployment: id };
+        follows.push(Follow::Release(deployment.release, veto));
     }
     follows.push(Follow::Environment(key, settle));
     follows

@@ -27,8 +27,10 @@ use std::str::FromStr;
 
 /// How long a deployment may wait for the lock.
 pub const WAIT_MAX: Millis = Millis::days(30);
-/// How long a deployment may take once it has the lock, its unknown time included.
+/// How long a deployment may take once it has the lock; again once a person or its target said what runs.
 pub const RUN_MAX: Millis = Millis::hours(24);
+/// How long a target is asked at least, also past a deadline, until a person must say what runs.
+pub const OBSERVE_MAX: Millis = Millis::minutes(10);
 /// Tries of one piece of work that may change nothing (observe, check) when runners are lost.
 pub const TRIES_MAX: u32 = 3;
 /// Applies of one part by themselves; each later one only after an observation that the old release is live.
@@ -202,8 +204,19 @@ pub enum FailureCause {
     Health,
     /// A check failed.
     Verify,
-    /// It stayed unknown until its time ran out.
-    Unknown,
+    /// Runners were lost, none came, or the time ran out: nothing says that the release is bad.
+    Lost,
+    /// A target holds a higher fence and refused.
+    Stale,
+    /// A person said that the old release runs.
+    Settled,
+}
+
+impl DeploymentResult {
+    /// Whether the release was found bad, and is therefore vetoed.
+    pub fn blames_release(self) -> bool {
+        matches!(self, DeploymentResult::Failed(FailureCause::Health | FailureCause::Verify))
+    }
 }
 
 /// What a deployment wants of the outside world.
@@ -234,11 +247,11 @@ impl Deployment {
         }
     }
 
-    /// The nearest deadline; none once ended.
+    /// The nearest deadline. None once ended, nor while a person is asked what runs: time alone never frees the lock.
     pub fn due(&self) -> Option<Timestamp> {
         match &self.stage {
             Stage::Waiting { due } => Some(*due),
-            Stage::Running(progress) => Some(progress.due),
+            Stage::Running(progress) => (!matches!(progress.state, WorkState::Asking { .. })).then_some(progress.due),
             Stage::Ended { .. } => None,
         }
     }
@@ -262,6 +275,13 @@ impl Deployment {
 }
 
 impl Progress {
+    /// Whether something may have changed on a target, if it ended like this.
+    pub fn touched(&self, result: DeploymentResult) -> bool {
+        // A target that refused was not changed by the apply that it refused.
+        let refused = u32::from(result == DeploymentResult::Failed(FailureCause::Stale));
+        !self.applied.is_empty() || self.applies > refused
+    }
+
     /// The sum of all checks' tests.
     pub fn tests(&self) -> TestSummary {
         let mut sum = TestSummary::default();

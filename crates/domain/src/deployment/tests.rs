@@ -73,6 +73,13 @@ fn unknown(idempotent: bool) -> Deployment {
     given(applying(idempotent), &[lost, leased(WorkKey::Observe(0))])
 }
 
+fn end(facts: &[Fact]) -> Option<DeploymentResult> {
+    match facts.last() {
+        Some(Fact::Ended { result, .. }) => Some(*result),
+        _ => None,
+    }
+}
+
 fn observe(deployment: &Deployment, observed: Observed) -> Vec<Fact> {
     let command = Command::ReportObserved { work: WorkKey::Observe(0), epoch: 7, observed: Box::new(observed) };
     decide(Some(deployment), command, &context()).unwrap()
@@ -126,12 +133,8 @@ fn checks_decide_the_end() {
         let command = Command::ReportChecked { work: WorkKey::Verify(0), epoch: 7, outcome: Box::new(outcome), log: log() };
         decide(Some(&deployment), command, &context()).unwrap()
     };
-    let end = |facts: Vec<Fact>| match facts.last() {
-        Some(Fact::Ended { result, .. }) => Some(*result),
-        _ => None,
-    };
-    assert_eq!(end(check(CheckVerdict::Passed)), Some(DeploymentResult::Succeeded));
-    assert_eq!(end(check(CheckVerdict::Failed)), Some(DeploymentResult::Failed(FailureCause::Verify)));
+    assert_eq!(end(&check(CheckVerdict::Passed)), Some(DeploymentResult::Succeeded));
+    assert_eq!(end(&check(CheckVerdict::Failed)), Some(DeploymentResult::Failed(FailureCause::Verify)));
     assert_eq!(check(CheckVerdict::Lost), [Fact::TriedAgain { work: WorkKey::Verify(0) }]);
 }
 
@@ -143,10 +146,8 @@ fn an_apply_reports_its_end() {
     };
     assert_eq!(apply(ApplyOutcome::Applied), [Fact::Applied { part: 0, log: Some(log()) }]);
     assert!(matches!(apply(ApplyOutcome::Unknown("broke".to_owned()))[0], Fact::BecameUnknown { .. }));
-    for outcome in [ApplyOutcome::Failed("full".to_owned()), ApplyOutcome::Stale { held: 9 }] {
-        let facts = apply(outcome);
-        assert!(matches!(facts[0], Fact::Ended { result: DeploymentResult::Failed(FailureCause::Health), .. }), "{facts:?}");
-    }
+    assert_eq!(end(&apply(ApplyOutcome::Failed("full".to_owned()))), Some(DeploymentResult::Failed(FailureCause::Health)));
+    assert_eq!(end(&apply(ApplyOutcome::Stale { held: 9 })), Some(DeploymentResult::Failed(FailureCause::Stale)));
 }
 
 #[test]
@@ -168,7 +169,7 @@ fn a_person_settles_only_what_is_unknown() {
     let after = given(unknown(false), &live);
     assert_eq!(after.progress().unwrap().work, WorkKey::Verify(0), "it goes on with its checks");
     let old = settle(&unknown(false), SettledAs::Old).unwrap();
-    assert!(matches!(old[1], Fact::Ended { result: DeploymentResult::Failed(FailureCause::Health), .. }));
+    assert_eq!(end(&old), Some(DeploymentResult::Failed(FailureCause::Settled)));
 }
 
 #[test]
@@ -184,7 +185,7 @@ fn cancelling_waits_for_an_apply_under_way() {
 
 #[test]
 fn every_open_stage_has_a_deadline() {
-    for deployment in [requested(true, &[]), applying(true), unknown(false)] {
+    for deployment in [requested(true, &[]), given(requested(true, &[]), &[Fact::Begun { fence: 3 }])] {
         assert!(deployment.due().is_some(), "{:?}", deployment.stage);
         let late = Context { now: deployment.due().unwrap(), ..context() };
         let facts = decide(Some(&deployment), Command::Expire, &late).unwrap();
@@ -194,13 +195,73 @@ fn every_open_stage_has_a_deadline() {
 }
 
 #[test]
-fn only_a_release_that_reached_a_target_is_vetoed() {
-    let failed = Fact::Ended { result: DeploymentResult::Failed(FailureCause::Health), reason: None };
-    let vetoes = |before: Deployment| {
-        let after = given(before, std::slice::from_ref(&failed));
-        let follows = follow(&failed, crate::foundation::DeploymentId::new(uuid::Uuid::nil()), &after);
-        follows.iter().filter(|follow| matches!(follow, Follow::Release(_, crate::release::Command::Veto { .. }))).count()
+fn time_alone_never_frees_the_lock_of_what_nobody_knows() {
+    let late = |deployment: &Deployment| {
+        let context = Context { now: deployment.due().unwrap(), ..context() };
+        let facts = decide(Some(deployment), Command::Expire, &context).unwrap();
+        facts.iter().fold(deployment.clone(), |deployment, fact| evolve(Some(deployment), fact, context.now))
     };
-    assert_eq!(vetoes(applying(true)), 1);
-    assert_eq!(vetoes(given(requested(true, &[]), &[Fact::Begun { fence: 3 }])), 0);
+    for cancelled in [false, true] {
+        let cancel = if cancelled { vec![Fact::CancelRequested] } else { Vec::new() };
+        let observed = late(&given(applying(true), &cancel));
+        assert_eq!(observed.progress().unwrap().work, WorkKey::Observe(0), "the target is asked first");
+        let asking = late(&observed);
+        assert!(matches!(asking.progress().unwrap().state, WorkState::Asking { .. }), "{:?}", asking.stage);
+        assert_eq!(asking.due(), None, "then a person is, for as long as it takes");
+        let much_later = Context { now: NOW + RUN_MAX + RUN_MAX + RUN_MAX, ..context() };
+        assert_eq!(decide(Some(&asking), Command::Expire, &much_later), Ok(Vec::new()));
+        let facts = decide(Some(&asking), Command::Settle { runs: SettledAs::Live }, &much_later).unwrap();
+        assert_eq!(end(&facts), cancelled.then_some(DeploymentResult::Cancelled));
+        let settled = facts.iter().fold(asking, |deployment, fact| evolve(Some(deployment), fact, much_later.now));
+        assert_eq!(decide(Some(&settled), Command::Expire, &much_later), Ok(Vec::new()), "what is left has its time");
+    }
+}
+
+#[test]
+fn only_a_release_that_was_found_bad_on_a_target_is_vetoed() {
+    let id = crate::foundation::DeploymentId::new(uuid::Uuid::nil());
+    let in_place = [Fact::Applied { part: 0, log: None }, leased(WorkKey::Verify(0))];
+    let verifying = given(applying(true), &in_place);
+    let again = Fact::TriedAgain { work: WorkKey::Verify(0) };
+    let third = given(verifying.clone(), &[again.clone(), leased(WorkKey::Verify(0)), again, leased(WorkKey::Verify(0))]);
+    let apply = |outcome| Command::ReportApplied { work: WorkKey::Apply(0), epoch: 7, outcome, log: log() };
+    let check = |verdict| {
+        let outcome = CheckOutcome { verdict, evidence: "seen".to_owned(), tests: None, took: Millis(1) };
+        Command::ReportChecked { work: WorkKey::Verify(0), epoch: 7, outcome: Box::new(outcome), log: log() }
+    };
+    let cancelling = |deployment: &Deployment| given(deployment.clone(), &[Fact::CancelRequested]);
+    let failed = |cause| DeploymentResult::Failed(cause);
+    let lose = || Command::Lose { work: WorkKey::Verify(0), epoch: 7 };
+    let settle = |runs| Command::Settle { runs };
+    for (case, before, command, result, touched, vetoes) in [
+        ("refused by its target", applying(true), apply(ApplyOutcome::Stale { held: 9 }), failed(FailureCause::Stale), false, false),
+        ("not put in place", applying(true), apply(ApplyOutcome::Failed("full".into())), failed(FailureCause::Health), true, true),
+        (
+            "the same, cancelled",
+            cancelling(&applying(true)),
+            apply(ApplyOutcome::Failed("killed".into())),
+            DeploymentResult::Cancelled,
+            true,
+            false,
+        ),
+        ("check failed", verifying.clone(), check(CheckVerdict::Failed), failed(FailureCause::Verify), true, true),
+        ("check killed by cancelling", cancelling(&verifying), check(CheckVerdict::Failed), DeploymentResult::Cancelled, true, false),
+        ("third loss told", third.clone(), check(CheckVerdict::Lost), failed(FailureCause::Lost), true, false),
+        ("third loss told, cancelled", cancelling(&third), check(CheckVerdict::Lost), DeploymentResult::Cancelled, true, false),
+        ("third loss seen", third.clone(), lose(), failed(FailureCause::Lost), true, false),
+        ("no runner in time", verifying, Command::Expire, failed(FailureCause::Lost), true, false),
+        ("settled: old", unknown(false), settle(SettledAs::Old), failed(FailureCause::Settled), false, false),
+    ] {
+        let late = Context { now: NOW + RUN_MAX, ..context() };
+        let facts = decide(Some(&before), command, &late).unwrap();
+        let after = given(before, &facts);
+        let follows = follow(facts.last().unwrap(), id, &after);
+        let veto = follows.iter().any(|follow| matches!(follow, Follow::Release(_, crate::release::Command::Veto { .. })));
+        let released = follows.iter().any(
+            |follow| matches!(follow, Follow::Environment(_, crate::environment::Command::Settle { touched: done, .. }) if *done == touched),
+        );
+        assert_eq!((end(&facts), released, veto), (Some(result), true, vetoes), "{case}: {facts:?}");
+    }
+    let nothing_yet = given(requested(true, &[]), &[Fact::Begun { fence: 3 }]);
+    assert!(!nothing_yet.progress().unwrap().touched(failed(FailureCause::Health)));
 }

@@ -149,11 +149,10 @@ fn settle(environment: &Environment, deployment: DeploymentId, result: Deploymen
 fn undo_wanted(holder: &Slot, result: DeploymentResult, touched: bool) -> bool {
     let rule = |cause| holder.skeleton.rollback.contains(&cause);
     let wanted = match result {
-        DeploymentResult::Failed(FailureCause::Health) => rule(RollbackCause::Health),
         DeploymentResult::Failed(FailureCause::Verify) => rule(RollbackCause::Verify),
-        DeploymentResult::Cancelled => rule(RollbackCause::Health),
-        // Nobody knows what runs: a person decides.
-        DeploymentResult::Failed(FailureCause::Unknown) => false,
+        // The release may be fine, but it is not all in place.
+        DeploymentResult::Failed(FailureCause::Health | FailureCause::Lost | FailureCause::Stale | FailureCause::Settled)
+        | DeploymentResult::Cancelled => rule(RollbackCause::Health),
         DeploymentResult::Succeeded | DeploymentResult::Superseded | DeploymentResult::Refused => false,
     };
     // A rollback that fails is not rolled back again: it would go round for ever.
@@ -226,9 +225,8 @@ fn release_lock(environment: &mut Environment, deployment: DeploymentId, result:
         return;
     }
     let release = holder.release;
-    // A release that failed here is no longer one to go back to; one that succeeded becomes the newest.
-    let failed = matches!(result, DeploymentResult::Failed(_));
-    if failed || result == DeploymentResult::Succeeded {
+    // A release that was found bad here is no longer one to go back to; one that succeeded becomes the newest.
+    if result.blames_release() || result == DeploymentResult::Succeeded {
         environment.verified.retain(|verified| verified.release != release);
     }
     if result == DeploymentResult::Succeeded {

@@ -131,16 +131,29 @@ fn a_failure_brings_the_last_verified_release_back_before_what_waits() {
 }
 
 #[test]
-fn nothing_is_undone_where_nothing_was_touched_or_nothing_is_known() {
-    for (result, touched) in
-        [(FAILED, false), (DeploymentResult::Failed(FailureCause::Unknown), true), (DeploymentResult::Cancelled, false)]
-    {
+fn nothing_is_undone_where_nothing_was_touched() {
+    let lost = DeploymentResult::Failed(FailureCause::Lost);
+    for (result, touched) in [(FAILED, false), (lost, false), (DeploymentResult::Cancelled, false)] {
         let mut life = Life::new();
         life.offer(1);
         life.end(1, DeploymentResult::Succeeded, 9);
         life.offer(2);
         let facts = life.when(Command::Settle { deployment: deployment(2), result, touched }, 8).unwrap();
         assert_eq!(granted(&facts), [], "{result:?}, touched: {touched}");
+    }
+}
+
+#[test]
+fn what_is_not_the_releases_fault_is_undone_and_the_release_stays_good() {
+    for cause in [FailureCause::Lost, FailureCause::Stale, FailureCause::Settled] {
+        let mut life = Life::new();
+        life.offer(1);
+        life.end(1, DeploymentResult::Succeeded, 9);
+        life.offer(2);
+        let facts = life.end(2, DeploymentResult::Failed(cause), 8);
+        assert_eq!(granted(&facts), [(deployment(8), 3)], "{cause:?}");
+        life.end(8, DeploymentResult::Failed(cause), 7);
+        assert_eq!(life.now().verified[0].release, release(1), "{cause:?}: the rollback failed, but not through release 1");
     }
 }
 

@@ -149,7 +149,9 @@ fn ended(result: DeploymentResult) -> Look {
     match result {
         DeploymentResult::Succeeded => HEALTHY,
         DeploymentResult::Failed(FailureCause::Health | FailureCause::Verify) => look(Tone::Fail, Icon::Fail, "failed"),
-        DeploymentResult::Failed(FailureCause::Unknown) => look(Tone::Fail, Icon::Unknown, "failed, unknown"),
+        DeploymentResult::Failed(FailureCause::Lost | FailureCause::Stale | FailureCause::Settled) => {
+            look(Tone::Fail, Icon::Fail, "did not finish")
+        }
         DeploymentResult::Cancelled => look(Tone::Off, Icon::Cancel, "cancelled"),
         DeploymentResult::Superseded => look(Tone::Off, Icon::Super, "superseded"),
         DeploymentResult::Refused => look(Tone::Off, Icon::Skip, "refused"),
