@@ -150,7 +150,7 @@ pub struct ReleaseRow {
     /// Where it was verified.
     pub verified: Vec<EnvironmentName>,
     /// From where on it is forbidden.
-    pub veto: Option<Veto>,
+    pub vetoes: Vec<Veto>,
 }
 
 /// A deployment in a list.
@@ -284,7 +284,7 @@ fn release_rows(id: ReleaseId, fact: &release::Fact, release: &Release) -> Vec<R
         at: release.at,
         environments: cut.environments.iter().map(|environment| environment.name.clone()).collect(),
         verified: release.verified.clone(),
-        veto: release.veto.clone(),
+        vetoes: release.vetoes.clone(),
     };
     let mut rows = vec![Row::new(Table::Release, numbered(&cut.project, cut.number), &row)];
     if let release::Fact::Cut(_) = fact {

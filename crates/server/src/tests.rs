@@ -240,7 +240,7 @@ fn a_pushed_commit_is_live_in_production_and_traced() {
     assert_eq!(rollback["environment"], json!("qa"));
     assert!(std::fs::read_to_string(live.path().join("qa")).unwrap().contains("fine"));
     let release = server.get("projects/shop/releases/2");
-    assert_eq!(release["release"]["vetoed_from"], json!("qa"));
+    assert_eq!(release["release"]["vetoed_from"], json!(["qa"]));
     assert_eq!(server.get("projects/shop/environments/production")["runs"]["release"]["number"], json!(1));
     let (status, refused) = server.post("projects/shop/releases/2/promote", json!({"environment": "production"}));
     assert_eq!((status, refused["code"].as_str()), (409, Some("TL0510")), "{refused}");

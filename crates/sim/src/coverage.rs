@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Every kind of fact that the workload can bring about, as `room.fact`.
-pub const FACTS: [&str; 44] = [
+pub const FACTS: [&str; 46] = [
     "project.added",
     "repository.created",
     "repository.ref-moved",
@@ -25,6 +25,7 @@ pub const FACTS: [&str; 44] = [
     "environment.promoted",
     "environment.superseded",
     "environment.withdrawn",
+    "environment.forbidden",
     "environment.lock-granted",
     "environment.lock-released",
     "deployment.requested",
@@ -46,6 +47,7 @@ pub const FACTS: [&str; 44] = [
     "ended.failed",
     "ended.cancelled",
     "ended.superseded",
+    "ended.refused",
     "run.passed",
     "run.refused",
 ];

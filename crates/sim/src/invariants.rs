@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use trunkline_domain::deployment::{self, CheckVerdict, DeploymentResult, FailureCause};
 use trunkline_domain::environment;
-use trunkline_domain::foundation::{DeploymentId, EnvironmentKey, ReleaseId, RunId, Timestamp};
+use trunkline_domain::foundation::{DeploymentId, EnvironmentKey, EnvironmentName, ReleaseId, RunId, Timestamp};
 use trunkline_domain::ledger::Entry;
 use trunkline_domain::pipeline::FailureMode;
 use trunkline_domain::record::{Fact, Key, State, evolve};
@@ -44,6 +44,8 @@ pub struct Witness {
     /// Parts that are declared harmless to apply twice.
     idempotent: HashMap<DeploymentId, bool>,
     keys: HashSet<String>,
+    /// Every veto ever set, by release.
+    vetoed: HashMap<ReleaseId, Vec<EnvironmentName>>,
 }
 
 impl Witness {
@@ -72,7 +74,10 @@ impl Witness {
     fn check(&mut self, fact: &Fact) -> Result<(), Violation> {
         match fact {
             Fact::Run { id, fact } => self.run(*id, fact),
-            Fact::Environment { id, fact } => self.one_holder_per_environment(id, fact),
+            Fact::Environment { id, fact } => {
+                self.a_vetoed_release_begins_nowhere(id, fact)?;
+                self.one_holder_per_environment(id, fact)
+            }
             Fact::Deployment { id, fact } => self.deployment(*id, fact),
             Fact::FollowRefused { target, reason } => violated("follow", format!("{target} refused a follow-up: {reason}")),
             Fact::Release { id, fact } => self.release(*id, fact),
@@ -129,8 +134,27 @@ impl Witness {
 
     fn release(&mut self, id: ReleaseId, fact: &release::Fact) -> Result<(), Violation> {
         match fact {
-            release::Fact::Vetoed(veto) => self.a_veto_has_a_failure_of_the_release(id, veto),
+            release::Fact::Vetoed(veto) => {
+                self.vetoed.entry(id).or_default().push(veto.from.clone());
+                self.a_veto_has_a_failure_of_the_release(id, veto)
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// From the environment of its veto on, only to bring it back where it was verified before.
+    fn a_vetoed_release_begins_nowhere(&self, key: &EnvironmentKey, fact: &environment::Fact) -> Result<(), Violation> {
+        let (environment::Fact::LockGranted { deployment, .. }, Some(State::Environment(state))) =
+            (fact, self.states.get(&Key::Environment(key.clone())))
+        else {
+            return Ok(());
+        };
+        let Some(slot) = state.queue.iter().find(|slot| slot.deployment == *deployment) else { return Ok(()) };
+        let Some(State::Release(release)) = self.states.get(&Key::Release(slot.release)) else { return Ok(()) };
+        let vetoes = self.vetoed.get(&slot.release).into_iter().flatten();
+        match vetoes.filter(|_| !slot.cause.is_rollback()).find(|from| release.onwards(from).any(|name| name == &key.name)) {
+            Some(from) => violated("veto", format!("{key}: {deployment} began with a release that is vetoed from {from} on")),
+            None => Ok(()),
         }
     }
 

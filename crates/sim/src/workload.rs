@@ -13,6 +13,9 @@ use trunkline_domain::record::Command;
 use trunkline_domain::run::{self, PlanNote, StartRun};
 use trunkline_engine::{Beside, CommandKey, Request, Text};
 
+/// Every environment that a delivery file may have.
+pub const ENVIRONMENTS: [&str; 5] = ["test", "qa", "production", "overseas", "canary"];
+
 /// A pushed commit of a project, as the server would ask the engine to record it.
 pub fn push(random: &mut Random, project: &ProjectKey, count: u64, now: Timestamp) -> Request {
     let revision: Revision = Digest::of(format!("{project} {count}").as_bytes()).hex()[..40].parse().expect("40 hex digits");
@@ -99,18 +102,18 @@ fn jobs(random: &mut Random) -> Vec<JobRule> {
 }
 
 fn environments(random: &mut Random, count: u64) -> Vec<EnvironmentRule> {
-    let names = ["test", "qa", "production", "canary"];
-    // The fourth environment appears later, and so must be accepted by a person.
-    let present = if count > 8 { 4 } else { 3 };
+    // Two come after the same one. The last one appears later, and so must be accepted by a person.
+    let present = if count > 8 { ENVIRONMENTS.len() } else { ENVIRONMENTS.len() - 1 };
     (0..present)
         .map(|index| {
-            let after = match index {
-                0 => After::Release,
-                3 => After::Any(vec![name(names[0]), name(names[1])]),
-                _ => After::All(vec![name(names[index - 1])]),
+            let after = match ENVIRONMENTS[index] {
+                "test" => After::Release,
+                "canary" => After::Any(vec![name("test"), name("qa")]),
+                "qa" => After::All(vec![name("test")]),
+                _ => After::All(vec![name("qa")]),
             };
             EnvironmentRule {
-                name: name(names[index]),
+                name: name(ENVIRONMENTS[index]),
                 tier: Tier::Testing,
                 after,
                 queue: *random.pick(&[QueuePolicy::Queue, QueuePolicy::Newest, QueuePolicy::Reject]).unwrap_or(&QueuePolicy::Queue),

@@ -235,7 +235,7 @@ impl World {
 
     fn promote(&mut self) -> Result<(), Violation> {
         let Some(Key::Release(id)) = self.open_of(|state| matches!(state, State::Release(_))) else { return Ok(()) };
-        let name = ["test", "qa", "production"][self.random.below(3) as usize];
+        let name = self.random.pick(&workload::ENVIRONMENTS).expect("an environment");
         let environment = name.parse().expect("an environment's name");
         self.command(Command::Release(id, release::Command::Promote { environment })).map(drop)
     }

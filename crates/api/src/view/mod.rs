@@ -161,8 +161,8 @@ pub struct ReleaseRef {
     pub alias: String,
     /// Its manifest's digest: its identity.
     pub digest: Digest,
-    /// From which environment on it is forbidden.
-    pub vetoed_from: Option<EnvironmentName>,
+    /// From which environments on it is forbidden.
+    pub vetoed_from: Vec<EnvironmentName>,
 }
 
 /// A release.
@@ -192,6 +192,8 @@ pub struct ReleaseView {
     pub environments: Vec<EnvironmentName>,
     /// Where it was verified, oldest first.
     pub verified: Vec<EnvironmentName>,
+    /// Where it may not go: where it is vetoed from, and what comes after that.
+    pub forbidden: Vec<EnvironmentName>,
 }
 
 /// An environment.

@@ -20,8 +20,10 @@ pub enum Command {
     },
     /// It will not get the lock.
     GiveUp {
-        /// Superseded or cancelled.
+        /// Superseded, cancelled or refused.
         result: DeploymentResult,
+        /// Why, in a sentence.
+        reason: Option<String>,
     },
     /// Give the current piece of work to a runner.
     Lease {

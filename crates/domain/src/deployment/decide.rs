@@ -27,7 +27,7 @@ pub fn decide(state: Option<&Deployment>, command: Command, context: &Context) -
         (Stage::Ended { .. }, Command::Expire | Command::GiveUp { .. }) => Ok(Vec::new()),
         (Stage::Ended { result, .. }, _) => Err(Refusal::Ended(*result)),
         (Stage::Waiting { .. }, Command::Begin { fence }) => Ok(begin(deployment, fence, context)),
-        (Stage::Waiting { .. }, Command::GiveUp { result }) => Ok(vec![Fact::Ended { result, reason: None }]),
+        (Stage::Waiting { .. }, Command::GiveUp { result, reason }) => Ok(vec![Fact::Ended { result, reason }]),
         (Stage::Waiting { .. }, Command::Cancel) => Ok(vec![Fact::Ended { result: DeploymentResult::Cancelled, reason: None }]),
         (Stage::Waiting { due }, Command::Expire) if *due <= context.now => {
             Ok(vec![Fact::Ended { result: DeploymentResult::Cancelled, reason: Some("it waited too long".to_owned()) }])

@@ -28,8 +28,16 @@ pub fn follow_environment(fact: &environment::Fact, environment: &Environment) -
             };
             Some((*deployment, Command::Request(Box::new(requested))))
         }
-        environment::Fact::Superseded { deployment, .. } => Some((*deployment, Command::GiveUp { result: DeploymentResult::Superseded })),
-        environment::Fact::Withdrawn { deployment } => Some((*deployment, Command::GiveUp { result: DeploymentResult::Cancelled })),
+        environment::Fact::Superseded { deployment, .. } => {
+            Some((*deployment, Command::GiveUp { result: DeploymentResult::Superseded, reason: None }))
+        }
+        environment::Fact::Withdrawn { deployment } => {
+            Some((*deployment, Command::GiveUp { result: DeploymentResult::Cancelled, reason: None }))
+        }
+        environment::Fact::Forbidden { deployment } => {
+            let reason = Some("its release was vetoed while it waited".to_owned());
+            Some((*deployment, Command::GiveUp { result: DeploymentResult::Refused, reason }))
+        }
         environment::Fact::LockGranted { deployment, fence } => Some((*deployment, Command::Begin { fence: *fence })),
         environment::Fact::Opened { .. }
         | environment::Fact::Pending(_)

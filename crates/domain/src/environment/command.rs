@@ -27,6 +27,11 @@ pub enum Command {
         /// Whether something may have changed on a target.
         touched: bool,
     },
+    /// Let a release that was vetoed not begin here, wherever it waits.
+    Forbid {
+        /// Which.
+        release: ReleaseId,
+    },
     /// Take a waiting deployment out of the queue.
     Withdraw {
         /// Which deployment.
@@ -98,6 +103,11 @@ pub enum Fact {
         /// Which.
         deployment: DeploymentId,
     },
+    /// A waiting deployment may not begin any more: its release was vetoed.
+    Forbidden {
+        /// Which.
+        deployment: DeploymentId,
+    },
     /// A deployment may act.
     LockGranted {
         /// Which.
@@ -128,6 +138,8 @@ pub enum Declined {
     QueueFull,
     /// It is here already, or about to come.
     AlreadyHere,
+    /// It was vetoed while it waited for acceptance.
+    Vetoed,
 }
 
 impl Declined {
@@ -139,6 +151,7 @@ impl Declined {
             }
             Declined::Busy => "another deployment has the environment, and its queue policy is 'reject'",
             Declined::QueueFull => "too many deployments wait there",
+            Declined::Vetoed => "it was vetoed, since a deployment of it failed",
             Declined::AlreadyHere => "that release runs there already, or is about to",
         }
     }

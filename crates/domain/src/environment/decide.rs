@@ -12,7 +12,10 @@ use crate::release::{self, Release};
 pub fn decide(state: Option<&Environment>, command: Command, context: &Context) -> Result<Vec<Fact>, Refusal> {
     match (state, command) {
         (None, Command::Offer(offer)) => Ok(open(*offer, context)),
+        // Nothing waits where nothing ever came.
+        (None, Command::Forbid { .. }) => Ok(Vec::new()),
         (None, _) => Err(Refusal::Missing),
+        (Some(environment), Command::Forbid { release }) => Ok(forbid(environment, release)),
         (Some(environment), Command::Offer(offer)) => Ok(take(environment, *offer, context)),
         (Some(environment), Command::Accept) => accept(environment, context),
         (Some(environment), Command::RollBack { to }) => roll_back(environment, to, context),
@@ -159,6 +162,16 @@ fn undo_wanted(holder: &Slot, result: DeploymentResult, touched: bool) -> bool {
     wanted && touched && !holder.cause.is_rollback()
 }
 
+/// What brings an earlier release back may still come: that one was verified here.
+fn forbid(environment: &Environment, release: ReleaseId) -> Vec<Fact> {
+    let offered = environment.pending.iter().filter(|offer| offer.release == release);
+    let waits = environment.queue.iter().filter(|slot| slot.release == release && !slot.cause.is_rollback());
+    offered
+        .map(|_| Fact::Declined { release, reason: Declined::Vetoed })
+        .chain(waits.map(|slot| Fact::Forbidden { deployment: slot.deployment }))
+        .collect()
+}
+
 fn withdraw(environment: &Environment, deployment: DeploymentId) -> Result<Vec<Fact>, Refusal> {
     if environment.queue.iter().any(|slot| slot.deployment == deployment) {
         Ok(vec![Fact::Withdrawn { deployment }])
@@ -197,6 +210,9 @@ fn apply(environment: &mut Environment, fact: &Fact, at: Timestamp) {
             environment.accepted = true;
             environment.pending = None;
         }
+        Fact::Declined { release, reason: Declined::Vetoed } => {
+            environment.pending.take_if(|offer| offer.release == *release);
+        }
         Fact::Declined { .. } => {}
         Fact::Promoted { deployment, release, cause, skeleton } => {
             let slot = Slot { deployment: *deployment, release: *release, cause: cause.clone(), skeleton: skeleton.clone(), since: at };
@@ -204,7 +220,7 @@ fn apply(environment: &mut Environment, fact: &Fact, at: Timestamp) {
             let place = if cause.is_rollback() { 0 } else { environment.queue.len() };
             environment.queue.insert(place, slot);
         }
-        Fact::Superseded { deployment, .. } | Fact::Withdrawn { deployment } => {
+        Fact::Superseded { deployment, .. } | Fact::Withdrawn { deployment } | Fact::Forbidden { deployment } => {
             environment.queue.retain(|slot| slot.deployment != *deployment);
         }
         Fact::LockGranted { deployment, fence } => {
@@ -269,6 +285,6 @@ pub fn follow(fact: &release::Fact, id: ReleaseId, release: &Release) -> Vec<(En
         }
         release::Fact::Verified { environment } => newly_open(environment),
         release::Fact::PromotionRequested { environment, by } => offer(environment, Cause::Person(by.clone())).into_iter().collect(),
-        release::Fact::Vetoed(_) => Vec::new(),
+        release::Fact::Vetoed(veto) => release.onwards(&veto.from).map(|name| (name.clone(), Command::Forbid { release: id })).collect(),
     }
 }

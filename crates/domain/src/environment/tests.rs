@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::deployment::{DeploymentResult, FailureCause};
 use crate::foundation::Actor;
 use crate::pipeline::{PartSkeleton, QueuePolicy, RollbackCause, Tier};
+use crate::release::{self, Veto};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const FAILED: DeploymentResult = DeploymentResult::Failed(FailureCause::Verify);
@@ -179,6 +180,40 @@ fn the_after_of_the_release_verified_here_is_in_force() {
     weakened.verified_in.clear();
     let facts = life.when(Command::Offer(weakened), 2).unwrap();
     assert_eq!(facts, [Fact::Declined { release: release(2), reason: Declined::EarlierAfterInForce }]);
+}
+
+#[test]
+fn a_vetoed_release_does_not_begin_where_it_waits() {
+    let forbid = |n| Command::Forbid { release: release(n) };
+    assert_eq!(Life::new().when(forbid(2), 9), Ok(Vec::new()), "it never came here");
+    let mut life = Life::new();
+    for n in [1, 2] {
+        life.offer(n);
+        life.end(n, DeploymentResult::Succeeded, 9);
+    }
+    life.offer(3);
+    life.offer(4);
+    life.when(Command::RollBack { to: Some(release(1)) }, 8).unwrap();
+    assert_eq!(life.when(forbid(4), 9).unwrap(), [Fact::Forbidden { deployment: deployment(4) }]);
+    assert_eq!(life.when(forbid(1), 9).unwrap(), [], "an earlier release that comes back was verified here");
+    assert_eq!(life.now().queue.iter().map(|slot| slot.deployment).collect::<Vec<_>>(), [deployment(8)]);
+    // It waits for a person's acceptance.
+    let mut life = Life::new();
+    life.when(offer(5, QueuePolicy::Queue, false), 5).unwrap();
+    assert_eq!(life.when(forbid(5), 9).unwrap(), [Fact::Declined { release: release(5), reason: Declined::Vetoed }]);
+    assert_eq!(life.when(Command::Accept, 7).unwrap(), [Fact::Accepted]);
+}
+
+#[test]
+fn a_veto_reaches_every_environment_that_it_covers() {
+    let veto = Veto { from: "qa".parse().unwrap(), deployment: deployment(1) };
+    let named = |name: &str, after: After| EnvironmentSkeleton { name: name.parse().unwrap(), after, ..skeleton(QueuePolicy::Queue) };
+    let all = |name: &str| After::All(vec![name.parse().unwrap()]);
+    let release_with =
+        release::tests::with_environments(vec![named("test", After::Release), named("qa", all("test")), named("production", all("qa"))]);
+    let follows = follow(&release::Fact::Vetoed(veto), release(1), &release_with);
+    let names: Vec<&str> = follows.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["qa", "production"]);
 }
 
 #[test]

@@ -132,12 +132,12 @@ fn promote(release: &Release, environment: EnvironmentName, context: &Context) -
 /// The state after the fact, which was recorded at `at`.
 pub fn evolve(state: Option<Release>, fact: &Fact, at: Timestamp) -> Release {
     match (state, fact) {
-        (None, Fact::Cut(note)) => Release { cut: (**note).clone(), at, verified: Vec::new(), veto: None },
+        (None, Fact::Cut(note)) => Release { cut: (**note).clone(), at, verified: Vec::new(), vetoes: Vec::new() },
         (None, _) | (Some(_), Fact::Cut(_)) => unreachable!("INVARIANT: a release is cut once, first"),
         (Some(mut release), fact) => {
             match fact {
                 Fact::Verified { environment } => release.verified.push(environment.clone()),
-                Fact::Vetoed(veto) => release.veto = Some(veto.clone()),
+                Fact::Vetoed(veto) => release.vetoes.push(veto.clone()),
                 Fact::PromotionRequested { .. } | Fact::Cut(_) => {}
             }
             release

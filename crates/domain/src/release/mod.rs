@@ -5,7 +5,7 @@ mod decide;
 mod manifest;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use decide::{Command, CutRelease, Fact, Refusal, decide, evolve, follow};
 pub use manifest::{BuildStatement, Manifest, ManifestArtifact, ManifestFile};
@@ -25,8 +25,8 @@ pub struct Release {
     pub at: Timestamp,
     /// Where it was verified, oldest first.
     pub verified: Vec<EnvironmentName>,
-    /// From which environment on it is forbidden.
-    pub veto: Option<Veto>,
+    /// From which environments on it is forbidden, oldest first. Each stands, whatever others say.
+    pub vetoes: Vec<Veto>,
 }
 
 /// What a release consists of, as its first fact says it.
@@ -83,9 +83,14 @@ impl Release {
         self.cut.environments.iter().find(|environment| &environment.name == name)
     }
 
+    /// The environments of its delivery file that this one is or comes before: what a veto from it covers.
+    pub fn onwards<'a>(&'a self, from: &'a EnvironmentName) -> impl Iterator<Item = &'a EnvironmentName> {
+        self.cut.environments.iter().map(|environment| &environment.name).filter(move |name| self.comes_after(name, from))
+    }
+
     /// The veto that keeps it out of this environment.
     pub fn veto_for(&self, name: &EnvironmentName) -> Option<&Veto> {
-        self.veto.as_ref().filter(|veto| self.comes_after(name, &veto.from))
+        self.vetoes.iter().find(|veto| self.comes_after(name, &veto.from))
     }
 
     /// Whether `name` is `from` or comes after it, directly or by others.

@@ -60,6 +60,11 @@ fn cut(note: CutNote) -> Release {
     evolve(None, &facts[0], NOW)
 }
 
+/// A release whose delivery file has these environments.
+pub(crate) fn with_environments(environments: Vec<EnvironmentSkeleton>) -> Release {
+    cut(CutNote { environments, ..note() })
+}
+
 fn with(mut release: Release, facts: &[Fact]) -> Release {
     for fact in facts {
         release = evolve(Some(release), fact, NOW);
@@ -97,6 +102,21 @@ fn a_veto_reaches_later_environments_only() {
     assert!(vetoed.veto_for(&name("qa")).is_some() && vetoed.veto_for(&name("production")).is_some());
     let again = Command::Veto { from: name("production"), deployment };
     assert_eq!(decide(Some(&vetoed), again, &context()), Ok(Vec::new()), "it is vetoed there already");
+}
+
+#[test]
+fn a_second_veto_leaves_the_first_in_force() {
+    let deployment = DeploymentId::new(uuid::Uuid::nil());
+    let two_regions =
+        CutNote { environments: vec![environment("qa", &[]), environment("eu", &["qa"]), environment("us", &["qa"])], ..note() };
+    let mut release = cut(two_regions);
+    for from in ["eu", "us"] {
+        let facts = decide(Some(&release), Command::Veto { from: name(from), deployment }, &context()).unwrap();
+        assert_eq!(facts, [Fact::Vetoed(Veto { from: name(from), deployment })]);
+        release = with(release, &facts);
+    }
+    let forbidden = |to: &str| release.veto_for(&name(to)).map(|veto| veto.from.to_string());
+    assert_eq!((forbidden("qa"), forbidden("eu"), forbidden("us")), (None, Some("eu".to_owned()), Some("us".to_owned())));
 }
 
 #[test]

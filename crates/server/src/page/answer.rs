@@ -109,7 +109,7 @@ fn bad_environment(view: &WhereView, now: Timestamp) -> Option<Answer> {
         Some(_) => (Icon::Fail, format!("Failed in {}", station.name)),
         None => (Icon::Back, format!("Rolled back in {}", station.name)),
     };
-    let veto = view.release.as_ref().and_then(|release| release.release.vetoed_from.as_ref());
+    let veto = view.release.as_ref().and_then(|release| look::vetoed_from(&release.release));
     let detail = html! {
         @if let Some(reason) = &station.reason { (sentence(reason)) " " }
         @if let Some(veto) = veto { "Vetoed from " b { (veto) } " onwards. " }

@@ -62,7 +62,7 @@ pub fn environment(project: &ProjectView, environment: &EnvironmentView, now: Ti
 /// The newest release, where a deployment of it failed in this environment and an earlier release runs there again.
 pub fn rolled_back<'a>(project: &'a ProjectView, environment: &EnvironmentView) -> Option<&'a ReleaseRef> {
     let release = project.last_run.as_ref()?.release.as_ref()?;
-    let vetoed_here = release.vetoed_from.as_ref() == Some(&environment.name);
+    let vetoed_here = release.vetoed_from.contains(&environment.name);
     let earlier_runs = environment.runs.as_ref().is_some_and(|runs| runs.release.number < release.number);
     (vetoed_here && earlier_runs).then_some(release)
 }

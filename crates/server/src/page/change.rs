@@ -2,7 +2,7 @@
 
 use super::answer::{answer, moves};
 use super::layout::{Frame, Place, page};
-use super::look::Icon;
+use super::look::{self, Icon};
 use super::part::{clip, command, digits, icon, pick, subject};
 use super::{evidence, line};
 use maud::{Markup, html};
@@ -104,7 +104,7 @@ fn side(view: &WhereView) -> Markup {
     html! {
         div.side {
             @if let Some(newer) = &view.newer {
-                section { h2 { "A newer release" } p { b { (newer.version) } " " (newer.alias) @if let Some(veto) = &newer.vetoed_from { ", vetoed from " (veto) " onwards" } } }
+                section { h2 { "A newer release" } p { b { (newer.version) } " " (newer.alias) @if let Some(veto) = look::vetoed_from(newer) { ", vetoed from " (veto) " onwards" } } }
             }
             section { h2 { "Same answer in a terminal" } (command(&format!("trunkline where {}", digits(&view.revision)))) }
             @if !view.run.jobs.is_empty() { section { h2 { "Log of the run" } (command(&format!("trunkline log {}", view.run.number))) } }

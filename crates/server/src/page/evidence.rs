@@ -94,7 +94,7 @@ fn release_facts(release: &ReleaseView, now: Timestamp) -> Markup {
             dt { "Release" }
             dd {
                 b { (release.release.version) } span { (release.release.alias) }
-                @if let Some(veto) = &release.release.vetoed_from { (badge(Look { tone: Tone::Fail, icon: Icon::Cancel, word: "vetoed" })) span.muted { "from " (veto) " onwards" } }
+                @if let Some(veto) = look::vetoed_from(&release.release) { (badge(Look { tone: Tone::Fail, icon: Icon::Cancel, word: "vetoed" })) span.muted { "from " (veto) " onwards" } }
                 span.more { (pick(&release.release.digest.to_string())) }
                 span.more {
                     "cut " (time::clock(now, release.at)) " from run " (release.run)

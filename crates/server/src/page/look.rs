@@ -1,6 +1,6 @@
 //! How states look: icon, word and colour, always together. One word, one meaning, as in the glossary.
 
-use trunkline_api::view::{DeploymentStatus, RunView, StationKind, StationState, StationView};
+use trunkline_api::view::{DeploymentStatus, ReleaseRef, RunView, StationKind, StationState, StationView};
 use trunkline_domain::deployment::{DeploymentResult, FailureCause};
 use trunkline_domain::report::TestSummary;
 use trunkline_domain::run::RunResult;
@@ -156,6 +156,12 @@ fn ended(result: DeploymentResult) -> Look {
         DeploymentResult::Superseded => look(Tone::Off, Icon::Super, "superseded"),
         DeploymentResult::Refused => look(Tone::Off, Icon::Skip, "refused"),
     }
+}
+
+/// From where on a release is forbidden: "qa", "eu and us".
+pub fn vetoed_from(release: &ReleaseRef) -> Option<String> {
+    let from: Vec<&str> = release.vetoed_from.iter().map(|name| name.as_str()).collect();
+    (!from.is_empty()).then(|| from.join(" and "))
 }
 
 /// Where a change stands at a station.

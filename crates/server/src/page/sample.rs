@@ -42,7 +42,7 @@ pub fn release(project: &str, number: u32) -> ReleaseRef {
         version: format!("2026.11.{number}"),
         alias: trunkline_domain::foundation::alias_of(&Digest::of(name.as_bytes())),
         digest: Digest::of(name.as_bytes()),
-        vetoed_from: None,
+        vetoed_from: Vec::new(),
     }
 }
 
@@ -168,7 +168,7 @@ pub fn failed_deployment(project: &str, number: u32) -> DeploymentRef {
 pub fn rolled_back(name: &str) -> ProjectView {
     let mut project = project(name, 3, &["test", "qa", "production"]);
     let mut run = run(name, 4);
-    run.release.as_mut().unwrap().vetoed_from = Some("qa".parse().unwrap());
+    run.release.as_mut().unwrap().vetoed_from = vec!["qa".parse().unwrap()];
     project.last_run = Some(run);
     project.environments[0] = environment(name, "test", "", 4, 14 * MINUTE);
     project.environments[1].runs.as_mut().unwrap().since = before(11 * MINUTE);
@@ -265,6 +265,7 @@ fn release_view(run: &RunView) -> ReleaseView {
             .map(|name: &trunkline_domain::foundation::EnvironmentName| (name.clone(), Digest::of(name.as_str().as_bytes())))
             .collect(),
         verified: environments.clone(),
+        forbidden: Vec::new(),
         environments,
     }
 }
@@ -302,7 +303,7 @@ pub fn vetoed() -> WhereView {
     let mut view = live();
     unreached(&mut view, 7, StationState::Stopped, Some("vetoed from qa onwards, since its deployment there failed"));
     stand(&mut view, "qa", StationState::Failed, Some("smoke: 2 of 14 tests failed: checkout answers"), 12 * MINUTE);
-    view.release.as_mut().unwrap().release.vetoed_from = Some("qa".parse().unwrap());
+    view.release.as_mut().unwrap().release.vetoed_from = vec!["qa".parse().unwrap()];
     view
 }
 

@@ -245,11 +245,10 @@ fn replaced(station: &mut StationView, release: &ReleaseView, environment: &Envi
 
 fn expect(station: &mut StationView, release: &ReleaseView, environment: &EnvironmentView) {
     let missing: Vec<&str> = environment.after.iter().filter(|name| !release.verified.contains(name)).map(|name| name.as_str()).collect();
-    if let Some(veto) = &release.release.vetoed_from
-        && !release.verified.contains(&environment.name)
-    {
+    if release.forbidden.contains(&environment.name) && !release.verified.contains(&environment.name) {
+        let from: Vec<&str> = release.release.vetoed_from.iter().map(|name| name.as_str()).collect();
         station.state = StationState::Stopped;
-        station.reason = Some(format!("vetoed from {veto} onwards, since its deployment there failed"));
+        station.reason = Some(format!("vetoed from {} onwards, since its deployment there failed", from.join(" and ")));
     } else if !environment.accepted {
         station.state = StationState::Waiting;
         station.reason = Some(format!("a new environment: a person accepts it · trunkline environments accept {}", environment.name));

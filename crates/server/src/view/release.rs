@@ -84,6 +84,7 @@ pub fn by_id(shared: &Shared, id: ReleaseId) -> Result<ReleaseView, Failure> {
         configuration: cut.environments.iter().filter_map(|one| Some((one.name.clone(), one.configuration?))).collect(),
         environments: cut.environments.iter().map(|environment| environment.name.clone()).collect(),
         verified: release.verified.clone(),
+        forbidden: cut.environments.iter().filter(|one| release.veto_for(&one.name).is_some()).map(|one| one.name.clone()).collect(),
     })
 }
 
@@ -104,7 +105,7 @@ pub fn reference(id: ReleaseId, release: &Release) -> ReleaseRef {
         version: cut.version.clone(),
         alias: cut.alias.clone(),
         digest: cut.manifest,
-        vetoed_from: release.veto.as_ref().map(|veto| veto.from.clone()),
+        vetoed_from: release.vetoes.iter().map(|veto| veto.from.clone()).collect(),
     }
 }
 
@@ -116,6 +117,6 @@ pub fn release_ref(row: &ReleaseRow) -> ReleaseRef {
         version: row.version.clone(),
         alias: row.alias.clone(),
         digest: row.manifest,
-        vetoed_from: row.veto.as_ref().map(|veto| veto.from.clone()),
+        vetoed_from: row.vetoes.iter().map(|veto| veto.from.clone()).collect(),
     }
 }

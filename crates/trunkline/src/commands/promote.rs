@@ -80,8 +80,8 @@ fn warnings(release: &ReleaseView, environment: &EnvironmentView) -> Vec<String>
     if !missing.is_empty() {
         out.push(format!("it is not verified in {}", missing.join(", ")));
     }
-    if let Some(from) = &release.release.vetoed_from {
-        out.push(format!("it is forbidden from {from} on"));
+    if release.forbidden.contains(&environment.name) {
+        out.push("it is forbidden there, since a deployment of it failed".to_owned());
     }
     if !environment.accepted {
         out.push(format!("{} waits to be accepted: trunkline environments accept {}", environment.name, environment.name));

@@ -11,12 +11,18 @@ pub fn name(release: &ReleaseRef) -> String {
     format!("release {}, {} \"{}\"", release.number, clean(&release.version), clean(&release.alias))
 }
 
+/// From where on a release is forbidden: "qa", "eu and us".
+pub fn vetoed_from(release: &ReleaseRef) -> Option<String> {
+    let from: Vec<&str> = release.vetoed_from.iter().map(|name| name.as_str()).collect();
+    (!from.is_empty()).then(|| from.join(" and "))
+}
+
 /// A list of releases.
 pub fn table(releases: &[ReleaseView], look: &Look) -> Table {
     let mut table = Table::new(["RELEASE", "VERSION", "ALIAS", "CUT", "RUN", "COMMIT", "VERIFIED IN", "SUBJECT"]);
     for release in releases {
         let verified: Vec<&str> = release.verified.iter().map(|name| name.as_str()).collect();
-        let veto = release.release.vetoed_from.as_ref().map(|from| format!("vetoed from {from}"));
+        let veto = vetoed_from(&release.release).map(|from| format!("vetoed from {from}"));
         let state = match &veto {
             Some(veto) => Cell::mark(Mark::Failed, veto),
             None if verified.is_empty() => Cell::mark(Mark::Ahead, "nowhere yet").plain(""),
@@ -60,7 +66,7 @@ pub fn view(release: &ReleaseView, look: &Look) -> String {
         let digest = release.configuration.get(environment).map(|digest| format!("  configuration {}", digest.short())).unwrap_or_default();
         line("environment", &format!("{}{digest}", paint.mark(mark.0, &format!("{environment} {}", mark.1))));
     }
-    if let Some(from) = &release.release.vetoed_from {
+    if let Some(from) = vetoed_from(&release.release) {
         line("veto", &paint.mark(Mark::Failed, &format!("forbidden from {from} on")));
     }
     out
@@ -83,7 +89,7 @@ mod tests {
     #[test]
     fn a_veto_is_seen_in_the_list() {
         let mut release = sample::release();
-        release.release.vetoed_from = Some("qa".parse().unwrap());
-        assert!(table(&[release], &sample::look(Paint::PLAIN)).human(Paint::PLAIN, None).contains("X vetoed from qa"));
+        release.release.vetoed_from = vec!["qa".parse().unwrap(), "us".parse().unwrap()];
+        assert!(table(&[release], &sample::look(Paint::PLAIN)).human(Paint::PLAIN, None).contains("X vetoed from qa and us"));
     }
 }

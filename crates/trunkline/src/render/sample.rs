@@ -49,7 +49,7 @@ pub fn release_ref(number: u32, version: &str, alias: &str) -> ReleaseRef {
         version: version.to_owned(),
         alias: alias.to_owned(),
         digest: Digest::of(version.as_bytes()),
-        vetoed_from: None,
+        vetoed_from: Vec::new(),
     }
 }
 
@@ -186,6 +186,7 @@ pub fn release() -> ReleaseView {
         configuration: [("test".parse().unwrap(), Digest::of(b"config"))].into(),
         environments: vec!["test".parse().unwrap(), "production".parse().unwrap()],
         verified: vec!["test".parse().unwrap()],
+        forbidden: Vec::new(),
     }
 }
 

@@ -148,7 +148,7 @@ impl Show<'_> {
         })?;
         self.board.fact(Mark::Passed, &format!("qa runs {} again: {}", back.release.version, back.cause));
         let release: ReleaseView = self.world.client.get(&format!("projects/shop/releases/{}", release.number))?;
-        let veto = release.release.vetoed_from.as_ref().map(|from| from.to_string());
+        let veto = release.release.vetoed_from.first().map(|from| from.to_string());
         self.board
             .fact(Mark::Passed, &format!("{} is vetoed from {} onwards", release.release.version, veto.as_deref().unwrap_or("nowhere")));
         let all = self.deployments()?;
