@@ -7,7 +7,7 @@ use crate::store::{Store, StoreError};
 use crate::work::WorkRef;
 use crate::{BATCH_MAX, assign};
 use trunkline_api::runner::{Assignment, ClaimRequest, Outcome, RenewReply, RenewRequest, ReportRequest, WorkReply};
-use trunkline_domain::foundation::{Actor, DeploymentId, Digest, Millis, RunnerKey, Timestamp};
+use trunkline_domain::foundation::{Actor, Digest, Millis, RunnerKey, Timestamp};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::record::{Command, Fact, Key, Refusal, State};
 use trunkline_domain::run::LogNote;
@@ -30,10 +30,7 @@ impl<S: Store> Engine<S> {
         let Some(work) = self.work.next(self.now) else { return Ok(None) };
         let command = match &work {
             WorkRef::Job(run, job) => Command::Run(*run, run::Command::Lease { job: job.clone(), runner: runner.clone() }),
-            WorkRef::Piece(id, piece) => {
-                let manifest = self.manifest_of(*id)?;
-                Command::Deployment(*id, deployment::Command::Lease { work: *piece, runner: runner.clone(), manifest })
-            }
+            WorkRef::Piece(id, piece) => Command::Deployment(*id, deployment::Command::Lease { work: *piece, runner: runner.clone() }),
         };
         match self.request(Request::new(Actor::runner(runner.as_str()), Via::Runner, command))? {
             Answer::Done(receipt) => {
@@ -42,18 +39,6 @@ impl<S: Store> Engine<S> {
                 assign::assignment(&mut self.states, &self.store, &work, epoch).map(Some)
             }
             other => Err(StoreError::Damaged(format!("waiting work {work} was refused: {other:?}"))),
-        }
-    }
-
-    fn manifest_of(&mut self, id: DeploymentId) -> Result<Digest, StoreError> {
-        let key = Key::Deployment(id);
-        let Some(State::Deployment(deployment)) = self.states.get(&self.store, &key)? else {
-            return Err(StoreError::Damaged(format!("{key} is missing")));
-        };
-        let release = Key::Release(deployment.release);
-        match self.states.get(&self.store, &release)? {
-            Some(State::Release(release)) => Ok(release.cut.manifest),
-            _ => Err(StoreError::Damaged(format!("{release} is missing"))),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What must hold after every step. Each function is named after the sentence that it checks.
 
+use crate::gates;
 use crate::target::Targets;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -27,7 +28,7 @@ impl fmt::Display for Violation {
     }
 }
 
-fn violated<T>(invariant: &'static str, what: impl Into<String>) -> Result<T, Violation> {
+pub(crate) fn violated<T>(invariant: &'static str, what: impl Into<String>) -> Result<T, Violation> {
     Err(Violation { invariant, what: what.into() })
 }
 
@@ -75,7 +76,7 @@ impl Witness {
         match fact {
             Fact::Run { id, fact } => self.run(*id, fact),
             Fact::Environment { id, fact } => {
-                self.a_vetoed_release_begins_nowhere(id, fact)?;
+                gates::hold(&self.states, &self.vetoed, id, fact)?;
                 self.one_holder_per_environment(id, fact)
             }
             Fact::Deployment { id, fact } => self.deployment(*id, fact),
@@ -139,22 +140,6 @@ impl Witness {
                 self.a_veto_has_a_failure_of_the_release(id, veto)
             }
             _ => Ok(()),
-        }
-    }
-
-    /// From the environment of its veto on, only to bring it back where it was verified before.
-    fn a_vetoed_release_begins_nowhere(&self, key: &EnvironmentKey, fact: &environment::Fact) -> Result<(), Violation> {
-        let (environment::Fact::LockGranted { deployment, .. }, Some(State::Environment(state))) =
-            (fact, self.states.get(&Key::Environment(key.clone())))
-        else {
-            return Ok(());
-        };
-        let Some(slot) = state.queue.iter().find(|slot| slot.deployment == *deployment) else { return Ok(()) };
-        let Some(State::Release(release)) = self.states.get(&Key::Release(slot.release)) else { return Ok(()) };
-        let vetoes = self.vetoed.get(&slot.release).into_iter().flatten();
-        match vetoes.filter(|_| !slot.cause.is_rollback()).find(|from| release.onwards(from).any(|name| name == &key.name)) {
-            Some(from) => violated("veto", format!("{key}: {deployment} began with a release that is vetoed from {from} on")),
-            None => Ok(()),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod coverage;
 mod duty;
+mod gates;
 mod invariants;
 mod random;
 mod runner;

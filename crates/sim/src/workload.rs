@@ -19,6 +19,8 @@ pub const ENVIRONMENTS: [&str; 5] = ["test", "qa", "production", "overseas", "ca
 /// A pushed commit of a project, as the server would ask the engine to record it.
 pub fn push(random: &mut Random, project: &ProjectKey, count: u64, now: Timestamp) -> Request {
     let revision: Revision = Digest::of(format!("{project} {count}").as_bytes()).hex()[..40].parse().expect("40 hex digits");
+    // Now and then another branch, which has an order of its own.
+    let reference = if random.chance(15) { "refs/heads/next" } else { "refs/heads/main" };
     let plan = plan(random, project, &revision, count);
     let bytes = plan.to_bytes();
     let digest = Digest::of(&bytes);
@@ -30,7 +32,7 @@ pub fn push(random: &mut Random, project: &ProjectKey, count: u64, now: Timestam
     let start = StartRun {
         project: project.clone(),
         revision: revision.clone(),
-        reference: "refs/heads/main".to_owned(),
+        reference: reference.to_owned(),
         trigger: run::Trigger::Push,
         inputs: Default::default(),
         change,
@@ -42,7 +44,7 @@ pub fn push(random: &mut Random, project: &ProjectKey, count: u64, now: Timestam
     Request {
         actor: Actor::person("dev"),
         via: Via::Push,
-        key: Some(CommandKey { project: project.clone(), key: format!("push refs/heads/main {revision}"), body: digest }),
+        key: Some(CommandKey { project: project.clone(), key: format!("push {reference} {revision}"), body: digest }),
         commands: vec![command],
         beside: Beside { values: vec![(digest, bytes)], texts: vec![text], commits: Vec::new() },
     }
@@ -109,6 +111,8 @@ fn environments(random: &mut Random, count: u64) -> Vec<EnvironmentRule> {
             let after = match ENVIRONMENTS[index] {
                 "test" => After::Release,
                 "canary" => After::Any(vec![name("test"), name("qa")]),
+                // The gate is edited away in the commit that it guards.
+                _ if random.chance(8) => After::Release,
                 "qa" => After::All(vec![name("test")]),
                 _ => After::All(vec![name("qa")]),
             };

@@ -190,15 +190,13 @@ impl World {
         let project = self.random.pick(&self.projects.clone()).cloned().expect("a project");
         let repository = project.as_str().parse().expect("a repository's name");
         let request = workload::push(&mut self.random, &project, self.pushes, self.now);
+        let Command::Run(_, run::Command::Start(start)) = &request.commands[0] else { return Ok(()) };
+        let (name, new) = (start.reference.clone(), Some(start.revision.clone()));
         let old = match self.witness.states.get(&Key::Repository(project.as_str().parse().expect("a repository's name"))) {
-            Some(State::Repository(repository)) => repository.refs.get("refs/heads/main").cloned(),
+            Some(State::Repository(repository)) => repository.refs.get(&name).cloned(),
             _ => None,
         };
-        let new = match &request.commands[0] {
-            Command::Run(_, run::Command::Start(start)) => Some(start.revision.clone()),
-            _ => None,
-        };
-        self.command(Command::Repository(repository, repository::Command::MoveRef { name: "refs/heads/main".to_owned(), old, new }))?;
+        self.command(Command::Repository(repository, repository::Command::MoveRef { name, old, new }))?;
         self.sent.push(request.clone());
         self.call(Call::Command(Box::new(request))).map(drop)
     }
@@ -274,7 +272,7 @@ impl World {
         let key = EnvironmentKey { project: deployment.project.clone(), name: deployment.environment.clone() };
         let part = deployment.progress().map_or(0, |progress| progress.applied.len());
         let seen = self.targets.observe(&key, &deployment.skeleton.parts[part].name);
-        if deployment.manifest.is_some_and(|manifest| seen.live == Live::Release(manifest)) { SettledAs::Live } else { SettledAs::Old }
+        if seen.live == Live::Release(deployment.brief.manifest) { SettledAs::Live } else { SettledAs::Old }
     }
 
     /// Everything that must hold after every step.

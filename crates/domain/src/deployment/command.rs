@@ -2,8 +2,9 @@
 
 use super::{ApplyOutcome, CheckOutcome, CheckVerdict, DeploymentResult, Observed, WorkKey};
 use crate::environment::Cause;
-use crate::foundation::{Digest, EnvironmentName, ProjectKey, ReleaseId, RunnerKey};
+use crate::foundation::{EnvironmentName, ProjectKey, ReleaseId, RunnerKey};
 use crate::pipeline::EnvironmentSkeleton;
+use crate::release::Brief;
 use crate::report::TestSummary;
 use crate::run::LogNote;
 use serde::{Deserialize, Serialize};
@@ -31,8 +32,6 @@ pub enum Command {
         work: WorkKey,
         /// Which runner.
         runner: RunnerKey,
-        /// The manifest digest that the target shall know the release by.
-        manifest: Digest,
     },
     /// Take in what was observed.
     ReportObserved {
@@ -105,6 +104,8 @@ pub struct Requested {
     pub number: u32,
     /// What it deploys.
     pub release: ReleaseId,
+    /// What must be known of that release.
+    pub brief: Brief,
     /// Why.
     pub cause: Cause,
     /// What the release's delivery file says of the environment.
@@ -130,8 +131,6 @@ pub enum Fact {
         epoch: u64,
         /// Which runner.
         runner: RunnerKey,
-        /// The manifest digest that the target shall know the release by.
-        manifest: Digest,
     },
     /// A target was observed.
     Observed {

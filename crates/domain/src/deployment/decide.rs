@@ -6,7 +6,7 @@ use super::{
     Progress, Refusal, SettledAs, Stage, TRIES_MAX, WorkKey, WorkState,
 };
 use crate::context::Context;
-use crate::foundation::{Digest, RunnerKey};
+use crate::foundation::RunnerKey;
 use crate::report::TestSummary;
 use crate::run::LogNote;
 
@@ -35,7 +35,7 @@ pub fn decide(state: Option<&Deployment>, command: Command, context: &Context) -
         (Stage::Waiting { .. }, Command::Expire) => Ok(Vec::new()),
         (Stage::Waiting { .. }, _) => Err(Refusal::Waiting),
         (Stage::Running(_), Command::Begin { .. } | Command::GiveUp { .. }) => Ok(Vec::new()),
-        (Stage::Running(progress), Command::Lease { work, runner, manifest }) => lease(progress, work, runner, manifest, context),
+        (Stage::Running(progress), Command::Lease { work, runner }) => lease(progress, work, runner, context),
         (Stage::Running(progress), command) => run(deployment, progress, command, context),
     }
 }
@@ -91,10 +91,10 @@ fn begin(deployment: &Deployment, fence: u64, context: &Context) -> Vec<Fact> {
     course.go_on()
 }
 
-fn lease(progress: &Progress, work: WorkKey, runner: RunnerKey, manifest: Digest, context: &Context) -> Result<Vec<Fact>, Refusal> {
+fn lease(progress: &Progress, work: WorkKey, runner: RunnerKey, context: &Context) -> Result<Vec<Fact>, Refusal> {
     match progress.state {
         WorkState::Queued { after } if progress.work == work && after <= context.now => {
-            Ok(vec![Fact::Leased { work, epoch: context.epoch, runner, manifest }])
+            Ok(vec![Fact::Leased { work, epoch: context.epoch, runner }])
         }
         _ => Err(Refusal::NotQueued(work)),
     }
@@ -154,13 +154,13 @@ fn observed_part(mut course: Course<'_>, progress: &Progress, work: WorkKey, obs
 
 /// What an observation means for a part whose apply nobody knows the end of.
 fn after_observation(deployment: &Deployment, progress: &Progress, part: u32, observed: &Observed) -> Fact {
-    let ours = deployment.manifest;
+    let ours = deployment.brief.manifest;
     // A target that keeps a fence must show ours: the same release may have been there before.
     let fence_agrees = observed.fence.is_none_or(|fence| fence == progress.fence);
     let skeleton = &deployment.skeleton.parts[part as usize];
     let asking = |reason: &str| Fact::Asking { reason: reason.to_owned() };
     match &observed.live {
-        Live::Release(live) if Some(*live) == ours && fence_agrees => Fact::Found { part },
+        Live::Release(live) if *live == ours && fence_agrees => Fact::Found { part },
         Live::Unknown(reason) if observed.fence.is_none() && reason == NO_OBSERVE => {
             asking("the part has no way to be observed: look, then say `trunkline settle`")
         }

@@ -19,9 +19,9 @@ pub fn evolve(state: Option<Deployment>, fact: &Fact, at: Timestamp) -> Deployme
 }
 
 fn begin(requested: &Requested, at: Timestamp) -> Deployment {
-    let Requested { project, environment, number, release, cause, skeleton } = requested.clone();
+    let Requested { project, environment, number, release, brief, cause, skeleton } = requested.clone();
     let stage = Stage::Waiting { due: at + WAIT_MAX };
-    Deployment { project, environment, number, release, manifest: None, cause, skeleton, requested_at: at, stage }
+    Deployment { project, environment, number, release, brief, cause, skeleton, requested_at: at, stage }
 }
 
 /// Changes the state in place.
@@ -31,9 +31,6 @@ pub(super) fn apply(deployment: &mut Deployment, fact: &Fact, at: Timestamp) {
         Fact::Begun { fence } => deployment.stage = Stage::Running(Box::new(start(*fence, at))),
         Fact::Ended { result, reason } => end(deployment, *result, reason.clone(), at),
         fact => {
-            if let Fact::Leased { manifest, .. } = fact {
-                deployment.manifest = Some(*manifest);
-            }
             let parts = deployment.skeleton.parts.len() as u32;
             let Stage::Running(progress) = &mut deployment.stage else { unreachable!("INVARIANT: work happens under the lock") };
             advance(progress, fact, parts, at);

@@ -17,12 +17,13 @@ pub enum Follow {
 /// What an environment's fact makes a deployment do.
 pub fn follow_environment(fact: &environment::Fact, environment: &Environment) -> Option<(DeploymentId, Command)> {
     match fact {
-        environment::Fact::Promoted { deployment, release, cause, skeleton } => {
+        environment::Fact::Promoted { deployment, release, brief, cause, skeleton } => {
             let requested = Requested {
                 project: environment.project.clone(),
                 environment: environment.name.clone(),
                 number: 0,
                 release: *release,
+                brief: brief.clone(),
                 cause: cause.clone(),
                 skeleton: skeleton.clone(),
             };

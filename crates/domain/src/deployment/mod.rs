@@ -20,6 +20,7 @@ pub use outcome::{ApplyOutcome, CheckOutcome, CheckVerdict, Health, Live, Observ
 use crate::environment::Cause;
 use crate::foundation::{EnvironmentName, Millis, ProjectKey, ReleaseId, RunnerKey, Timestamp};
 use crate::pipeline::EnvironmentSkeleton;
+use crate::release::Brief;
 use crate::report::TestSummary;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -51,8 +52,8 @@ pub struct Deployment {
     pub number: u32,
     /// What it deploys.
     pub release: ReleaseId,
-    /// The digest that the targets know the release by.
-    pub manifest: Option<crate::foundation::Digest>,
+    /// What must be known of that release; the targets know it by its manifest.
+    pub brief: Brief,
     /// Why.
     pub cause: Cause,
     /// What the release's delivery file says of the environment.

@@ -16,6 +16,10 @@ fn manifest() -> Digest {
     Digest::of(b"the new release")
 }
 
+fn brief() -> Brief {
+    Brief { version: "1.42".to_owned(), manifest: manifest(), reference: "refs/heads/main".to_owned(), run: 812 }
+}
+
 fn skeleton(idempotent: bool, checks: &[&str]) -> EnvironmentSkeleton {
     EnvironmentSkeleton {
         name: "qa".parse().unwrap(),
@@ -35,6 +39,7 @@ fn requested(idempotent: bool, checks: &[&str]) -> Deployment {
         environment: "qa".parse().unwrap(),
         number: 31,
         release: ReleaseId::new(uuid::Uuid::nil()),
+        brief: brief(),
         cause: Cause::Promotion,
         skeleton: Box::new(skeleton(idempotent, checks)),
     };
@@ -49,7 +54,7 @@ fn given(mut deployment: Deployment, facts: &[Fact]) -> Deployment {
 }
 
 fn leased(work: WorkKey) -> Fact {
-    Fact::Leased { work, epoch: 7, runner: "r1".parse().unwrap(), manifest: manifest() }
+    Fact::Leased { work, epoch: 7, runner: "r1".parse().unwrap() }
 }
 
 fn seen(live: Live, fence: Option<u64>) -> Observed {
@@ -154,7 +159,7 @@ fn an_apply_reports_its_end() {
 fn stale_writes_are_refused() {
     let stale = Command::ReportApplied { work: WorkKey::Apply(0), epoch: 6, outcome: ApplyOutcome::Applied, log: log() };
     assert_eq!(decide(Some(&applying(true)), stale, &context()), Err(Refusal::Stale { work: WorkKey::Apply(0), epoch: 6 }));
-    let lease = Command::Lease { work: WorkKey::Apply(0), runner: "r2".parse().unwrap(), manifest: manifest() };
+    let lease = Command::Lease { work: WorkKey::Apply(0), runner: "r2".parse().unwrap() };
     assert_eq!(decide(Some(&applying(true)), lease, &context()), Err(Refusal::NotQueued(WorkKey::Apply(0))));
     let ended = given(applying(true), &[Fact::Ended { result: DeploymentResult::Succeeded, reason: None }]);
     assert_eq!(decide(Some(&ended), Command::Cancel, &context()), Err(Refusal::Ended(DeploymentResult::Succeeded)));

@@ -4,12 +4,20 @@ use super::Cause;
 use crate::deployment::DeploymentResult;
 use crate::foundation::{DeploymentId, EnvironmentName, ProjectKey, ReleaseId};
 use crate::pipeline::EnvironmentSkeleton;
+use crate::release::Brief;
 use serde::{Deserialize, Serialize};
 
 /// What may be asked of an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Take a release that may come.
+    /// Begin it, with releases allowed to come: the project's first release names it.
+    Open {
+        /// The project.
+        project: ProjectKey,
+        /// Its name.
+        name: EnvironmentName,
+    },
+    /// Take a release that may come. An environment that was not begun before waits for a person.
     Offer(Box<Offer>),
     /// Let an environment that is new in the delivery file take releases.
     Accept,
@@ -46,14 +54,14 @@ pub struct Offer {
     pub project: ProjectKey,
     /// Which release.
     pub release: ReleaseId,
+    /// What must be known of it.
+    pub brief: Brief,
     /// Why.
     pub cause: Cause,
     /// What its delivery file says of this environment.
     pub skeleton: Box<EnvironmentSkeleton>,
     /// Where it is verified.
     pub verified_in: Vec<EnvironmentName>,
-    /// Whether it is the project's first release: its environments need no acceptance.
-    pub first: bool,
 }
 
 /// What happened to an environment.
@@ -86,6 +94,8 @@ pub enum Fact {
         deployment: DeploymentId,
         /// The release.
         release: ReleaseId,
+        /// What must be known of it.
+        brief: Brief,
         /// Why.
         cause: Cause,
         /// What its delivery file says of this environment.
@@ -132,6 +142,8 @@ pub enum Fact {
 pub enum Declined {
     /// `after` of the newest release verified here is in force and does not hold for it.
     EarlierAfterInForce,
+    /// What runs or waits here comes from a later run of the same ref. A person may still ask for it.
+    Older,
     /// The environment is busy, and its policy is `reject`.
     Busy,
     /// Too many wait.
@@ -147,7 +159,10 @@ impl Declined {
     pub fn words(self) -> &'static str {
         match self {
             Declined::EarlierAfterInForce => {
-                "it is not verified where the release that runs here demands it; a weakened 'after' counts from the next release on"
+                "it is not verified where the release that was verified here last demands it; a weakened 'after' counts from the next release on"
+            }
+            Declined::Older => {
+                "what runs or waits there comes from a later run of the same ref; `trunkline promote` brings it all the same"
             }
             Declined::Busy => "another deployment has the environment, and its queue policy is 'reject'",
             Declined::QueueFull => "too many deployments wait there",

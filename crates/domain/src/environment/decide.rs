@@ -11,6 +11,8 @@ use crate::release::{self, Release};
 /// Whether the command may happen, and what follows from it.
 pub fn decide(state: Option<&Environment>, command: Command, context: &Context) -> Result<Vec<Fact>, Refusal> {
     match (state, command) {
+        (None, Command::Open { project, name }) => Ok(vec![Fact::Opened { project, name, accepted: true }]),
+        (Some(_), Command::Open { .. }) => Ok(Vec::new()),
         (None, Command::Offer(offer)) => Ok(open(*offer, context)),
         // Nothing waits where nothing ever came.
         (None, Command::Forbid { .. }) => Ok(Vec::new()),
@@ -45,10 +47,15 @@ impl<'a> Course<'a> {
 
     /// Grants the lock to the next in the queue, if nobody holds it.
     fn grant(mut self) -> Vec<Fact> {
-        if self.environment.holder.is_none()
+        while self.environment.holder.is_none()
             && let Some(next) = self.environment.queue.first()
         {
-            let fact = Fact::LockGranted { deployment: next.deployment, fence: self.environment.fence + 1 };
+            // What runs may have become newer while it waited: a person may have brought it, or brought it back.
+            let current = self.environment.current.as_ref().filter(|_| next.cause == Cause::Promotion);
+            let fact = match current.filter(|current| next.brief.is_older_than(&current.brief)) {
+                Some(newer) => Fact::Superseded { deployment: next.deployment, by: newer.deployment },
+                None => Fact::LockGranted { deployment: next.deployment, fence: self.environment.fence + 1 },
+            };
             self.record(fact);
         }
         self.facts
@@ -56,7 +63,7 @@ impl<'a> Course<'a> {
 }
 
 fn open(offer: Offer, context: &Context) -> Vec<Fact> {
-    let opened = Fact::Opened { project: offer.project.clone(), name: offer.skeleton.name.clone(), accepted: offer.first };
+    let opened = Fact::Opened { project: offer.project.clone(), name: offer.skeleton.name.clone(), accepted: false };
     let environment = evolve(None, &opened, context.now);
     let mut facts = vec![opened];
     facts.extend(take(&environment, offer, context));
@@ -65,7 +72,11 @@ fn open(offer: Offer, context: &Context) -> Vec<Fact> {
 
 fn take(environment: &Environment, offer: Offer, context: &Context) -> Vec<Fact> {
     if !environment.accepted {
-        return vec![Fact::Pending(Box::new(offer))];
+        let older = environment.pending.as_ref().is_some_and(|pending| offer.brief.is_older_than(&pending.brief));
+        return match offer.cause {
+            Cause::Promotion if older => vec![Fact::Declined { release: offer.release, reason: Declined::Older }],
+            _ => vec![Fact::Pending(Box::new(offer))],
+        };
     }
     if let Some(reason) = declined(environment, &offer) {
         return vec![Fact::Declined { release: offer.release, reason }];
@@ -77,15 +88,20 @@ fn take(environment: &Environment, offer: Offer, context: &Context) -> Vec<Fact>
             course.record(Fact::Superseded { deployment: slot.deployment, by: deployment });
         }
     }
-    course.record(Fact::Promoted { deployment, release: offer.release, cause: offer.cause, skeleton: offer.skeleton });
+    let Offer { release, brief, cause, skeleton, .. } = offer;
+    course.record(Fact::Promoted { deployment, release, brief, cause, skeleton });
     course.grant()
 }
 
 fn declined(environment: &Environment, offer: &Offer) -> Option<Declined> {
-    let by_itself = offer.cause == Cause::Promotion;
-    // A weakened `after` takes effect one release later: the one in force must hold too.
-    if by_itself && environment.after_in_force().is_some_and(|after| !after.holds(&offer.verified_in)) {
+    // A weakened `after` takes effect one release later: the one in force must hold too, also when a person asks.
+    // What was verified here once may come back whatever happened elsewhere since.
+    let was_here = offer.verified_in.contains(&environment.name);
+    if !was_here && environment.after_in_force().is_some_and(|after| !after.holds(&offer.verified_in)) {
         return Some(Declined::EarlierAfterInForce);
+    }
+    if offer.cause == Cause::Promotion && environment.is_ahead_of(&offer.brief) {
+        return Some(Declined::Older);
     }
     let coming = environment.holder.iter().chain(&environment.queue).any(|slot| slot.release == offer.release);
     let here = environment
@@ -132,7 +148,8 @@ fn roll_back(environment: &Environment, to: Option<ReleaseId>, context: &Context
 }
 
 fn promoted(target: &VerifiedRelease, cause: Cause, context: &Context) -> Fact {
-    Fact::Promoted { deployment: DeploymentId::new(context.id), release: target.release, cause, skeleton: target.skeleton.clone() }
+    let VerifiedRelease { release, brief, skeleton, .. } = target.clone();
+    Fact::Promoted { deployment: DeploymentId::new(context.id), release, brief, cause, skeleton }
 }
 
 fn settle(environment: &Environment, deployment: DeploymentId, result: DeploymentResult, touched: bool, context: &Context) -> Vec<Fact> {
@@ -214,10 +231,11 @@ fn apply(environment: &mut Environment, fact: &Fact, at: Timestamp) {
             environment.pending.take_if(|offer| offer.release == *release);
         }
         Fact::Declined { .. } => {}
-        Fact::Promoted { deployment, release, cause, skeleton } => {
-            let slot = Slot { deployment: *deployment, release: *release, cause: cause.clone(), skeleton: skeleton.clone(), since: at };
+        Fact::Promoted { deployment, release, brief, cause, skeleton } => {
+            let (brief, cause, skeleton) = (brief.clone(), cause.clone(), skeleton.clone());
+            let slot = Slot { deployment: *deployment, release: *release, brief, cause, skeleton, since: at };
             // What brings production back goes before what is new.
-            let place = if cause.is_rollback() { 0 } else { environment.queue.len() };
+            let place = if slot.cause.is_rollback() { 0 } else { environment.queue.len() };
             environment.queue.insert(place, slot);
         }
         Fact::Superseded { deployment, .. } | Fact::Withdrawn { deployment } | Fact::Forbidden { deployment } => {
@@ -240,16 +258,16 @@ fn release_lock(environment: &mut Environment, deployment: DeploymentId, result:
         // Nothing was changed: what ran before runs on, and what was verified stays so.
         return;
     }
-    let release = holder.release;
+    let Slot { release, brief, skeleton, .. } = holder;
     // A release that was found bad here is no longer one to go back to; one that succeeded becomes the newest.
     if result.blames_release() || result == DeploymentResult::Succeeded {
         environment.verified.retain(|verified| verified.release != release);
     }
     if result == DeploymentResult::Succeeded {
-        environment.verified.insert(0, VerifiedRelease { release, deployment, skeleton: holder.skeleton });
+        environment.verified.insert(0, VerifiedRelease { release, brief: brief.clone(), deployment, skeleton });
         environment.verified.truncate(VERIFIED_MAX);
     }
-    environment.current = Some(Current { deployment, release, result, at });
+    environment.current = Some(Current { deployment, release, brief, result, at });
 }
 
 /// What a release's fact makes environments do.
@@ -259,10 +277,10 @@ pub fn follow(fact: &release::Fact, id: ReleaseId, release: &Release) -> Vec<(En
         let offer = Offer {
             project: release.cut.project.clone(),
             release: id,
+            brief: release.brief(),
             cause,
             skeleton: Box::new(skeleton.clone()),
             verified_in: release.verified.clone(),
-            first: release.cut.number == 1,
         };
         Some((name.clone(), Command::Offer(Box::new(offer))))
     };
@@ -280,8 +298,12 @@ pub fn follow(fact: &release::Fact, id: ReleaseId, release: &Release) -> Vec<(En
     };
     match fact {
         release::Fact::Cut(cut) => {
-            let first = cut.environments.iter().filter(|environment| environment.after.names().is_empty());
-            first.filter_map(|environment| offer(&environment.name, Cause::Promotion)).collect()
+            let names = || cut.environments.iter().map(|environment| &environment.name);
+            // Those of the first file need no acceptance, whether or not this release ever reaches them.
+            let open = |name: &EnvironmentName| (name.clone(), Command::Open { project: cut.project.clone(), name: name.clone() });
+            let opened = names().filter(|_| cut.number == 1).map(open);
+            let begins = cut.environments.iter().filter(|environment| environment.after.names().is_empty());
+            opened.chain(begins.filter_map(|environment| offer(&environment.name, Cause::Promotion))).collect()
         }
         release::Fact::Verified { environment } => newly_open(environment),
         release::Fact::PromotionRequested { environment, by } => offer(environment, Cause::Person(by.clone())).into_iter().collect(),

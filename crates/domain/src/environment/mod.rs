@@ -12,6 +12,7 @@ pub use decide::{decide, evolve, follow};
 
 use crate::foundation::{DeploymentId, EnvironmentName, ProjectKey, ReleaseId, Timestamp};
 use crate::pipeline::{After, EnvironmentSkeleton};
+use crate::release::Brief;
 use serde::{Deserialize, Serialize};
 
 /// Deployments that may wait at once.
@@ -49,6 +50,8 @@ pub struct Slot {
     pub deployment: DeploymentId,
     /// What it deploys.
     pub release: ReleaseId,
+    /// What must be known of that release.
+    pub brief: Brief,
     /// Why.
     pub cause: Cause,
     /// What the release's delivery file says of this environment.
@@ -81,6 +84,8 @@ pub struct Current {
     pub deployment: DeploymentId,
     /// What it deployed.
     pub release: ReleaseId,
+    /// What must be known of that release.
+    pub brief: Brief,
     /// How it ended.
     pub result: crate::deployment::DeploymentResult,
     /// When it ended.
@@ -92,6 +97,8 @@ pub struct Current {
 pub struct VerifiedRelease {
     /// The release.
     pub release: ReleaseId,
+    /// What must be known of it.
+    pub brief: Brief,
     /// The deployment that was verified.
     pub deployment: DeploymentId,
     /// What its delivery file says of this environment.
@@ -106,6 +113,15 @@ impl Cause {
 }
 
 impl Environment {
+    /// Whether what runs or waits here comes from a later run of the same ref.
+    pub fn is_ahead_of(&self, brief: &Brief) -> bool {
+        let coming = self.holder.iter().chain(&self.queue).map(|slot| &slot.brief);
+        // What is being undone does not count: the lock is granted only after another look.
+        let undone = self.holder.as_ref().is_some_and(|holder| holder.cause.is_rollback());
+        let current = self.current.iter().filter(|_| !undone).map(|current| &current.brief);
+        coming.chain(current).any(|other| brief.is_older_than(other))
+    }
+
     /// The `after` of the newest release verified here: in force until a newer one is verified.
     pub fn after_in_force(&self) -> Option<&After> {
         self.verified.first().map(|verified| &verified.skeleton.after)

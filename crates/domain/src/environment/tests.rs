@@ -36,15 +36,31 @@ fn skeleton(queue: QueuePolicy) -> EnvironmentSkeleton {
     }
 }
 
-fn offer(n: u8, queue: QueuePolicy, first: bool) -> Command {
+fn brief(n: u8) -> Brief {
+    let manifest = crate::foundation::Digest::of(&[n]);
+    Brief { version: format!("1.{n}"), manifest, reference: "refs/heads/main".to_owned(), run: n.into() }
+}
+
+fn offer(n: u8, queue: QueuePolicy) -> Command {
     Command::Offer(Box::new(Offer {
         project: "shop".parse().unwrap(),
         release: release(n),
+        brief: brief(n),
         cause: Cause::Promotion,
         skeleton: Box::new(skeleton(queue)),
         verified_in: vec!["test".parse().unwrap()],
-        first,
     }))
+}
+
+/// The same, changed.
+fn offer_with(n: u8, queue: QueuePolicy, change: impl FnOnce(&mut Offer)) -> Command {
+    let Command::Offer(mut offered) = offer(n, queue) else { unreachable!() };
+    change(&mut offered);
+    Command::Offer(offered)
+}
+
+fn by_ana(offer: &mut Offer) {
+    offer.cause = Cause::Person("ana".to_owned());
 }
 
 /// Applies a command; its new deployment has the number of the call.
@@ -53,7 +69,15 @@ struct Life {
 }
 
 impl Life {
+    /// Of an environment that the first delivery file names.
     fn new() -> Self {
+        let mut life = Self { environment: None };
+        life.when(Command::Open { project: "shop".parse().unwrap(), name: "qa".parse().unwrap() }, 0).unwrap();
+        life
+    }
+
+    /// Of one that nothing has named yet.
+    fn unheard_of() -> Self {
         Self { environment: None }
     }
 
@@ -67,7 +91,7 @@ impl Life {
     }
 
     fn offer(&mut self, n: u8) -> Vec<Fact> {
-        self.when(offer(n, QueuePolicy::Queue, true), n).unwrap()
+        self.when(offer(n, QueuePolicy::Queue), n).unwrap()
     }
 
     fn end(&mut self, n: u8, result: DeploymentResult, id: u8) -> Vec<Fact> {
@@ -103,14 +127,14 @@ fn policies_say_what_waits() {
     for (policy, expected) in [(QueuePolicy::Queue, 2), (QueuePolicy::Newest, 1), (QueuePolicy::Reject, 0)] {
         let mut life = Life::new();
         for n in 1..=3 {
-            life.when(offer(n, policy, true), n).unwrap();
+            life.when(offer(n, policy), n).unwrap();
         }
         assert_eq!(life.now().queue.len(), expected, "{policy:?}");
     }
     let mut life = Life::new();
-    life.when(offer(1, QueuePolicy::Newest, true), 1).unwrap();
-    life.when(offer(2, QueuePolicy::Newest, true), 2).unwrap();
-    let facts = life.when(offer(3, QueuePolicy::Newest, true), 3).unwrap();
+    life.when(offer(1, QueuePolicy::Newest), 1).unwrap();
+    life.when(offer(2, QueuePolicy::Newest), 2).unwrap();
+    let facts = life.when(offer(3, QueuePolicy::Newest), 3).unwrap();
     assert_eq!(facts[0], Fact::Superseded { deployment: deployment(2), by: deployment(3) });
 }
 
@@ -160,10 +184,10 @@ fn what_is_not_the_releases_fault_is_undone_and_the_release_stays_good() {
 
 #[test]
 fn a_later_new_environment_waits_for_a_person() {
-    let mut life = Life::new();
-    let facts = life.when(offer(5, QueuePolicy::Queue, false), 5).unwrap();
+    let mut life = Life::unheard_of();
+    let facts = life.when(offer(5, QueuePolicy::Queue), 5).unwrap();
     assert!(matches!(&facts[..], [Fact::Opened { accepted: false, .. }, Fact::Pending(_)]));
-    life.when(offer(6, QueuePolicy::Queue, false), 6).unwrap();
+    life.when(offer(6, QueuePolicy::Queue), 6).unwrap();
     let facts = life.when(Command::Accept, 7).unwrap();
     assert_eq!(facts[0], Fact::Accepted);
     assert_eq!(life.now().holder.clone().unwrap().release, release(6), "the newer offer replaced the older one");
@@ -172,20 +196,104 @@ fn a_later_new_environment_waits_for_a_person() {
 
 #[test]
 fn the_after_of_the_release_verified_here_is_in_force() {
+    let weakened = |offer: &mut Offer| {
+        offer.skeleton.after = After::Release;
+        offer.verified_in.clear();
+    };
+    let declined = |n| [Fact::Declined { release: release(n), reason: Declined::EarlierAfterInForce }];
     let mut life = Life::new();
     life.offer(1);
     life.end(1, DeploymentResult::Succeeded, 9);
-    let Command::Offer(mut weakened) = offer(2, QueuePolicy::Queue, false) else { unreachable!() };
-    weakened.skeleton.after = After::Release;
-    weakened.verified_in.clear();
-    let facts = life.when(Command::Offer(weakened), 2).unwrap();
-    assert_eq!(facts, [Fact::Declined { release: release(2), reason: Declined::EarlierAfterInForce }]);
+    assert_eq!(life.when(offer_with(2, QueuePolicy::Queue, weakened), 2).unwrap(), declined(2));
+    let asked = |offer: &mut Offer| {
+        weakened(offer);
+        by_ana(offer);
+    };
+    assert_eq!(life.when(offer_with(2, QueuePolicy::Queue, asked), 2).unwrap(), declined(2), "a person is no way around it");
+    let was_here = |offer: &mut Offer| {
+        asked(offer);
+        offer.verified_in = vec!["qa".parse().unwrap()];
+    };
+    assert_eq!(granted(&life.when(offer_with(2, QueuePolicy::Queue, was_here), 2).unwrap()), [(deployment(2), 2)]);
+}
+
+#[test]
+fn an_older_run_does_not_replace_a_newer_one_by_itself() {
+    let older = |n| vec![Fact::Declined { release: release(n), reason: Declined::Older }];
+    for policy in [QueuePolicy::Queue, QueuePolicy::Newest] {
+        let mut life = Life::new();
+        life.when(offer(5, policy), 5).unwrap();
+        assert_eq!(life.when(offer(4, policy), 4).unwrap(), older(4), "5 has the lock");
+        life.when(offer(7, policy), 7).unwrap();
+        assert_eq!(life.when(offer(6, policy), 6).unwrap(), older(6), "7 waits");
+        life.end(5, DeploymentResult::Succeeded, 9);
+        life.end(7, DeploymentResult::Succeeded, 9);
+        assert_eq!(life.when(offer(6, policy), 6).unwrap(), older(6), "7 runs");
+        let elsewhere = |offer: &mut Offer| offer.brief.reference = "refs/heads/next".to_owned();
+        assert_eq!(granted(&life.when(offer_with(6, policy, elsewhere), 6).unwrap()).len(), 1, "another ref has its own order");
+        assert_eq!(life.when(offer_with(3, policy, by_ana), 3).unwrap().len(), 1, "a person may");
+    }
+}
+
+#[test]
+fn what_became_older_while_it_waited_gives_way() {
+    let mut life = Life::new();
+    life.offer(8);
+    life.end(8, DeploymentResult::Succeeded, 9);
+    life.when(offer_with(1, QueuePolicy::Queue, by_ana), 1).unwrap();
+    life.end(1, DeploymentResult::Succeeded, 9);
+    life.offer(2);
+    life.offer(3);
+    life.when(Command::RollBack { to: Some(release(8)) }, 10).unwrap();
+    life.end(2, DeploymentResult::Succeeded, 9);
+    let facts = life.end(10, DeploymentResult::Succeeded, 9);
+    assert_eq!(facts[1..], [Fact::Superseded { deployment: deployment(3), by: deployment(10) }]);
+}
+
+#[test]
+fn what_was_undone_is_not_what_counts_as_newer() {
+    let mut life = Life::new();
+    life.offer(1);
+    life.end(1, DeploymentResult::Succeeded, 9);
+    life.offer(5);
+    life.end(5, FAILED, 8);
+    life.offer(4);
+    assert_eq!(granted(&life.end(8, DeploymentResult::Succeeded, 9)), [(deployment(4), 4)], "5 was brought back from: 4 is newer than 1");
+}
+
+#[test]
+fn an_older_offer_does_not_replace_a_newer_one_that_waits_for_acceptance() {
+    let mut life = Life::unheard_of();
+    life.when(offer(5, QueuePolicy::Queue), 5).unwrap();
+    assert_eq!(life.when(offer(4, QueuePolicy::Queue), 4).unwrap(), [Fact::Declined { release: release(4), reason: Declined::Older }]);
+    assert!(matches!(life.when(offer_with(3, QueuePolicy::Queue, by_ana), 3).unwrap()[..], [Fact::Pending(_)]));
+}
+
+#[test]
+fn the_first_release_opens_every_environment_of_its_file() {
+    let named = |name: &str, after: After| EnvironmentSkeleton { name: name.parse().unwrap(), after, ..skeleton(QueuePolicy::Queue) };
+    let environments = vec![named("test", After::Release), named("qa", After::All(vec!["test".parse().unwrap()]))];
+    let first = release::tests::with_environments(environments);
+    for (number, expected) in [(1, &["open test", "open qa", "offer test"][..]), (2, &["offer test"])] {
+        let mut cut = first.cut.clone();
+        cut.number = number;
+        let follows = follow(&release::Fact::Cut(Box::new(cut)), release(1), &first);
+        let told = |(name, command): &(EnvironmentName, Command)| match command {
+            Command::Open { .. } => format!("open {name}"),
+            Command::Offer(_) => format!("offer {name}"),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(follows.iter().map(told).collect::<Vec<_>>(), expected, "release {number}");
+    }
+    let mut life = Life::new();
+    assert!(life.now().accepted);
+    assert_eq!(life.when(Command::Open { project: "shop".parse().unwrap(), name: "qa".parse().unwrap() }, 0), Ok(Vec::new()));
 }
 
 #[test]
 fn a_vetoed_release_does_not_begin_where_it_waits() {
     let forbid = |n| Command::Forbid { release: release(n) };
-    assert_eq!(Life::new().when(forbid(2), 9), Ok(Vec::new()), "it never came here");
+    assert_eq!(Life::unheard_of().when(forbid(2), 9), Ok(Vec::new()), "it never came here");
     let mut life = Life::new();
     for n in [1, 2] {
         life.offer(n);
@@ -198,8 +306,8 @@ fn a_vetoed_release_does_not_begin_where_it_waits() {
     assert_eq!(life.when(forbid(1), 9).unwrap(), [], "an earlier release that comes back was verified here");
     assert_eq!(life.now().queue.iter().map(|slot| slot.deployment).collect::<Vec<_>>(), [deployment(8)]);
     // It waits for a person's acceptance.
-    let mut life = Life::new();
-    life.when(offer(5, QueuePolicy::Queue, false), 5).unwrap();
+    let mut life = Life::unheard_of();
+    life.when(offer(5, QueuePolicy::Queue), 5).unwrap();
     assert_eq!(life.when(forbid(5), 9).unwrap(), [Fact::Declined { release: release(5), reason: Declined::Vetoed }]);
     assert_eq!(life.when(Command::Accept, 7).unwrap(), [Fact::Accepted]);
 }
@@ -218,8 +326,8 @@ fn a_veto_reaches_every_environment_that_it_covers() {
 
 #[test]
 fn a_rollback_names_what_it_can_go_back_to() {
+    assert_eq!(Life::unheard_of().when(Command::RollBack { to: None }, 9), Err(Refusal::Missing));
     let mut life = Life::new();
-    assert_eq!(life.when(Command::RollBack { to: None }, 9), Err(Refusal::Missing));
     life.offer(1);
     assert_eq!(life.when(Command::RollBack { to: None }, 9), Err(Refusal::NothingToGoBackTo));
     life.end(1, DeploymentResult::Succeeded, 9);

@@ -67,6 +67,26 @@ pub struct CutNote {
     pub environments: Vec<EnvironmentSkeleton>,
 }
 
+/// What environments and deployments know of a release besides its id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brief {
+    /// Its version.
+    pub version: String,
+    /// Its manifest's digest: targets know it by this.
+    pub manifest: Digest,
+    /// The ref that was pushed.
+    pub reference: String,
+    /// The number of the run that it was cut from.
+    pub run: u32,
+}
+
+impl Brief {
+    /// Whether it comes from an earlier run of the same ref. Releases of different refs have no order.
+    pub fn is_older_than(&self, other: &Brief) -> bool {
+        self.reference == other.reference && self.run < other.run
+    }
+}
+
 /// A release is forbidden from an environment onwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -78,6 +98,12 @@ pub struct Veto {
 }
 
 impl Release {
+    /// What environments and deployments know of it.
+    pub fn brief(&self) -> Brief {
+        let CutNote { version, manifest, reference, run_number, .. } = &self.cut;
+        Brief { version: version.clone(), manifest: *manifest, reference: reference.clone(), run: *run_number }
+    }
+
     /// What its delivery file says of an environment.
     pub fn environment(&self, name: &EnvironmentName) -> Option<&EnvironmentSkeleton> {
         self.cut.environments.iter().find(|environment| &environment.name == name)
