@@ -314,7 +314,11 @@ pub(crate) static RUN: Shape = Shape {
         PART_NAME,
         required("kind", Form::Choice(&["run"]), "Your own scripts."),
         required("apply", Form::Script, "Makes the release the state of the target."),
-        optional("observe", Form::Script, "Prints what is there: a line release=<digest or version>."),
+        optional(
+            "observe",
+            Form::Script,
+            "Prints what is there: a line release=<digest or version>, or release= where nothing is; and fence=<n> where the target keeps TRUNKLINE_FENCE. Where two releases may have the same version, print the digest or the fence.",
+        ),
         optional("health", Form::Script, "Exit 0: healthy."),
         optional("rollback", Form::Script, "Replaces apply when an earlier release comes back."),
         optional("idempotent", Form::Boolean, "Whether a second start is harmless."),

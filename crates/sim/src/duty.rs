@@ -1,10 +1,13 @@
 //! What runners do in a world: claim, act on targets, tell, or fail to.
 
 use crate::invariants::Violation;
+use crate::target::Named;
 use crate::world::{LateApply, World};
+use std::sync::Arc;
 use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, RenewRequest, ReportRequest, Work};
 use trunkline_domain::deployment::{self, ApplyOutcome, CheckOutcome, CheckVerdict, Live};
 use trunkline_domain::foundation::{DeploymentId, Digest, EnvironmentKey, Millis};
+use trunkline_domain::pipeline::PartKind;
 use trunkline_domain::run::{Artifact, ArtifactForm, AttemptResult, JobOutcome, StepOutcome};
 use trunkline_engine::{Answer, Call, Report as LogReport};
 
@@ -115,7 +118,8 @@ impl World {
                     self.coverage.fault("target cannot be observed");
                     return Outcome::Observe(unobserved());
                 }
-                Outcome::Observe(self.targets.observe(&environment, &part.part.name))
+                let PartKind::Run(scripts) = &part.part.kind else { return Outcome::Observe(unobserved()) };
+                Outcome::Observe(self.targets.observe(&environment, &part.part.name, scripts.observe.as_deref().unwrap_or_default()))
             }
             Work::Apply(part) => {
                 let environment = environment.expect("an apply is to an environment");
@@ -137,8 +141,10 @@ impl World {
             return ApplyOutcome::Applied;
         }
         let subject = &assignment.subject;
-        let (deployment, release, fence) = match (subject.deployment, subject.release, subject.fence) {
-            (Some(deployment), Some((_, digest)), Some(fence)) => (deployment, digest, fence),
+        let (deployment, release, fence) = match (subject.deployment, subject.release, &subject.version, subject.fence) {
+            (Some(deployment), Some((_, digest)), Some(version), Some(fence)) => {
+                (deployment, Arc::new(Named { digest, version: version.clone() }), fence)
+            }
             _ => return ApplyOutcome::Failed("no deployment".to_owned()),
         };
         match self.random.below(20) {
@@ -151,7 +157,7 @@ impl World {
             }
             _ => {}
         }
-        if let Err(held) = self.targets.apply(environment, part, (deployment, release, fence)) {
+        if let Err(held) = self.targets.apply(environment, part, (deployment, release.clone(), fence)) {
             self.coverage.fault("stale fence refused by a target");
             return ApplyOutcome::Stale { held };
         }
@@ -167,7 +173,7 @@ impl World {
         ApplyOutcome::Applied
     }
 
-    fn send_late(&mut self, environment: &EnvironmentKey, part: &str, what: (DeploymentId, Digest, u64)) {
+    fn send_late(&mut self, environment: &EnvironmentKey, part: &str, what: (DeploymentId, Arc<Named>, u64)) {
         let at = self.now + Millis::minutes(self.random.below(15));
         self.late.push(LateApply { at, environment: environment.clone(), part: part.to_owned(), what });
     }

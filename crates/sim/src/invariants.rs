@@ -4,7 +4,7 @@ use crate::gates;
 use crate::target::Targets;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use trunkline_domain::deployment::{self, CheckVerdict, DeploymentResult, FailureCause};
+use trunkline_domain::deployment::{self, CheckVerdict, DeploymentResult, FailureCause, Live, Observed};
 use trunkline_domain::environment;
 use trunkline_domain::foundation::{DeploymentId, EnvironmentKey, EnvironmentName, ReleaseId, RunId, Timestamp};
 use trunkline_domain::ledger::Entry;
@@ -61,8 +61,16 @@ impl Witness {
         {
             return violated("I2", format!("the key '{key}' was recorded twice"));
         }
+        let mut seen = None;
         for fact in &entry.facts {
             self.check(fact)?;
+            match fact {
+                Fact::Deployment { fact: deployment::Fact::Observed { observed, .. }, .. } => seen = Some(observed),
+                Fact::Deployment { id, fact: deployment::Fact::AppliesAgain { .. } } => {
+                    seen.map_or(Ok(()), |observed| self.what_is_in_place_is_not_applied_again(*id, observed))?;
+                }
+                _ => {}
+            }
             let Some(key) = fact.key() else { continue };
             let state = self.states.remove(&key);
             if let Some(state) = evolve(state, fact, entry.at) {
@@ -121,6 +129,17 @@ impl Witness {
             }
             _ => Ok(()),
         }
+    }
+
+    /// S5: an observation that shows the release, however it names it, is understood.
+    fn what_is_in_place_is_not_applied_again(&self, id: DeploymentId, observed: &Observed) -> Result<(), Violation> {
+        let Some(State::Deployment(deployment)) = self.states.get(&Key::Deployment(id)) else { return Ok(()) };
+        let (brief, progress) = (&deployment.brief, deployment.progress());
+        let named = [Live::Release(brief.manifest), Live::Named(brief.version.clone())].contains(&observed.live);
+        // What was there before as well is told apart by its fence alone.
+        let before = progress.is_some_and(|progress| progress.before.iter().any(|before| before.live == observed.live));
+        let ours = observed.fence.map_or(!before, |fence| progress.is_some_and(|progress| progress.fence == fence));
+        if named && ours { violated("S5", format!("{id} is applied again, although it is in place: {observed:?}")) } else { Ok(()) }
     }
 
     /// S9: neither time nor cancelling ends what nobody knows the end of; an observation or a person does.

@@ -48,7 +48,7 @@ impl World {
         for apply in self.late.extract_if(.., |apply| apply.at <= now) {
             self.coverage.fault("apply arrives late");
             // Nobody hears of it either way.
-            if self.targets.apply(&apply.environment, &apply.part, apply.what).is_err() {
+            if self.targets.apply(&apply.environment, &apply.part, apply.what.clone()).is_err() {
                 self.coverage.fault("stale fence refused by a target");
             }
         }

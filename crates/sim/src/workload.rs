@@ -1,6 +1,7 @@
 //! Pipelines and pushes, made from the seed.
 
 use crate::random::Random;
+use crate::target::{BY_DIGEST, BY_VERSION, BY_VERSION_ALONE};
 use trunkline_domain::change::{ChangeNote, PullRequest, PullRequestEvidence};
 use trunkline_domain::expression::Expression;
 use trunkline_domain::foundation::{Actor, Digest, Millis, ProjectKey, Revision, RunId, Timestamp};
@@ -139,7 +140,7 @@ fn parts(random: &mut Random) -> Vec<Part> {
         .map(|index| {
             let run = RunPart {
                 apply: "true".to_owned(),
-                observe: Some("true".to_owned()),
+                observe: random.pick(&[BY_DIGEST, BY_DIGEST, BY_VERSION, BY_VERSION_ALONE]).map(|script| (*script).to_owned()),
                 health: None,
                 rollback: None,
                 idempotent: random.chance(60),

@@ -5,11 +5,12 @@ use crate::invariants::{Violation, Witness};
 use crate::random::Random;
 use crate::runner::SimRunner;
 use crate::store::CrashStore;
-use crate::target::Targets;
+use crate::target::{Named, Targets};
 use crate::workload;
-use trunkline_domain::deployment::{self, Live, SettledAs, WorkState};
+use std::sync::Arc;
+use trunkline_domain::deployment::{self, SettledAs, WorkState};
 use trunkline_domain::environment;
-use trunkline_domain::foundation::{Actor, DeploymentId, Digest, EnvironmentKey, Millis, ProjectKey, ReleaseId, Timestamp};
+use trunkline_domain::foundation::{Actor, DeploymentId, EnvironmentKey, Millis, ProjectKey, ReleaseId, Timestamp};
 use trunkline_domain::ledger::{Entry, Via};
 use trunkline_domain::record::{Command, Fact, Key, State};
 use trunkline_domain::{project, release, repository, run};
@@ -54,7 +55,7 @@ pub(crate) struct LateApply {
     pub(crate) at: Timestamp,
     pub(crate) environment: EnvironmentKey,
     pub(crate) part: String,
-    pub(crate) what: (DeploymentId, Digest, u64),
+    pub(crate) what: (DeploymentId, Arc<Named>, u64),
 }
 
 pub(crate) struct World {
@@ -270,9 +271,9 @@ impl World {
     fn what_runs(&self, id: DeploymentId) -> SettledAs {
         let Some(State::Deployment(deployment)) = self.witness.states.get(&Key::Deployment(id)) else { return SettledAs::Old };
         let key = EnvironmentKey { project: deployment.project.clone(), name: deployment.environment.clone() };
-        let part = deployment.progress().map_or(0, |progress| progress.applied.len());
-        let seen = self.targets.observe(&key, &deployment.skeleton.parts[part].name);
-        if seen.live == Live::Release(deployment.brief.manifest) { SettledAs::Live } else { SettledAs::Old }
+        let Some(progress) = deployment.progress() else { return SettledAs::Old };
+        let part = &deployment.skeleton.parts[progress.applied.len()].name;
+        if self.targets.shows(&key, part, &deployment.brief.manifest, progress.fence) { SettledAs::Live } else { SettledAs::Old }
     }
 
     /// Everything that must hold after every step.

@@ -154,24 +154,32 @@ fn observed_part(mut course: Course<'_>, progress: &Progress, work: WorkKey, obs
 
 /// What an observation means for a part whose apply nobody knows the end of.
 fn after_observation(deployment: &Deployment, progress: &Progress, part: u32, observed: &Observed) -> Fact {
-    let ours = deployment.brief.manifest;
+    let seen = &observed.live;
+    let before = progress.before.get(part as usize).map(|before| &before.live);
     // A target that keeps a fence must show ours: the same release may have been there before.
     let fence_agrees = observed.fence.is_none_or(|fence| fence == progress.fence);
-    let skeleton = &deployment.skeleton.parts[part as usize];
+    // A version may name several releases: where it was shown before as well, only a fence tells them apart.
+    let version_tells = observed.fence.is_some() || before != Some(seen);
+    let ours = match seen {
+        Live::Release(digest) => *digest == deployment.brief.manifest,
+        Live::Named(version) => *version == deployment.brief.version && version_tells,
+        Live::Nothing | Live::Unknown(_) => false,
+    };
     let asking = |reason: &str| Fact::Asking { reason: reason.to_owned() };
-    match &observed.live {
-        Live::Release(live) if *live == ours && fence_agrees => Fact::Found { part },
+    match seen {
+        _ if ours && fence_agrees => Fact::Found { part },
         Live::Unknown(reason) if observed.fence.is_none() && reason == NO_OBSERVE => {
             asking("the part has no way to be observed: look, then say `trunkline settle`")
         }
         Live::Unknown(_) => Fact::AskedAgain { part },
-        Live::Release(_) | Live::Nothing | Live::Named(_) if !skeleton.idempotent => {
+        Live::Release(_) | Live::Named(_) if before != Some(seen) => {
+            asking("the target shows neither this release nor what was there before it")
+        }
+        _ if !deployment.skeleton.parts[part as usize].idempotent => {
             asking("the old release was seen, but a second apply of this part is not declared harmless")
         }
-        Live::Release(_) | Live::Nothing | Live::Named(_) if progress.applies >= APPLIES_MAX => {
-            asking("it was applied several times and the old release was seen each time")
-        }
-        Live::Release(_) | Live::Nothing | Live::Named(_) => Fact::AppliesAgain { part },
+        _ if progress.applies >= APPLIES_MAX => asking("it was applied several times and the old release was seen each time"),
+        Live::Release(_) | Live::Named(_) | Live::Nothing => Fact::AppliesAgain { part },
     }
 }
 

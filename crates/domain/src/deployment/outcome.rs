@@ -25,7 +25,7 @@ pub enum Live {
     Nothing,
     /// The release with this manifest digest.
     Release(Digest),
-    /// Something that the target names otherwise, shortened to 200 bytes.
+    /// What the target names otherwise, by its version, shortened to 200 bytes.
     Named(String),
     /// It could not be found out, for this reason.
     Unknown(String),

@@ -67,15 +67,23 @@ fn log() -> LogNote {
 
 /// Up to a held lease of the first part's apply.
 fn applying(idempotent: bool) -> Deployment {
-    let observed = Fact::Observed { part: 0, observed: seen(Live::Nothing, None) };
+    applying_over(idempotent, Live::Nothing)
+}
+
+fn applying_over(idempotent: bool, before: Live) -> Deployment {
+    let observed = Fact::Observed { part: 0, observed: seen(before, None) };
     let facts = [Fact::Begun { fence: 3 }, leased(WorkKey::Observe(0)), observed, leased(WorkKey::Apply(0))];
     given(requested(idempotent, &["smoke"]), &facts)
 }
 
 /// As `applying`, then nobody knows; the observation is leased.
 fn unknown(idempotent: bool) -> Deployment {
+    unknown_over(idempotent, Live::Nothing)
+}
+
+fn unknown_over(idempotent: bool, before: Live) -> Deployment {
     let lost = Fact::BecameUnknown { part: 0, reason: "its runner was lost".to_owned() };
-    given(applying(idempotent), &[lost, leased(WorkKey::Observe(0))])
+    given(applying_over(idempotent, before), &[lost, leased(WorkKey::Observe(0))])
 }
 
 fn end(facts: &[Fact]) -> Option<DeploymentResult> {
@@ -92,16 +100,35 @@ fn observe(deployment: &Deployment, observed: Observed) -> Vec<Fact> {
 
 #[test]
 fn what_an_observation_means_for_an_unknown_part() {
-    let old = Live::Release(Digest::of(b"the old release"));
-    let asks = |facts: &[Fact]| matches!(facts[1], Fact::Asking { .. });
-    assert_eq!(observe(&unknown(true), seen(Live::Release(manifest()), Some(3)))[1], Fact::Found { part: 0 });
-    assert_eq!(observe(&unknown(true), seen(Live::Release(manifest()), None))[1], Fact::Found { part: 0 });
-    // The same release under an older fence was there before: this apply did not take effect.
-    assert_eq!(observe(&unknown(true), seen(Live::Release(manifest()), Some(2)))[1], Fact::AppliesAgain { part: 0 });
-    assert_eq!(observe(&unknown(true), seen(old.clone(), Some(2)))[1], Fact::AppliesAgain { part: 0 });
-    assert!(asks(&observe(&unknown(false), seen(old, Some(2)))), "a second apply is not declared harmless");
-    assert!(asks(&observe(&unknown(true), seen(Live::Unknown(NO_OBSERVE.to_owned()), None))));
-    assert_eq!(observe(&unknown(true), seen(Live::Unknown("no answer".to_owned()), None))[1], Fact::AskedAgain { part: 0 });
+    let digest = |of: &[u8]| Live::Release(Digest::of(of));
+    let (ours, old, third) = (Live::Release(manifest()), digest(b"the old release"), digest(b"a third release"));
+    let named = |version: &str| Live::Named(version.to_owned());
+    let no_answer = || Live::Unknown("no answer".to_owned());
+    let (found, again, asked) = (Some(Fact::Found { part: 0 }), Some(Fact::AppliesAgain { part: 0 }), Some(Fact::AskedAgain { part: 0 }));
+    for (case, idempotent, before, now, fence, expected) in [
+        ("in place", true, old.clone(), ours.clone(), Some(3), &found),
+        ("in place, without a fence", false, old.clone(), ours.clone(), None, &found),
+        ("an older fence: this apply did not take effect", true, ours.clone(), ours.clone(), Some(2), &again),
+        ("an older fence, but it was not there before", true, old.clone(), ours.clone(), Some(2), &None),
+        ("the old release", true, old.clone(), old.clone(), Some(2), &again),
+        ("a second apply is not declared harmless", false, old.clone(), old.clone(), Some(2), &None),
+        ("nothing was ever there", true, Live::Nothing, Live::Nothing, None, &again),
+        ("neither this one nor the old one", true, old.clone(), third, Some(2), &None),
+        ("it could not be seen what was there before", true, no_answer(), old.clone(), Some(2), &None),
+        ("no answer", true, old.clone(), no_answer(), None, &asked),
+        ("no way to be observed", true, old, Live::Unknown(NO_OBSERVE.to_owned()), None, &None),
+        ("in place, by its version", false, named("1.41"), named("1.42"), None, &found),
+        ("the old version", true, named("1.41"), named("1.41"), None, &again),
+        ("a version that nobody knows", true, named("1.41"), named("1.40"), None, &None),
+        ("two releases of one version, told apart by the fence", false, named("1.42"), named("1.42"), Some(3), &found),
+        ("two releases of one version, not told apart", false, named("1.42"), named("1.42"), None, &None),
+    ] {
+        let facts = observe(&unknown_over(idempotent, before), seen(now, fence));
+        match expected {
+            Some(expected) => assert_eq!(&facts[1], expected, "{case}"),
+            None => assert!(matches!(facts[1], Fact::Asking { .. }), "{case}: {facts:?}"),
+        }
+    }
 }
 
 #[test]
