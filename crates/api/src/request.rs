@@ -6,6 +6,7 @@
 //! | `GET status` | → [`super::view::StatusView`] |
 //! | `GET wait?after=SEQ` | → [`Position`], once the ledger is longer than `after`, or after 25 s |
 //! | `POST projects` | [`AddProject`] → [`super::view::ProjectView`] |
+//! | `POST projects/P/sync` | [`Act`] → [`Synced`]; looks at a followed repository now |
 //! | `GET projects/P/runs?before=N&limit=N` | → `[RunView]`, newest first |
 //! | `POST projects/P/runs` | [`StartRun`] → [`super::view::RunView`] |
 //! | `GET projects/P/runs/N` | → [`super::view::RunView`] |
@@ -51,12 +52,43 @@ pub struct Position {
     pub at: Timestamp,
 }
 
-/// Begins a project with a repository of its own.
+/// Begins a project: with a repository of its own, to be pushed to; with one that lives elsewhere and is followed; or as a
+/// folder of another project's repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddProject {
     /// Its name.
     pub name: ProjectKey,
+    /// The address of a repository that is followed.
+    #[serde(default)]
+    pub git: Option<String>,
+    /// A token for that address. Kept on the server in a file of its own; never shown again.
+    #[serde(default)]
+    pub token: Option<Secret>,
+    /// The project whose repository it shares.
+    #[serde(default)]
+    pub beside: Option<ProjectKey>,
+    /// The folder of the repository that it is.
+    #[serde(default)]
+    pub folder: Option<String>,
+}
+
+/// A text that is not shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// What a look at a followed repository brought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Synced {
+    /// What was started, a line each.
+    pub words: Vec<String>,
 }
 
 /// Starts a run by hand; the delivery file must allow it with `on: { manual: … }`.

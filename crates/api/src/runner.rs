@@ -102,6 +102,8 @@ pub enum Work {
 /// A job's steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobWork {
+    /// The folder of the workspace in which everything happens and from which all paths start. Empty: the workspace.
+    pub folder: String,
     /// Commands in order; the first that exits non-zero ends the job.
     pub steps: Vec<Step>,
     /// Variables of every step, already rendered.

@@ -238,7 +238,10 @@ fn a_manual_start_declares_its_inputs() {
     assert_eq!(render("trunkline.yaml", source.as_bytes(), &diagnostics), "");
     let on = definition.unwrap().on;
     let paths = on.push.unwrap().paths;
-    assert!(paths.names("src/a.rs") && !paths.names("docs/a.md"));
+    assert!(paths.names("", "src/a.rs") && !paths.names("", "docs/a.md"));
+    assert!(paths.names("web", "web/src/a.rs") && !paths.names("web", "web/docs/a.md") && !paths.names("web", "api/a.rs"));
+    assert!(PathRules(vec![text("/shared/**")]).names("web", "shared/a.rs"));
+    assert!(!PathRules(vec![text("/shared/**")]).names("web", "web/a.rs"));
     let inputs = on.manual.unwrap().inputs;
     assert_eq!(inputs.iter().map(|input| (input.name.as_str(), input.required)).collect::<Vec<_>>(), [("reason", true), ("size", false)]);
     for (input, said) in [

@@ -86,6 +86,9 @@ pub struct ProjectRow {
     pub project: ProjectKey,
     /// Where its code is.
     pub repository: RepositoryKey,
+    /// The folder of the repository that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// Since when.
     pub added_at: Timestamp,
 }
@@ -223,7 +226,8 @@ pub fn rows(fact: &Fact, state: &State, at: Timestamp) -> Vec<Row> {
             vec![Row::new(Table::Skip, format!("{id}/{}", skip.revision), &SkipRow { skip: skip.clone(), at })]
         }
         (Fact::Project { id, .. }, State::Project(project)) => {
-            let row = ProjectRow { project: id.clone(), repository: project.repository.clone(), added_at: at };
+            let row =
+                ProjectRow { project: id.clone(), repository: project.repository.clone(), folder: project.folder.clone(), added_at: at };
             vec![Row::new(Table::Project, id.to_string(), &row)]
         }
         (Fact::Run { id, fact }, State::Run(run)) => run_rows(*id, fact, run),

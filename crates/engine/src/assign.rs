@@ -86,6 +86,7 @@ fn job_work(run: &Run, plan: &Plan, key: &JobKey) -> Result<JobWork, StoreError>
     let scope = run.scope(needs);
     let inputs = needs.iter().filter_map(|need| run.jobs[*need as usize].ended()).flat_map(|ended| ended.artifacts.clone()).collect();
     Ok(JobWork {
+        folder: plan.folder.clone(),
         steps: rule.steps.clone(),
         env: render_all(&rule.env, &scope),
         timeout: rule.timeout,

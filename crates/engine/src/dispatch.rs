@@ -1,6 +1,6 @@
 //! One call after the other, many calls a transaction.
 
-use crate::request::{Answer, Beside, Call, Receipt, Request};
+use crate::request::{Answer, Beside, Call, CommandKey, Receipt, Request};
 use crate::state::States;
 use crate::store::{Head, Store, StoreError, StoredEntry};
 use crate::work::WorkIndex;
@@ -164,7 +164,14 @@ impl<S: Store> Engine<S> {
     }
 
     fn record(&mut self, request: Request, draft: &mut Draft) -> Result<Receipt, Stop> {
-        let Request { actor, via, key, commands, beside } = request;
+        let Request { actor, via, key, mut commands, keyed, beside } = request;
+        let mut keys: Vec<CommandKey> = key.into_iter().collect();
+        for (key, command) in keyed {
+            if self.store.command_key(&key.project, &key.key)?.is_none() {
+                keys.push(key);
+                commands.push(command);
+            }
+        }
         for command in commands {
             let mut queue = VecDeque::from([(command, 0)]);
             while let Some((command, depth)) = queue.pop_front() {
@@ -186,8 +193,8 @@ impl<S: Store> Engine<S> {
         }
         let facts = std::mem::take(&mut draft.facts);
         let project = self.project_of(&facts);
-        let seq = self.append(actor, via, project, key.as_ref().map(|key| key.key.clone()), &facts)?;
-        if let Some(key) = key {
+        let seq = self.append(actor, via, project, keys.first().map(|key| key.key.clone()), &facts)?;
+        for key in keys {
             self.store.command_key_put(&key.project, &key.key, seq, &key.body)?;
         }
         self.save(seq, &facts, draft)?;
@@ -244,11 +251,11 @@ impl<S: Store> Engine<S> {
         for text in &beside.texts {
             self.store.text_put(text)?;
         }
-        let started = draft.facts.iter().find_map(|fact| match fact {
+        let started = draft.facts.iter().filter_map(|fact| match fact {
             Fact::Run { id, fact: run::Fact::Started(started) } => Some((*id, started.as_ref())),
             _ => None,
         });
-        if let Some((id, started)) = started {
+        for (id, started) in started {
             let seq = self.head.frontier.size() + 1;
             for row in reading::commit_rows(&started.project, started.number, id, &started.revision, &beside.commits) {
                 self.store.row_put(seq, &row)?;

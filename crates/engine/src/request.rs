@@ -31,6 +31,8 @@ pub struct Request {
     pub key: Option<CommandKey>,
     /// The commands, in order.
     pub commands: Vec<Command>,
+    /// Further commands, each left out if its own key was used before. They come after the others.
+    pub keyed: Vec<(CommandKey, Command)>,
     /// What is kept beside the facts.
     pub beside: Beside,
 }
@@ -38,7 +40,7 @@ pub struct Request {
 impl Request {
     /// One command without anything beside it.
     pub fn new(actor: Actor, via: Via, command: Command) -> Self {
-        Self { actor, via, key: None, commands: vec![command], beside: Beside::default() }
+        Self { actor, via, key: None, commands: vec![command], keyed: Vec::new(), beside: Beside::default() }
     }
 }
 
@@ -60,7 +62,7 @@ pub struct Beside {
     pub values: Vec<(Digest, Vec<u8>)>,
     /// People's words.
     pub texts: Vec<Text>,
-    /// Commits that a started run carries besides its own.
+    /// Commits that every started run carries besides its own.
     pub commits: Vec<Revision>,
 }
 

@@ -50,8 +50,8 @@ fn done(answer: Answer) -> Receipt {
 fn add_project() -> Request {
     let repository = || "shop".parse().unwrap();
     let commands = vec![
-        Command::Repository(repository(), repository::Command::Create),
-        Command::Project(shop(), project::Command::Add { repository: repository() }),
+        Command::Repository(repository(), repository::Command::Create { source: None }),
+        Command::Project(shop(), project::Command::Add { repository: repository(), folder: None }),
     ];
     let mut request = Request::new(Actor::person("ana"), Via::Api, commands[0].clone());
     request.commands = commands;
@@ -76,6 +76,7 @@ fn push(id: u8, key: &str) -> Request {
         schema: 1,
         project: shop(),
         revision: "a".repeat(40).parse().unwrap(),
+        folder: String::new(),
         delivery_file: Digest::of(b""),
         definition: Definition { jobs: vec![job], ..Definition::default() },
         files: Vec::new(),
@@ -167,7 +168,7 @@ fn commands_of_a_request_happen_together_or_not_at_all() {
     let before = (engine.head().clone(), engine.store().counter("run/shop").unwrap());
     // The run would start, but the project exists: nothing of it may stay.
     let mut both = push(1, "one");
-    both.commands.push(Command::Project(shop(), project::Command::Add { repository: "shop".parse().unwrap() }));
+    both.commands.push(Command::Project(shop(), project::Command::Add { repository: "shop".parse().unwrap(), folder: None }));
     assert!(matches!(ask(&mut engine, both), Answer::Refused(_)));
     assert_eq!((engine.head().clone(), engine.store().counter("run/shop").unwrap()), before);
     assert_eq!(engine.state(&Key::Run(run_id(1))).unwrap(), None);

@@ -83,8 +83,16 @@ impl Bench {
         env.extend(work.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         // The mark is how leftovers are found; a job's own variable must not hide them.
         env.insert(crate::process_tree::MARKER_VARIABLE.to_owned(), site.marker.value().to_owned());
-        Ok(Self { workspace: site.slot.workspace.path().to_owned(), output, env })
+        Ok(Self { workspace: folder_of(site.slot.workspace.path(), &work.folder)?, output, env })
     }
+}
+
+/// The project's folder in the workspace.
+fn folder_of(workspace: &Path, folder: &str) -> Result<PathBuf, Failure> {
+    let path = workspace.join(folder);
+    // A link would lead out of the workspace.
+    let inside = path.canonicalize().is_ok_and(|real| workspace.canonicalize().is_ok_and(|root| real.starts_with(root)));
+    if inside && path.is_dir() { Ok(path) } else { Err(Failure(format!("the revision has no folder '{folder}'"))) }
 }
 
 /// Runs the steps in order until one does not exit 0.

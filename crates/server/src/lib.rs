@@ -2,12 +2,15 @@
 
 mod access;
 mod clock;
+mod credentials;
 mod explain;
+mod follow;
 mod git;
 mod listen;
 mod page;
 mod planner;
 mod port;
+mod project;
 mod push;
 mod route;
 mod serve;

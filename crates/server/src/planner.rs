@@ -39,6 +39,8 @@ pub struct Wanted<'a> {
     pub project: &'a ProjectKey,
     /// Its repository.
     pub repository: &'a RepositoryKey,
+    /// The folder of it that the project is; empty: all of it.
+    pub folder: &'a str,
     /// The ref.
     pub reference: &'a str,
     /// The commit.
@@ -81,10 +83,13 @@ pub enum PlanError {
 /// Plans what is wanted.
 pub fn plan(repositories: &Repositories, blobs: &dyn Blobs, wanted: &Wanted<'_>, salt: [u8; 16]) -> Result<Planned, PlanError> {
     let (revision, commit) = repositories.read(wanted.repository, |reader| reader.commit(wanted.revision))?;
-    let file = repositories.read(wanted.repository, |reader| file_of(reader, &commit))?;
+    let Some(file) = repositories.read(wanted.repository, |reader| file_of(reader, &commit, wanted.folder))? else {
+        return Ok(Planned::Nothing(format!("there is no folder {} at this commit, so nothing runs", wanted.folder)));
+    };
+    let name = file_name(wanted.folder);
     let bytes = file.as_ref().ok();
     let (definition, diagnostics) = bytes.map_or((None, Vec::new()), |bytes| delivery_file::read(bytes));
-    let mut words = bytes.map_or_else(String::new, |bytes| delivery_file::render(DELIVERY_FILE, bytes, &diagnostics));
+    let mut words = bytes.map_or_else(String::new, |bytes| delivery_file::render(&name, bytes, &diagnostics));
     if let Some(definition) = &definition
         && let Some(nothing) = wants_nothing(repositories, definition, wanted, &commit)?
     {
@@ -110,7 +115,7 @@ pub fn plan(repositories: &Repositories, blobs: &dyn Blobs, wanted: &Wanted<'_>,
             words.push_str(&format!("{why} · {help}\n"));
             Err(vec![why.clone()])
         }
-        (None, Ok(_)) => Err(places(&diagnostics)),
+        (None, Ok(_)) => Err(places(&name, &diagnostics)),
     };
     let change = change_note(&commit, &revision, wanted, text.digest());
     let trigger = match wanted.cause {
@@ -128,25 +133,36 @@ struct NoFile {
     help: &'static str,
 }
 
-/// The delivery file's bytes. What git keeps of a symbolic link is the name that it leads to, which is no delivery file;
-/// it is not followed, since it may lead out of the repository.
-fn file_of(reader: &mut Reader, commit: &Commit) -> Result<Result<Vec<u8>, NoFile>, GitError> {
-    let entries = reader.tree(&commit.tree)?;
+/// The delivery file's path in the repository.
+fn file_name(folder: &str) -> String {
+    if folder.is_empty() { DELIVERY_FILE.to_owned() } else { format!("{folder}/{DELIVERY_FILE}") }
+}
+
+/// The delivery file's bytes; none at all where the project's folder is missing. What git keeps of a symbolic link is the
+/// name that it leads to, which is no delivery file; it is not followed, since it may lead out of the repository.
+fn file_of(reader: &mut Reader, commit: &Commit, folder: &str) -> Result<Option<Result<Vec<u8>, NoFile>>, GitError> {
+    let mut entries = reader.tree(&commit.tree)?;
+    for part in folder.split('/').filter(|part| !part.is_empty()) {
+        let below = entries.into_iter().find(|entry| entry.name == part.as_bytes() && entry.kind == EntryKind::Tree);
+        let Some(below) = below else { return Ok(None) };
+        entries = reader.tree(&below.id)?;
+    }
+    let name = file_name(folder);
     let Some(entry) = entries.into_iter().find(|entry| entry.name == DELIVERY_FILE.as_bytes()) else {
-        return Ok(Err(NoFile { why: format!("there is no {DELIVERY_FILE} at this commit"), help: "make one: trunkline init" }));
+        return Ok(Some(Err(NoFile { why: format!("there is no {name} at this commit"), help: "make one: trunkline init" })));
     };
     let other = match entry.kind {
-        EntryKind::File | EntryKind::Executable => return reader.object(&entry.id).map(|(_, _, bytes)| Ok(bytes)),
+        EntryKind::File | EntryKind::Executable => return reader.object(&entry.id).map(|(_, _, bytes)| Some(Ok(bytes))),
         EntryKind::Link => "a symbolic link",
         EntryKind::Tree => "a folder",
         EntryKind::Submodule => "a submodule",
     };
-    Ok(Err(NoFile { why: format!("{DELIVERY_FILE} is {other} at this commit"), help: "commit the file itself under that name" }))
+    Ok(Some(Err(NoFile { why: format!("{name} is {other} at this commit"), help: "commit the file itself under that name" })))
 }
 
 /// Codes and places of the first problems.
-fn places(diagnostics: &[delivery_file::Diagnostic]) -> Vec<String> {
-    let place = |found: &delivery_file::Diagnostic| format!("{} {DELIVERY_FILE}:{}:{}", found.code, found.span.line, found.span.column);
+fn places(name: &str, diagnostics: &[delivery_file::Diagnostic]) -> Vec<String> {
+    let place = |found: &delivery_file::Diagnostic| format!("{} {name}:{}:{}", found.code, found.span.line, found.span.column);
     diagnostics.iter().take(20).map(place).collect()
 }
 
@@ -170,11 +186,11 @@ fn wants_nothing(
     if let Some(mark) = SKIP_MARKS.iter().find(|mark| commit.message.to_ascii_lowercase().contains(**mark)) {
         return Ok(Some(Planned::Skipped(SkipReason::Asked((*mark).to_owned()))));
     }
-    let paths = definition.on.push.as_ref().map(|push| &push.paths).filter(|paths| !paths.is_empty());
+    let paths = definition.on.push.as_ref().map(|push| &push.paths).filter(|paths| !paths.is_empty() || !wanted.folder.is_empty());
     if let (Some(paths), Some(old)) = (paths, old) {
         let changed = changed_paths(&repositories.path(wanted.repository), old, wanted.revision)?;
         // A commit that changes nothing was made to start a run.
-        if !changed.is_empty() && !changed.iter().any(|path| paths.names(path)) {
+        if !changed.is_empty() && !changed.iter().any(|path| paths.names(wanted.folder, path)) {
             return Ok(Some(Planned::Skipped(SkipReason::PathsUntouched)));
         }
     }
@@ -245,7 +261,8 @@ fn freeze(
         let snapshot = repositories.snapshot(wanted.repository, &commit.tree)?;
         for path in &release.files {
             let before = files.len();
-            for (name, file) in snapshot.under(path) {
+            for (name, file) in snapshot.under(&in_folder(wanted.folder, path)) {
+                let name = own_path(wanted.folder, name);
                 let content = repositories.content(wanted.repository, file)?;
                 files.push(FrozenFile { path: name.to_owned(), digest: keep(blobs, &content)?, executable: file.is_executable() });
             }
@@ -255,7 +272,8 @@ fn freeze(
         }
         for environment in &definition.environments {
             let Some(path) = &environment.config else { continue };
-            let (_, file) = snapshot.under(path).next().ok_or_else(|| missing(path, "config.from"))?;
+            let place = in_folder(wanted.folder, path);
+            let (_, file) = snapshot.under(&place).next().ok_or_else(|| missing(path, "config.from"))?;
             configuration.insert(environment.name.clone(), keep(blobs, &repositories.content(wanted.repository, file)?)?);
         }
     }
@@ -272,6 +290,7 @@ fn freeze(
         schema: 1,
         project: wanted.project.clone(),
         revision: revision.clone(),
+        folder: wanted.folder.to_owned(),
         delivery_file: Digest::of(bytes),
         definition,
         files,
@@ -281,6 +300,16 @@ fn freeze(
     let digest = Digest::of(&value);
     let note = PlanNote { digest, jobs: plan.job_skeletons(), release: plan.release_skeleton().map(Box::new), described };
     Ok((note, (digest, value)))
+}
+
+/// A path of the project in its repository.
+fn in_folder(folder: &str, path: &str) -> String {
+    if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
+}
+
+/// A path of the repository in the project.
+fn own_path<'a>(folder: &str, path: &'a str) -> &'a str {
+    path.strip_prefix(folder).map_or(path, |rest| rest.trim_start_matches('/'))
 }
 
 fn keep(blobs: &dyn Blobs, mut content: &[u8]) -> Result<Digest, trunkline_engine::BlobError> {

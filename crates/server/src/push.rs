@@ -1,4 +1,4 @@
-//! Taking in a push: objects first, then the record, then the refs on disk, then the answer.
+//! Moving refs, after a push or a look at a followed repository: objects first, then the record, then the refs on disk.
 
 use crate::git::{self, Push, RefUpdate};
 use crate::planner::{self, Cause, Planned, Wanted};
@@ -8,21 +8,33 @@ use std::io::Read;
 use trunkline_domain::foundation::{Actor, Digest, ProjectKey, RepositoryKey, Revision, is_obeyed};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::project::{Skip, SkipReason};
+use trunkline_domain::reading::ProjectRow;
 use trunkline_domain::record::{Command, Fact, Key, State};
+use trunkline_domain::repository::Repository;
 use trunkline_domain::{project, repository, run};
-use trunkline_engine::{Answer, Beside, Call, CommandKey, Read as _, Request};
+use trunkline_engine::{Answer, Call, CommandKey, Read as _, Request};
 
 /// What became of one ref.
-struct Outcome {
-    name: String,
-    refusal: Option<String>,
-    words: String,
+pub struct Outcome {
+    /// Its name.
+    pub name: String,
+    /// Why it did not move.
+    pub refusal: Option<String>,
+    /// For whoever moved it.
+    pub words: String,
 }
 
 /// Does a push and gives git's report of it.
 pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &mut (dyn Read + Send)) -> Result<Vec<u8>, Failure> {
     let push = git::parse_push(body).map_err(Failure::Invalid)?;
     let repository = shared.repository_of(project)?;
+    if let Some(State::Repository(Repository { source: Some(address), .. })) = shared.state(&Key::Repository(repository.clone()))? {
+        // Git reads the answer once it has said everything.
+        std::io::copy(body, &mut std::io::sink())?;
+        let why = format!("{project} follows {address}: push there");
+        let refs: Vec<_> = push.updates.iter().map(|update| (update.name.clone().into_bytes(), Some(why.clone()))).collect();
+        return Ok(git::report(push.side_band, Ok(()), &refs, &format!("{why}\n")));
+    }
     if let Err(error) = git::take_in(&shared.repositories.path(&repository), body) {
         let why = error.to_string();
         let names =
@@ -30,9 +42,10 @@ pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &mut 
         let refs: Vec<_> = names.map(|name| (name, Some("unpacker error".to_owned()))).collect();
         return Ok(git::report(push.side_band, Err(&why), &refs, &format!("{why}\n")));
     }
+    let by = Mover { actor: actor.clone(), via: Via::Push };
     let mut outcomes = Vec::new();
     for update in &push.updates {
-        outcomes.push(move_ref(shared, actor, (project, &repository), update)?);
+        outcomes.push(move_ref(shared, &by, &repository, update, Starts::Runs)?);
     }
     Ok(answer(&push, &outcomes))
 }
@@ -41,120 +54,131 @@ fn answer(push: &Push, outcomes: &[Outcome]) -> Vec<u8> {
     let done = outcomes.iter().map(|outcome| (outcome.name.clone().into_bytes(), outcome.refusal.clone()));
     let refused = push.refused.iter().map(|(name, why)| (name.clone(), Some(why.clone())));
     let refs: Vec<_> = done.chain(refused).collect();
-    let words = outcomes.iter().flat_map(|outcome| outcome.words.chars());
-    // Words quote files and names of the commit, and end in the terminal of whoever pushes it.
-    let words: String = words.map(|c| if is_obeyed(c) && c != '\n' { '?' } else { c }).collect();
+    let words: String = outcomes.iter().map(|outcome| outcome.words.as_str()).collect();
     git::report(push.side_band, Ok(()), &refs, &words)
 }
 
-fn move_ref(
-    shared: &Shared,
-    actor: &Actor,
-    (project, repository): (&ProjectKey, &RepositoryKey),
-    update: &RefUpdate,
-) -> Result<Outcome, Failure> {
+/// Who moves a ref, and by which way.
+pub struct Mover {
+    /// Who.
+    pub actor: Actor,
+    /// How.
+    pub via: Via,
+}
+
+/// What follows a moved ref.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Starts {
+    /// What the delivery files say.
+    Runs,
+    /// Nothing: it stood there before the project was added.
+    Nothing,
+}
+
+/// Moves a ref, whose objects are here, and starts what the delivery files of the repository's projects want, all as one
+/// entry. A ref that rests at a commit gets exactly one run for it, however often it comes there.
+pub fn move_ref(shared: &Shared, by: &Mover, repository: &RepositoryKey, update: &RefUpdate, starts: Starts) -> Result<Outcome, Failure> {
     let name = update.name.clone();
     let refused = |why: String| Ok(Outcome { name: name.clone(), refusal: Some(why), words: String::new() });
-    let mut planned = None;
+    let command = repository::Command::MoveRef { name: name.clone(), old: update.old.clone(), new: update.new.clone() };
+    let mut request = Request::new(by.actor.clone(), by.via, Command::Repository(repository.clone(), command));
+    let mut words = String::new();
     if let Some(new) = &update.new {
         // A push may name an object that it did not bring: it must be here, and lead to a commit.
-        let found = shared.repositories.read(repository, |reader| reader.commit(new));
-        if let Err(error) = found {
+        if let Err(error) = shared.repositories.read(repository, |reader| reader.commit(new)) {
             return refused(format!("not a commit: {error}"));
         }
-        match plan(shared, (project, repository), update, new) {
-            Ok(plan) => planned = Some(plan),
-            Err(Failure::Git(error @ (git::GitError::Refused { .. } | git::GitError::TooLarge { .. }))) => {
-                return refused(error.to_string());
+        let projects = view::projects_of(shared, repository)?;
+        for project in &projects {
+            if starts == Starts::Runs
+                && let Some(had) = run_of(shared, &project.project, &push_key(update, new))?
+            {
+                words += &format!("no run: {had} had this commit already · trunkline watch {had}\n");
+                continue;
             }
-            Err(error) => return Err(error),
+            let planned = match starts {
+                Starts::Runs => plan(shared, project, update, new),
+                Starts::Nothing => Ok(Planned::Skipped(SkipReason::BeforeProject)),
+            };
+            match planned {
+                Ok(planned) => words += &want(shared, &mut request, project, update, (planned, projects.len() > 1))?,
+                Err(Failure::Git(error @ (git::GitError::Refused { .. } | git::GitError::TooLarge { .. }))) => {
+                    return refused(error.to_string());
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
-    let command = repository::Command::MoveRef { name: name.clone(), old: update.old.clone(), new: update.new.clone() };
-    let moved = Request::new(actor.clone(), Via::Push, Command::Repository(repository.clone(), command));
-    let (answer, mut words) = match planned {
-        Some(Planned::Run { start, beside, words }) => {
-            let (answer, had) = move_and_start(shared, moved, *start, beside)?;
-            (answer, had.map_or(words, |had| format!("no run: {had} had this commit already · trunkline watch {had}\n")))
-        }
-        Some(Planned::Nothing(why)) => (shared.writer.call_blocking(Call::Command(Box::new(moved)))?, format!("{why}\n")),
-        Some(Planned::Skipped(reason)) => {
-            let words = format!("no run: {}\n", reason.words());
-            (move_and_skip(shared, moved, project, (update, reason))?, words)
-        }
-        None => (shared.writer.call_blocking(Call::Command(Box::new(moved)))?, String::new()),
-    };
+    let answer = shared.writer.call_blocking(Call::Command(Box::new(request)))?;
     if let Answer::Refused(refusal) = &answer {
         return refused(refusal.to_string());
     }
     // The record is durable: the file follows it, and would follow it at the next start.
     git::write_ref(&shared.repositories.path(repository), &name, update.new.as_ref())
         .map_err(|error| Failure::Internal(format!("{name}: {error}")))?;
-    words.push_str(&run_words(shared, project, answer)?);
+    words += &run_words(shared, answer)?;
     // Words quote files and names of the commit, and end in the terminal of whoever pushes it.
     let words = words.chars().map(|c| if is_obeyed(c) && c != '\n' { '?' } else { c }).collect();
     Ok(Outcome { name, refusal: None, words })
 }
 
-/// Moves the ref and starts its run as one entry. A ref that rests at a commit gets exactly one run for it, however
-/// often it is pushed: where it had one before, only the ref is moved, and that run is named (`shop/3`).
-fn move_and_start(shared: &Shared, moved: Request, start: run::StartRun, beside: Beside) -> Result<(Answer, Option<String>), Failure> {
-    let key = CommandKey {
-        project: start.project.clone(),
-        key: format!("push {} {}", start.reference, start.revision),
-        body: Digest::of(start.revision.as_str().as_bytes()),
-    };
-    let (project, command_key) = (key.project.clone(), key.key.clone());
-    let id = planner::run_id(shared.random()?, shared.clock.now());
-    let mut both = Request { key: Some(key), beside, ..moved.clone() };
-    both.commands.push(Command::Run(id, run::Command::Start(Box::new(start))));
-    let answer = shared.writer.call_blocking(Call::Command(Box::new(both)))?;
-    match &answer {
-        Answer::Done(receipt) if receipt.facts.is_empty() => {
-            let had = run_of(shared, &project, &command_key)?;
-            Ok((shared.writer.call_blocking(Call::Command(Box::new(moved)))?, had))
-        }
-        _ => Ok((answer, None)),
-    }
+/// What makes a run of a moved ref happen once.
+fn push_key(update: &RefUpdate, revision: &Revision) -> String {
+    format!("push {} {revision}", update.name)
 }
 
-/// The run that was started with this key.
-fn run_of(shared: &Shared, project: &ProjectKey, key: &str) -> Result<Option<String>, Failure> {
-    let Some((seq, _)) = shared.reader.command_key(project, key)? else { return Ok(None) };
-    let number = view::entry(shared, seq)?.facts.iter().find_map(|fact| match fact {
-        Fact::Run { fact: run::Fact::Started(started), .. } => Some(started.number),
-        _ => None,
-    });
-    Ok(number.map(|number| format!("{project}/{number}")))
-}
-
-/// Moves the ref and notes why nothing follows, as one entry.
-fn move_and_skip(
+/// Adds what a project wants to the request that moves the ref. The words are for whoever moves it.
+fn want(
     shared: &Shared,
-    mut moved: Request,
-    project: &ProjectKey,
-    (update, reason): (&RefUpdate, SkipReason),
-) -> Result<Answer, Failure> {
-    if let Some(revision) = update.new.clone() {
-        let skip = Skip { reference: update.name.clone(), revision, reason };
-        moved.commands.push(Command::Project(project.clone(), project::Command::Skip(skip)));
-    }
-    Ok(shared.writer.call_blocking(Call::Command(Box::new(moved)))?)
-}
-
-fn plan(
-    shared: &Shared,
-    (project, repository): (&ProjectKey, &RepositoryKey),
+    request: &mut Request,
+    project: &ProjectRow,
     update: &RefUpdate,
-    new: &Revision,
-) -> Result<Planned, Failure> {
+    (planned, several): (Planned, bool),
+) -> Result<String, Failure> {
+    let name = &project.project;
+    let prefix = if several { format!("{name}: ") } else { String::new() };
+    match planned {
+        Planned::Nothing(why) => Ok(format!("{prefix}{why}\n")),
+        Planned::Skipped(reason) => {
+            let words = format!("{prefix}no run: {}\n", reason.words());
+            if let Some(revision) = update.new.clone() {
+                let skip = Skip { reference: update.name.clone(), revision, reason };
+                request.commands.push(Command::Project(name.clone(), project::Command::Skip(skip)));
+            }
+            Ok(words)
+        }
+        Planned::Run { start, beside, words } => {
+            let key = CommandKey {
+                project: name.clone(),
+                key: push_key(update, &start.revision),
+                body: Digest::of(start.revision.as_str().as_bytes()),
+            };
+            let id = planner::run_id(shared.random()?, shared.clock.now());
+            request.keyed.push((key, Command::Run(id, run::Command::Start(start))));
+            request.beside.values.extend(beside.values);
+            request.beside.texts.extend(beside.texts);
+            // Every project sees the same commits.
+            request.beside.commits = beside.commits;
+            Ok(words)
+        }
+    }
+}
+
+fn plan(shared: &Shared, project: &ProjectRow, update: &RefUpdate, new: &Revision) -> Result<Planned, Failure> {
     // Only branches and tags start runs; heads of pull requests are kept as evidence.
     if !update.name.starts_with("refs/heads/") && !update.name.starts_with("refs/tags/") {
         return Ok(Planned::Nothing(format!("{} is kept; only branches and tags start runs", update.name)));
     }
-    let pull_heads = pull_heads(shared, repository)?;
-    let cause = Cause::Push(update.old.as_ref());
-    let wanted = Wanted { project, repository, reference: &update.name, revision: new, cause, pull_heads: &pull_heads };
+    let pull_heads = pull_heads(shared, &project.repository)?;
+    let wanted = Wanted {
+        project: &project.project,
+        repository: &project.repository,
+        folder: project.folder.as_deref().unwrap_or_default(),
+        reference: &update.name,
+        revision: new,
+        cause: Cause::Push(update.old.as_ref()),
+        pull_heads: &pull_heads,
+    };
     Ok(planner::plan(&shared.repositories, shared.blobs.as_ref(), &wanted, shared.random()?)?)
 }
 
@@ -168,20 +192,29 @@ pub fn pull_heads(shared: &Shared, repository: &RepositoryKey) -> Result<Vec<(u3
     Ok(heads.collect())
 }
 
-fn run_words(shared: &Shared, project: &ProjectKey, answer: Answer) -> Result<String, Failure> {
+/// The runs that were started.
+fn run_words(shared: &Shared, answer: Answer) -> Result<String, Failure> {
     let receipt = crate::shared::receipt(answer)?;
-    let started = receipt.facts.iter().find_map(|fact| match fact {
+    let started = receipt.facts.iter().filter_map(|fact| match fact {
         Fact::Run { fact: run::Fact::Started(started), .. } => Some(started),
         _ => None,
     });
-    Ok(match started {
-        None => String::new(),
-        Some(started) if started.plan.is_none() => {
-            format!("run {project}/{} refused: the delivery file has errors · trunkline check\n", started.number)
+    let words = started.map(|started| {
+        let (project, number, short) = (&started.project, started.number, started.revision.short());
+        if started.plan.is_none() {
+            return format!("run {project}/{number} refused: the delivery file has errors · trunkline check\n");
         }
-        Some(started) => {
-            let (number, short) = (started.number, started.revision.short());
-            format!("run {project}/{number} for {short} · {}/c/{short} · trunkline watch {project}/{number}\n", shared.address)
-        }
-    })
+        format!("run {project}/{number} for {short} · {}/c/{short} · trunkline watch {project}/{number}\n", shared.address)
+    });
+    Ok(words.collect())
+}
+
+/// The run that was started with this key.
+fn run_of(shared: &Shared, project: &ProjectKey, key: &str) -> Result<Option<String>, Failure> {
+    let Some((seq, _)) = shared.reader.command_key(project, key)? else { return Ok(None) };
+    let number = view::entry(shared, seq)?.facts.iter().find_map(|fact| match fact {
+        Fact::Run { fact: run::Fact::Started(started), .. } if started.project == *project => Some(started.number),
+        _ => None,
+    });
+    Ok(number.map(|number| format!("{project}/{number}")))
 }

@@ -2,6 +2,7 @@
 
 use crate::access::Keys;
 use crate::clock::{Clock, ClockAhead};
+use crate::credentials::Credentials;
 use crate::git::{Repositories, refs_on_disk, write_ref};
 use crate::listen::answer;
 use crate::port::LocalPort;
@@ -103,6 +104,8 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
         blobs: Arc::new(FileBlobs::open(&folder.blobs()).map_err(io("the blobs"))?),
         logs: LogStore::open(&folder.logs()).map_err(io("the logs"))?,
         repositories,
+        followed: Default::default(),
+        credentials: Credentials::open(&folder.credentials()).map_err(io("the tokens"))?,
         keys: Keys::new(&token),
         clock,
         address: format!("http://{address}"),
@@ -137,6 +140,7 @@ impl Serving {
             bell.end();
         };
         tokio::spawn(crate::port::tend_logs(self.shared.clone()));
+        tokio::spawn(crate::follow::watch(self.shared.clone()));
         let app = router(self.shared);
         answer(self.listener, app, stop).await;
         if let Some(runner) = self.runner {

@@ -2,6 +2,8 @@
 
 use crate::access::Keys;
 use crate::clock::Clock;
+use crate::credentials::Credentials;
+use crate::follow::Followed;
 use crate::git::Repositories;
 use crate::writer::{Busy, Writer};
 use std::sync::Arc;
@@ -23,6 +25,10 @@ pub struct Shared {
     pub logs: LogStore,
     /// Git.
     pub repositories: Repositories,
+    /// Repositories that live elsewhere.
+    pub followed: Followed,
+    /// Tokens for them.
+    pub credentials: Credentials,
     /// Who may come in.
     pub keys: Keys,
     /// Engine time.
@@ -55,6 +61,9 @@ pub enum Failure {
     /// Git failed.
     #[error(transparent)]
     Git(#[from] crate::git::GitError),
+    /// A file failed.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
     /// A blob failed.
     #[error(transparent)]
     Blob(#[from] trunkline_engine::BlobError),

@@ -16,11 +16,22 @@ const KEY_BYTES_MAX: usize = 100;
 
 /// Starts a run, and gives its number.
 pub fn start(shared: &Shared, actor: Actor, project: &ProjectKey, asked: &StartRun) -> Result<u32, Failure> {
-    let repository = shared.repository_of(project)?;
+    let Some(State::Project(state)) = shared.state(&Key::Project(project.clone()))? else {
+        return Err(Failure::NotFound(format!("project '{project}'")));
+    };
+    let (repository, folder) = (state.repository, state.folder.unwrap_or_default());
     let (reference, revision) = place(shared, &repository, asked)?;
     let pull_heads = pull_heads(shared, &repository)?;
     let cause = Cause::Manual(&asked.inputs);
-    let wanted = Wanted { project, repository: &repository, reference: &reference, revision: &revision, cause, pull_heads: &pull_heads };
+    let wanted = Wanted {
+        project,
+        repository: &repository,
+        folder: &folder,
+        reference: &reference,
+        revision: &revision,
+        cause,
+        pull_heads: &pull_heads,
+    };
     let planned = planner::plan(&shared.repositories, shared.blobs.as_ref(), &wanted, shared.random()?)?;
     let (start, beside) = match planned {
         Planned::Run { start, beside, .. } => (start, beside),

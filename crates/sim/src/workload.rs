@@ -47,6 +47,7 @@ pub fn push(random: &mut Random, project: &ProjectKey, count: u64, now: Timestam
         via: Via::Push,
         key: Some(CommandKey { project: project.clone(), key: format!("push {reference} {revision}"), body: digest }),
         commands: vec![command],
+        keyed: Vec::new(),
         beside: Beside { values: vec![(digest, bytes)], texts: vec![text], commits: Vec::new() },
     }
 }
@@ -69,6 +70,7 @@ fn plan(random: &mut Random, project: &ProjectKey, revision: &Revision, count: u
         schema: 1,
         project: project.clone(),
         revision: revision.clone(),
+        folder: String::new(),
         delivery_file: Digest::of(b"file"),
         definition,
         files: Vec::new(),

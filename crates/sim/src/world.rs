@@ -108,9 +108,9 @@ impl World {
     fn live(&mut self) -> Result<(), Violation> {
         for project in self.projects.clone() {
             let repository = project.as_str().parse().expect("a repository's name");
-            self.command(Command::Repository(repository, repository::Command::Create))?;
+            self.command(Command::Repository(repository, repository::Command::Create { source: None }))?;
             let repository = project.as_str().parse().expect("a repository's name");
-            self.command(Command::Project(project, project::Command::Add { repository }))?;
+            self.command(Command::Project(project, project::Command::Add { repository, folder: None }))?;
         }
         for _ in 0..STEPS {
             self.step()?;

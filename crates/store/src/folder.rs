@@ -99,6 +99,11 @@ impl DataFolder {
         self.root.join("runner")
     }
 
+    /// Tokens for followed repositories.
+    pub fn credentials(&self) -> PathBuf {
+        self.root.join("credentials")
+    }
+
     /// The operator's token as git reads it.
     pub fn git_cookies(&self) -> PathBuf {
         self.root.join("git.cookies")

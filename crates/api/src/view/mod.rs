@@ -30,10 +30,25 @@ pub struct ProjectView {
     pub name: ProjectKey,
     /// Path of the git remote below the server's address: `/git/shop.git`.
     pub git: String,
+    /// The folder of the repository that it is; absent: all of it.
+    pub folder: Option<String>,
+    /// Where its repository lives; absent where people push here.
+    pub source: Option<SourceView>,
     /// The newest run.
     pub last_run: Option<RunView>,
     /// In the order of `after`, as the newest release says.
     pub environments: Vec<EnvironmentView>,
+}
+
+/// A repository that lives elsewhere and is followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceView {
+    /// Its address.
+    pub address: String,
+    /// When it was last seen, since the start of the server.
+    pub seen_at: Option<Timestamp>,
+    /// Why it was not seen the last time.
+    pub failed: Option<String>,
 }
 
 /// A commit.

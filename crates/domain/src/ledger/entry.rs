@@ -35,6 +35,8 @@ pub enum Via {
     Push,
     /// The HTTP API, which the command line uses.
     Api,
+    /// A look at a followed repository.
+    Poll,
     /// A runner's claim or report.
     Runner,
     /// A deadline or the start of the server.

@@ -32,7 +32,8 @@ impl Pattern {
     }
 }
 
-/// Patterns over paths of files; one that begins with `!` takes back what those before it named.
+/// Patterns over paths of files, from the project's folder, or from the repository's root after a slash. One that begins
+/// with `!` takes back what those before it named.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PathRules(pub Vec<String>);
@@ -44,11 +45,16 @@ impl PathRules {
     }
 
     /// Whether the file counts: the last pattern that names it decides. Where the first one takes back, all count before it.
-    pub fn names(&self, path: &str) -> bool {
-        let all_at_first = self.0.first().is_none_or(|first| first.starts_with('!'));
+    pub fn names(&self, folder: &str, path: &str) -> bool {
+        let own = if folder.is_empty() { Some(path) } else { path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')) };
+        let matches = |pattern: &str| match pattern.strip_prefix('/') {
+            Some(pattern) => Pattern(pattern.to_owned()).matches(path),
+            None => own.is_some_and(|own| Pattern(pattern.to_owned()).matches(own)),
+        };
+        let all_at_first = own.is_some() && self.0.first().is_none_or(|first| first.starts_with('!'));
         self.0.iter().fold(all_at_first, |named, rule| match rule.strip_prefix('!') {
-            Some(pattern) => named && !Pattern(pattern.to_owned()).matches(path),
-            None => named || Pattern(rule.clone()).matches(path),
+            Some(pattern) => named && !matches(pattern),
+            None => named || matches(rule),
         })
     }
 }

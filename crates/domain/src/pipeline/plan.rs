@@ -14,6 +14,9 @@ pub struct Plan {
     pub project: ProjectKey,
     /// The commit.
     pub revision: Revision,
+    /// The folder of the repository that the project is; all its paths are relative to it. Empty: the root.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub folder: String,
     /// Digest of the delivery file's bytes at that commit.
     pub delivery_file: Digest,
     /// What it says.
@@ -27,7 +30,7 @@ pub struct Plan {
 /// A repository file as it was at the plan's commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrozenFile {
-    /// Path from the root of the repository.
+    /// Path from the project's folder.
     pub path: String,
     /// Digest of its bytes.
     pub digest: Digest,

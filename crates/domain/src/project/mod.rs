@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Project {
     /// Where its code is.
     pub repository: RepositoryKey,
+    /// The folder of the repository that it is, without slashes at its ends; absent: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
 }
 
 /// What may be asked of a project.
@@ -18,6 +21,8 @@ pub enum Command {
     Add {
         /// Where its code is.
         repository: RepositoryKey,
+        /// The folder of the repository that it is.
+        folder: Option<String>,
     },
     /// Note that a pushed commit starts no run, and why.
     Skip(Skip),
@@ -42,6 +47,8 @@ pub enum SkipReason {
     Asked(String),
     /// No file that it changed is named in `on.push.paths`.
     PathsUntouched,
+    /// The ref stood there before the project was added.
+    BeforeProject,
 }
 
 impl SkipReason {
@@ -49,6 +56,7 @@ impl SkipReason {
     pub fn words(&self) -> String {
         match self {
             SkipReason::Asked(mark) => format!("its message says {mark}"),
+            SkipReason::BeforeProject => "it was there before the project was added".to_owned(),
             SkipReason::PathsUntouched => "its paths are untouched: on.push.paths names no file that it changes".to_owned(),
         }
     }
@@ -59,9 +67,13 @@ impl SkipReason {
 #[serde(rename_all = "kebab-case")]
 pub enum Fact {
     /// It began.
+    #[serde(rename_all = "kebab-case")]
     Added {
         /// Where its code is.
         repository: RepositoryKey,
+        /// The folder of the repository that it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<String>,
     },
     /// A pushed commit started no run.
     Skipped(Skip),
@@ -81,7 +93,7 @@ pub enum Refusal {
 /// Whether the command may happen, and what follows from it.
 pub fn decide(state: Option<&Project>, command: Command, _context: &Context) -> Result<Vec<Fact>, Refusal> {
     match (state, command) {
-        (None, Command::Add { repository }) => Ok(vec![Fact::Added { repository }]),
+        (None, Command::Add { repository, folder }) => Ok(vec![Fact::Added { repository, folder }]),
         (Some(_), Command::Add { .. }) => Err(Refusal::Exists),
         (Some(_), Command::Skip(skip)) => Ok(vec![Fact::Skipped(skip)]),
         (None, Command::Skip(_)) => Err(Refusal::Missing),
@@ -91,7 +103,7 @@ pub fn decide(state: Option<&Project>, command: Command, _context: &Context) -> 
 /// The state after the fact.
 pub fn evolve(state: Option<Project>, fact: &Fact) -> Project {
     match fact {
-        Fact::Added { repository } => Project { repository: repository.clone() },
+        Fact::Added { repository, folder } => Project { repository: repository.clone(), folder: folder.clone() },
         Fact::Skipped(_) => state.expect("INVARIANT: a project begins before anything is skipped"),
     }
 }

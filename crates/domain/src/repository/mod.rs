@@ -11,6 +11,9 @@ pub const REFS_MAX: usize = 50_000;
 /// Where a repository's refs stand, by full name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repository {
+    /// The address of the repository that it follows; absent where people push here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Each ref's commit (or tag object).
     pub refs: BTreeMap<String, Revision>,
 }
@@ -19,7 +22,10 @@ pub struct Repository {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Start to keep it.
-    Create,
+    Create {
+        /// The repository that it follows, without any password.
+        source: Option<String>,
+    },
     /// Move, create (`old` absent) or delete (`new` absent) a ref.
     MoveRef {
         /// The full name, `refs/heads/main`.
@@ -36,7 +42,12 @@ pub enum Command {
 #[serde(rename_all = "kebab-case")]
 pub enum Fact {
     /// It is kept from now on.
-    Created,
+    #[serde(rename_all = "kebab-case")]
+    Created {
+        /// The repository that it follows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
+    },
     /// A ref was moved, created or deleted.
     RefMoved {
         /// The full name.
@@ -79,8 +90,8 @@ pub enum Refusal {
 /// Whether the command may happen, and what follows from it.
 pub fn decide(state: Option<&Repository>, command: Command, _context: &Context) -> Result<Vec<Fact>, Refusal> {
     match (state, command) {
-        (None, Command::Create) => Ok(vec![Fact::Created]),
-        (Some(_), Command::Create) => Err(Refusal::Exists),
+        (None, Command::Create { source }) => Ok(vec![Fact::Created { source }]),
+        (Some(_), Command::Create { .. }) => Err(Refusal::Exists),
         (None, Command::MoveRef { .. }) => Err(Refusal::Missing),
         (Some(state), Command::MoveRef { name, old, new }) => move_ref(state, name, old, new),
     }
@@ -114,11 +125,14 @@ fn clash(state: &Repository, name: &str) -> Option<String> {
 /// The state after the fact.
 pub fn evolve(state: Option<Repository>, fact: &Fact) -> Repository {
     let mut state = state.unwrap_or_default();
-    if let Fact::RefMoved { name, new, .. } = fact {
-        match new {
-            Some(new) => state.refs.insert(name.clone(), new.clone()),
-            None => state.refs.remove(name),
-        };
+    match fact {
+        Fact::Created { source } => state.source.clone_from(source),
+        Fact::RefMoved { name, new: Some(new), .. } => {
+            state.refs.insert(name.clone(), new.clone());
+        }
+        Fact::RefMoved { name, new: None, .. } => {
+            state.refs.remove(name);
+        }
     }
     state
 }

@@ -212,6 +212,7 @@ pub fn subject() -> Subject {
 
 pub fn job(commands: &[&str]) -> JobWork {
     JobWork {
+        folder: String::new(),
         steps: commands.iter().map(|&run| Step { name: None, run: run.to_owned() }).collect(),
         env: BTreeMap::new(),
         timeout: Millis::seconds(60),

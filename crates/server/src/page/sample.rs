@@ -122,7 +122,14 @@ pub fn project(name: &str, number: u32, environments: &[&str]) -> ProjectView {
         views.push(self::environment(name, environment, after, number, HOUR - at as u64 * 10 * MINUTE));
         after = environment;
     }
-    ProjectView { name: name.parse().unwrap(), git: format!("/git/{name}.git"), last_run: Some(run(name, number)), environments: views }
+    ProjectView {
+        name: name.parse().unwrap(),
+        git: format!("/git/{name}.git"),
+        folder: None,
+        source: None,
+        last_run: Some(run(name, number)),
+        environments: views,
+    }
 }
 
 pub fn status(projects: Vec<ProjectView>) -> StatusView {
@@ -205,7 +212,14 @@ pub fn eight() -> StatusView {
     let mut docs = project("docs", 118, &["stage", "production"]);
     docs.last_run.as_mut().unwrap().result = None;
     let catalog = project("catalog", 2, &["test", "qa", "stage", "production"]);
-    let media = ProjectView { name: "media".parse().unwrap(), git: "/git/media.git".to_owned(), last_run: None, environments: Vec::new() };
+    let media = ProjectView {
+        name: "media".parse().unwrap(),
+        git: "/git/media.git".to_owned(),
+        folder: None,
+        source: None,
+        last_run: None,
+        environments: Vec::new(),
+    };
     status(vec![accounts, billing, catalog, docs, infra, media, search, shop])
 }
 

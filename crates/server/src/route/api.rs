@@ -13,12 +13,12 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use trunkline_api::request::{Act, AddProject, Health, Link, Position, Promote, Rollback, Settle, StartRun};
+use trunkline_api::request::{Act, AddProject, Health, Link, Position, Promote, Rollback, Settle, StartRun, Synced};
 use trunkline_api::view::{DeploymentView, EnvironmentView, ProjectView};
 use trunkline_domain::foundation::{EnvironmentKey, EnvironmentName, ProjectKey};
 use trunkline_domain::record::{Command, Fact};
-use trunkline_domain::{deployment, environment, project, release, repository, run};
-use trunkline_engine::{Receipt, Request};
+use trunkline_domain::{deployment, environment, release, run};
+use trunkline_engine::Receipt;
 
 /// How long `wait` waits.
 const WAIT_MAX: Duration = Duration::from_secs(25);
@@ -42,6 +42,7 @@ pub fn routes() -> Router<Arc<Shared>> {
 
 fn in_project() -> Router<Arc<Shared>> {
     Router::new()
+        .route("/sync", post(sync))
         .route("/runs", get(runs).post(start_run))
         .route("/runs/{number}", get(one_run))
         .route("/runs/{number}/cancel", post(cancel_run))
@@ -125,29 +126,20 @@ async fn one_project(_: Authorized<Look>, State(shared): Server, Place(project):
 }
 
 async fn add_project(by: Authorized<Administer>, State(shared): Server, Body(add): Body<AddProject>) -> Answer<ProjectView> {
-    let name = add.name;
-    let repository: trunkline_domain::foundation::RepositoryKey =
-        name.as_str().parse().map_err(|error: trunkline_domain::foundation::IdParseError| Failure::Invalid(error.to_string()))?;
-    let (own, key) = (shared.clone(), repository.clone());
-    let created = tokio::task::spawn_blocking(move || own.repositories.create(&key)).await;
-    created.map_err(|_| Failure::Internal("making the repository broke off".to_owned()))?.map_err(Failure::from)?;
-    let commands = vec![
-        Command::Repository(repository.clone(), repository::Command::Create),
-        Command::Project(name.clone(), project::Command::Add { repository }),
-    ];
-    let mut request = Request::new(by.actor, trunkline_domain::ledger::Via::Api, commands[0].clone());
-    request.commands = commands;
-    let answered = shared.writer.call(trunkline_engine::Call::Command(Box::new(request))).await.map_err(Failure::from)?;
-    crate::shared::receipt(answered).map_err(|failure| exists(failure, &name))?;
-    answer(&shared, move |shared| view::project(shared, &name)).await
+    let actor = by.actor;
+    answer(&shared, move |shared| {
+        crate::project::add(shared, actor, &add)?;
+        view::project(shared, &add.name)
+    })
+    .await
 }
 
-/// A repository of that name means a project of that name here.
-fn exists(failure: Failure, name: &ProjectKey) -> Failure {
-    match failure {
-        Failure::Refused(_) => Failure::Refused(project::Refusal::Exists.into()),
-        other => Failure::Internal(format!("project {name}: {other}")),
-    }
+async fn sync(_: Authorized<Operate>, State(shared): Server, Place(project): Place<ProjectKey>) -> Answer<Synced> {
+    answer(&shared, move |shared| {
+        let repository = shared.repository_of(&project)?;
+        Ok(Synced { words: crate::follow::sync(shared, &repository)? })
+    })
+    .await
 }
 
 #[derive(Deserialize)]

@@ -52,7 +52,7 @@ async fn board(_: Authorized<Look>, State(shared): State<Arc<Shared>>) -> Result
 /// A commit without its project: looked for in every project.
 async fn change(_: Authorized<Look>, State(shared): State<Arc<Shared>>, Place(question): Place<String>) -> Result<Response, Problem> {
     render(shared, move |shared| {
-        for project in view::projects(shared)? {
+        for project in view::project_rows(shared)?.into_iter().map(|row| row.project) {
             match view::where_is(shared, &project, &question) {
                 Err(Failure::NotFound(_)) => {}
                 found => return Ok(page::change(&found?, shared.clock.now())),

@@ -65,7 +65,7 @@ impl From<Failure> for Problem {
             Failure::Git(crate::git::GitError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", None),
             Failure::Blob(trunkline_engine::BlobError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", None),
             Failure::Blob(trunkline_engine::BlobError::Mismatch { .. }) => (StatusCode::BAD_REQUEST, "TL0506", None),
-            Failure::Store(_) | Failure::Git(_) | Failure::Blob(_) | Failure::Internal(_) => {
+            Failure::Store(_) | Failure::File(_) | Failure::Git(_) | Failure::Blob(_) | Failure::Internal(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "TL0521", Some("see the server's output"))
             }
         };

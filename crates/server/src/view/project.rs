@@ -3,9 +3,9 @@
 use super::{environments, runs};
 use crate::shared::{Failure, Shared};
 use trunkline_api::request::Position;
-use trunkline_api::view::{ProjectView, StatusView};
-use trunkline_domain::foundation::ProjectKey;
-use trunkline_domain::reading::{ProjectRow, Row, Table};
+use trunkline_api::view::{ProjectView, SourceView, StatusView};
+use trunkline_domain::foundation::{ProjectKey, RepositoryKey};
+use trunkline_domain::reading::{ProjectRow, Table};
 use trunkline_domain::record::{Key, State};
 use trunkline_engine::Read;
 
@@ -15,40 +15,52 @@ pub fn position(shared: &Shared) -> Result<Position, Failure> {
     Ok(Position { seq: head.frontier.size(), root: head.frontier.root(), at: shared.clock.now() })
 }
 
-/// Every project's name, in order.
-pub fn projects(shared: &Shared) -> Result<Vec<ProjectKey>, Failure> {
-    let mut names: Vec<ProjectKey> = Vec::new();
+/// Every project, by name.
+pub fn project_rows(shared: &Shared) -> Result<Vec<ProjectRow>, Failure> {
+    let mut found: Vec<ProjectRow> = Vec::new();
     loop {
-        let page = shared.reader.rows(Table::Project, "", names.last().map(ProjectKey::as_str), super::PAGE_MAX)?;
+        let last = found.last().map(|row| row.project.clone());
+        let page = shared.reader.rows(Table::Project, "", last.as_ref().map(ProjectKey::as_str), super::PAGE_MAX)?;
         if page.is_empty() {
-            names.reverse();
-            return Ok(names);
+            found.reverse();
+            return Ok(found);
         }
         for (key, body) in page {
-            let row: ProjectRow =
-                Row::decode(&body).map_err(|error| trunkline_engine::StoreError::Damaged(format!("project {key}: {error}")))?;
-            names.push(row.project);
+            found.push(super::decode(Table::Project, &key, &body)?);
         }
     }
 }
 
+/// The projects of a repository.
+pub fn projects_of(shared: &Shared, repository: &RepositoryKey) -> Result<Vec<ProjectRow>, Failure> {
+    Ok(project_rows(shared)?.into_iter().filter(|row| row.repository == *repository).collect())
+}
+
 /// One project.
 pub fn project(shared: &Shared, name: &ProjectKey) -> Result<ProjectView, Failure> {
-    match shared.state(&Key::Project(name.clone()))? {
-        Some(State::Project(_)) => {}
-        _ => return Err(Failure::NotFound(format!("project '{name}'"))),
-    }
+    let Some(State::Project(state)) = shared.state(&Key::Project(name.clone()))? else {
+        return Err(Failure::NotFound(format!("project '{name}'")));
+    };
     Ok(ProjectView {
         name: name.clone(),
         git: format!("/git/{name}.git"),
+        folder: state.folder,
+        source: source(shared, &state.repository)?,
         last_run: runs(shared, name, None, 1)?.pop(),
         environments: environments(shared, name)?,
     })
 }
 
+/// Where a followed repository lives, and how following goes.
+fn source(shared: &Shared, repository: &RepositoryKey) -> Result<Option<SourceView>, Failure> {
+    let Some(State::Repository(state)) = shared.state(&Key::Repository(repository.clone()))? else { return Ok(None) };
+    let progress = shared.followed.progress(repository);
+    Ok(state.source.map(|address| SourceView { address, seen_at: progress.seen_at, failed: progress.failed }))
+}
+
 /// All projects.
 pub fn status(shared: &Shared) -> Result<StatusView, Failure> {
     let position = position(shared)?;
-    let projects = projects(shared)?.iter().map(|name| project(shared, name)).collect::<Result<_, _>>()?;
+    let projects = project_rows(shared)?.iter().map(|row| project(shared, &row.project)).collect::<Result<_, _>>()?;
     Ok(StatusView { as_of: position.seq, at: position.at, projects })
 }

@@ -25,6 +25,7 @@ mod settle;
 mod start;
 mod status;
 mod supervise;
+mod sync;
 mod tests;
 mod trace;
 mod version;
@@ -59,7 +60,7 @@ pub struct Line {
 
 /// Groups of verbs, as the help shows them. A test holds that every shown verb is in exactly one.
 pub const GROUPS: [(&str, &[&str]); 4] = [
-    ("Deliver", &["init", "check", "start", "promote", "rollback", "cancel", "settle"]),
+    ("Deliver", &["init", "check", "start", "sync", "promote", "rollback", "cancel", "settle"]),
     ("Look", &["status", "where", "watch", "log", "tests", "trace", "runs", "releases", "deployments", "environments", "projects", "open"]),
     ("Run it", &["demo", "serve", "doctor", "ledger"]),
     ("Help", &["explain", "schema", "version", "help"]),
@@ -92,6 +93,9 @@ pub enum Verb {
         after_long_help = "The delivery file must allow it: on: { manual: {} }\n\nExample:\n  trunkline start\n  trunkline start --ref release/2 --input reason='new logo'"
     )]
     Start(start::Arguments),
+    /// Look at a followed repository now, as from its post-receive hook
+    #[command(after_long_help = "Followed repositories are looked at every minute anyway.\n\nExample:\n  trunkline sync shop")]
+    Sync(sync::Arguments),
     /// Let a release into an environment
     #[command(after_long_help = "Shows what would change, asks, and waits for the end.\n\nExample:\n  trunkline promote 1.42 production")]
     Promote(promote::Arguments),
@@ -181,6 +185,7 @@ pub fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         Verb::Init(arguments) => init::run(&arguments, globals),
         Verb::Check(arguments) => check::run(&arguments, globals),
         Verb::Start(arguments) => start::run(&arguments, globals),
+        Verb::Sync(arguments) => sync::run(&arguments, globals),
         Verb::Promote(arguments) => promote::run(&arguments, globals),
         Verb::Rollback(arguments) => rollback::run(&arguments, globals),
         Verb::Cancel(arguments) => cancel::run(&arguments, globals),

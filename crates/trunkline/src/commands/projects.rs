@@ -1,17 +1,24 @@
 //! `trunkline projects`: add, list, view.
 
 use crate::address::{Address, is_loopback};
+use crate::code::Code;
 use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::git::{DATA, REMOTE, Repository};
 use crate::globals::{Globals, Remote};
 use crate::render::paint::Mark;
 use crate::render::table::{Cell, Table};
-use crate::render::{environment, status, words};
+use crate::render::text::clean;
+use crate::render::{Screen, environment, status, words};
 use crate::{reference, render};
-use std::path::Path;
-use trunkline_api::request::AddProject;
-use trunkline_api::view::{ProjectView, StatusView};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use trunkline_api::request::{AddProject, Secret};
+use trunkline_api::view::{ProjectView, SourceView, StatusView};
 use trunkline_domain::foundation::ProjectKey;
+
+/// Bytes of a file that holds a token.
+const TOKEN_BYTES_MAX: u64 = 8 << 10;
 
 /// What to do with projects.
 #[derive(clap::Args)]
@@ -22,11 +29,8 @@ pub struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Act {
-    /// Begin a project and make this repository's remote 'trunkline' lead to it
-    Add {
-        /// Its name
-        name: String,
-    },
+    /// Begin a project and make this repository's remote 'trunkline' lead to it, or follow one that lives elsewhere
+    Add(Add),
     /// List projects
     List,
     /// View one project
@@ -36,20 +40,46 @@ enum Act {
     },
 }
 
+/// What to begin.
+#[derive(clap::Args)]
+struct Add {
+    /// Its name
+    name: String,
+    /// Follow this repository instead of being pushed to: https://…, ssh://…, git@host:path, file:///path
+    #[arg(long, value_name = "URL")]
+    git: Option<String>,
+    /// A file with a token for that address; - reads standard input
+    #[arg(long, value_name = "FILE", requires = "git")]
+    token_file: Option<PathBuf>,
+    /// The folder of the repository that the project is, with a trunkline.yaml of its own
+    #[arg(long, value_name = "FOLDER")]
+    path: Option<String>,
+    /// Share the repository of this project
+    #[arg(long, value_name = "PROJECT", conflicts_with = "git")]
+    beside: Option<String>,
+}
+
 /// Does it.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     match arguments.act.as_ref().unwrap_or(&Act::List) {
-        Act::Add { name } => add(name, globals),
+        Act::Add(arguments) => add(arguments, globals),
         Act::List => list(&globals.connect()?),
         Act::View { name } => view(&globals.connect()?, name.as_deref()),
     }
 }
 
-fn add(name: &str, globals: &Globals) -> anyhow::Result<Exit> {
-    let name = reference::project(name)?;
+fn add(arguments: &Add, globals: &Globals) -> anyhow::Result<Exit> {
+    let name = reference::project(&arguments.name)?;
+    let asked = AddProject {
+        name: name.clone(),
+        git: arguments.git.clone(),
+        token: arguments.token_file.as_deref().map(token).transpose()?,
+        beside: arguments.beside.as_deref().map(reference::project).transpose()?,
+        folder: arguments.path.clone(),
+    };
     let remote = globals.connect()?;
     let screen = remote.screen;
-    let project = match remote.client.post("projects", &AddProject { name: name.clone() }) {
+    let project = match remote.client.post::<_, ProjectView>("projects", &asked) {
         Ok(project) => project,
         // Another clone of the same repository: the project is there, the remote may not be.
         Err(failure) if failure.exit == Exit::Conflict => match find(&remote.status()?, &name) {
@@ -65,6 +95,10 @@ fn add(name: &str, globals: &Globals) -> anyhow::Result<Exit> {
         screen.print_json(&project)?;
     } else {
         screen.print(&screen.out.paint.mark(Mark::Passed, &format!("project {name}")))?;
+    }
+    if let Some(source) = &project.source {
+        follow_words(&screen, &project, source);
+        return Ok(Exit::Good);
     }
     match (globals.address()?, Repository::here()) {
         (Address::Ssh { destination, .. }, _) => {
@@ -84,6 +118,31 @@ fn add(name: &str, globals: &Globals) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Good)
+}
+
+/// How following goes, and what brings news at once.
+fn follow_words(screen: &Screen, project: &ProjectView, source: &SourceView) {
+    screen.note(&format!("follows {}", clean(&source.address)));
+    if let Some(why) = &source.failed {
+        screen.note(&screen.err.paint.mark(Mark::Failed, &clean(why)));
+        screen.note("it is tried again by itself");
+    }
+    screen.note(&format!("looked at every minute; at once from a post-receive hook or by hand: trunkline sync {}", project.name));
+    if let Some(run) = &project.last_run {
+        screen.note(&format!("next: trunkline watch {}/{}", project.name, run.number));
+    }
+}
+
+/// A token from a file, so that it is in no list of processes and no history of a shell.
+fn token(path: &Path) -> Result<Secret, Failure> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().take(TOKEN_BYTES_MAX).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(TOKEN_BYTES_MAX).read_to_string(&mut text))
+    };
+    read.map_err(|error| Failure::new(Code::FileUnreadable, format!("{} cannot be read", path.display())).why(error))?;
+    Ok(Secret(text.trim().to_owned()))
 }
 
 /// Makes the remote, and lets git ask this program for the token, so that no token is in git's configuration.
@@ -179,7 +238,15 @@ fn view(remote: &Remote, name: Option<&str>) -> anyhow::Result<Exit> {
         return Ok(Exit::Good);
     }
     let mut out = status::matrix(&StatusView { projects: vec![project.clone()], ..status }, &screen.out);
-    out += &format!("git {}\n", remote.client.page(&project.git));
+    match &project.source {
+        Some(source) => {
+            let seen = source.seen_at.map_or_else(|| "not seen yet".to_owned(), |at| format!("seen {}", screen.out.clock.ago(at)));
+            out += &format!("follows {}, {seen}\n", clean(&source.address));
+            out += &source.failed.iter().map(|why| format!("  {}\n", screen.out.paint.mark(Mark::Failed, &clean(why)))).collect::<String>();
+        }
+        None => out += &format!("git {}\n", remote.client.page(&project.git)),
+    }
+    out += &project.folder.iter().map(|folder| format!("folder {}\n", clean(folder))).collect::<String>();
     for one in &project.environments {
         out += &format!("\n{}", environment::view(one, &screen.out));
     }

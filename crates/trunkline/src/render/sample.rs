@@ -156,6 +156,8 @@ pub fn status() -> StatusView {
     let shop = ProjectView {
         name: "shop".parse().unwrap(),
         git: "/git/shop.git".to_owned(),
+        folder: None,
+        source: None,
         last_run: Some(run()),
         environments: vec![
             environment("test", Tier::Testing, new_release(), 29, 3_000),
@@ -167,8 +169,14 @@ pub fn status() -> StatusView {
     (red.number, red.commit.revision) = (33, "77be01a000000000000000000000000000000000".parse().unwrap());
     let mut test = environment("test", Tier::Testing, release_ref(3, "0.9", "calm-mole"), 5, 500);
     test.project = "billing".parse().unwrap();
-    let billing =
-        ProjectView { name: "billing".parse().unwrap(), git: "/git/billing.git".to_owned(), last_run: Some(red), environments: vec![test] };
+    let billing = ProjectView {
+        name: "billing".parse().unwrap(),
+        git: "/git/billing.git".to_owned(),
+        folder: None,
+        source: None,
+        last_run: Some(red),
+        environments: vec![test],
+    };
     StatusView { as_of: 4_812, at: Timestamp(NOW), projects: vec![billing, shop] }
 }
 

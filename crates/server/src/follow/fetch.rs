@@ -1,0 +1,95 @@
+//! Asking a followed repository where its refs stand, and fetching what is new.
+
+use crate::git::{GitError, converse, is_valid_ref_name, outward};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use trunkline_domain::foundation::Revision;
+
+/// Refs of a followed repository.
+const REFS_MAX: usize = 20_000;
+/// Bytes of git's list of refs.
+const LIST_BYTES_MAX: usize = 16 << 20;
+
+/// Where a repository's branches and tags stand.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// By full name.
+    pub refs: BTreeMap<String, Revision>,
+    /// The branch that its HEAD names.
+    pub default: Option<String>,
+}
+
+/// Asks where the refs stand.
+pub fn look(repository: &Path, address: &str, token: Option<&str>) -> Result<Seen, GitError> {
+    let mut listed = Capped(Vec::new());
+    let mut command = outward(repository, address, token);
+    command.args(["ls-remote", "--symref", "--", address, "HEAD", "refs/heads/*", "refs/tags/*"]);
+    converse(&mut command, "ls-remote", &mut io::empty(), &mut listed)?;
+    parse(&String::from_utf8_lossy(&listed.0))
+}
+
+fn parse(listed: &str) -> Result<Seen, GitError> {
+    let mut seen = Seen::default();
+    for line in listed.lines() {
+        let Some((what, name)) = line.split_once('\t') else { continue };
+        if let Some(branch) = what.strip_prefix("ref: ") {
+            seen.default = Some(branch.to_owned());
+        } else if is_valid_ref_name(name)
+            && let Ok(revision) = what.parse()
+        {
+            // What a tag leads to is listed beside it, as name^{}, which is no valid name.
+            seen.refs.insert(name.to_owned(), revision);
+        }
+        if seen.refs.len() > REFS_MAX {
+            return Err(GitError::Refused { what: "ls-remote".to_owned(), said: format!("more than {REFS_MAX} branches and tags") });
+        }
+    }
+    Ok(seen)
+}
+
+/// Fetches what these refs lead to. No ref is written here: the record moves them.
+pub fn fetch(repository: &Path, address: &str, token: Option<&str>, names: &[&str]) -> Result<(), GitError> {
+    let mut command = outward(repository, address, token);
+    command.args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules", "--stdin"]);
+    command.args(["--", address]);
+    let wanted: String = names.iter().map(|name| format!("{name}\n")).collect();
+    converse(&mut command, "fetch", &mut wanted.as_bytes(), &mut io::sink())?;
+    // Git flushes the pack, not the folder's entry for it.
+    let flush = || File::open(repository.join("objects/pack"))?.sync_all();
+    flush().map_err(|source| GitError::Failed { what: "keeping the objects".to_owned(), source })
+}
+
+struct Capped(Vec<u8>);
+
+impl Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > LIST_BYTES_MAX {
+            return Err(io::Error::other("the list of refs is too long"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_refs_is_read() {
+        let (a, b) = ("a".repeat(40), "b".repeat(40));
+        let listed = format!(
+            "ref: refs/heads/trunk\tHEAD\n{a}\tHEAD\n{a}\trefs/heads/trunk\n{b}\trefs/tags/v1\n{a}\trefs/tags/v1^{{}}\nx\trefs/heads/y\n{a}\trefs/heads/../z\n"
+        );
+        let seen = parse(&listed).unwrap();
+        assert_eq!(seen.default.as_deref(), Some("refs/heads/trunk"));
+        assert_eq!(seen.refs.keys().collect::<Vec<_>>(), ["refs/heads/trunk", "refs/tags/v1"]);
+    }
+}

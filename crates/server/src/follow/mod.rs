@@ -1,0 +1,163 @@
+//! Repositories that live elsewhere: looked at every minute, and whenever somebody says that there is something new.
+//! The truth is where the refs stand; that a hook was called is only a hint.
+
+mod address;
+mod fetch;
+
+pub use address::checked;
+pub use fetch::{Seen, look};
+
+use crate::git::RefUpdate;
+use crate::push::{Mover, Starts, move_ref};
+use crate::shared::{Failure, Shared};
+use crate::view;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use trunkline_domain::foundation::{Actor, RepositoryKey, Timestamp};
+use trunkline_domain::ledger::Via;
+use trunkline_domain::record::{Key, State};
+use trunkline_domain::repository::Repository;
+
+/// How often a repository is looked at.
+const EVERY: Duration = Duration::from_secs(60);
+/// How long it may take after failures.
+const EVERY_AFTER_FAILURES: Duration = Duration::from_secs(600);
+/// How often it is looked whether one is due.
+const TICK: Duration = Duration::from_secs(1);
+/// Bytes kept of why a look failed.
+const WHY_BYTES_MAX: usize = 500;
+
+/// What is known of each followed repository since the start of the server.
+#[derive(Debug, Default)]
+pub struct Followed {
+    known: Mutex<HashMap<RepositoryKey, Arc<Mutex<Progress>>>>,
+}
+
+/// What is known of one.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// When it was last seen.
+    pub seen_at: Option<Timestamp>,
+    /// Why it was not seen the last time.
+    pub failed: Option<String>,
+    /// Failures in a row.
+    failures: u32,
+    due: Option<Instant>,
+}
+
+impl Followed {
+    fn of(&self, key: &RepositoryKey) -> Arc<Mutex<Progress>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone()
+    }
+
+    /// What is known of a repository.
+    pub fn progress(&self, key: &RepositoryKey) -> Progress {
+        self.of(key).lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Looks at every followed repository when it is due, as long as the server runs.
+pub async fn watch(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        let own = shared.clone();
+        let due = tokio::task::spawn_blocking(move || due(&own)).await;
+        match due {
+            Ok(Ok(due)) => {
+                for key in due {
+                    let own = shared.clone();
+                    // A slow one must not keep the others waiting. Its own lock keeps a second look of it away.
+                    tokio::task::spawn_blocking(move || drop(sync(&own, &key)));
+                }
+            }
+            Ok(Err(failure)) => eprintln!("followed repositories were not looked for: {failure}"),
+            Err(_) => {}
+        }
+    }
+}
+
+fn due(shared: &Shared) -> Result<Vec<RepositoryKey>, Failure> {
+    let mut due = Vec::new();
+    for project in view::project_rows(shared)? {
+        let known = shared.followed.of(&project.repository);
+        // One that is being looked at is not due.
+        let Ok(mut progress) = known.try_lock() else { continue };
+        if progress.due.is_some_and(|at| Instant::now() < at) || due.contains(&project.repository) {
+            continue;
+        }
+        if source(shared, &project.repository)?.is_some() {
+            due.push(project.repository);
+        } else {
+            // Pushed to, not followed; asked again now and then.
+            progress.due = Some(Instant::now() + EVERY_AFTER_FAILURES);
+        }
+    }
+    Ok(due)
+}
+
+fn source(shared: &Shared, key: &RepositoryKey) -> Result<Option<(String, Repository)>, Failure> {
+    match shared.state(&Key::Repository(key.clone()))? {
+        Some(State::Repository(state)) => Ok(state.source.clone().map(|address| (address, state))),
+        _ => Ok(None),
+    }
+}
+
+/// Looks at a repository now, and takes in what is new. What went wrong is kept for people to see.
+pub fn sync(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure> {
+    let known = shared.followed.of(key);
+    let mut progress = known.lock().unwrap_or_else(PoisonError::into_inner);
+    let taken = take_in(shared, key);
+    let jitter = u64::from(shared.random::<1>().map_or(0, |bytes| bytes[0])) * 50;
+    match &taken {
+        Ok(_) => *progress = Progress { seen_at: Some(shared.clock.now()), due: Some(Instant::now() + EVERY), ..Progress::default() },
+        Err(failure) => {
+            let why = failure.to_string();
+            if progress.failed.as_deref() != Some(&why) {
+                eprintln!("repository {key} could not be followed: {why}");
+            }
+            progress.failed = Some(why[..why.floor_char_boundary(WHY_BYTES_MAX)].to_owned());
+            progress.failures += 1;
+            progress.due = Some(Instant::now() + (EVERY * progress.failures).min(EVERY_AFTER_FAILURES));
+        }
+    }
+    progress.due = progress.due.map(|due| due + Duration::from_millis(jitter));
+    taken
+}
+
+/// Moves every ref that stands elsewhere there. The words say what was started.
+fn take_in(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure> {
+    let Some((address, state)) = source(shared, key)? else {
+        return Err(Failure::Invalid(format!("repository {key} is pushed to, not followed")));
+    };
+    let token = shared.credentials.get(key)?;
+    let path = shared.repositories.path(key);
+    let seen = look(&path, &address, token.as_deref())?;
+    let moved: Vec<&str> = seen.refs.iter().filter(|(name, at)| state.refs.get(*name) != Some(at)).map(|(name, _)| name.as_str()).collect();
+    if !moved.is_empty() {
+        fetch::fetch(&path, &address, token.as_deref(), &moved)?;
+    }
+    let first = state.refs.is_empty();
+    let by = Mover { actor: Actor::system(), via: Via::Poll };
+    let mut words = Vec::new();
+    for update in updates(&seen, &state) {
+        // At the first look only the default branch starts anything: the others are history.
+        let starts = if first && seen.default.as_ref() != Some(&update.name) { Starts::Nothing } else { Starts::Runs };
+        let outcome = move_ref(shared, &by, key, &update, starts)?;
+        if let Some(why) = outcome.refusal {
+            return Err(Failure::Invalid(format!("{}: {why}", outcome.name)));
+        }
+        if starts == Starts::Runs {
+            words.extend(outcome.words.lines().map(str::to_owned));
+        }
+    }
+    Ok(words)
+}
+
+/// What has gone goes first: its name may be a folder of others now.
+fn updates(seen: &Seen, state: &Repository) -> Vec<RefUpdate> {
+    let update = |name: &String, new: Option<_>| RefUpdate { name: name.clone(), old: state.refs.get(name).cloned(), new };
+    let gone = state.refs.keys().filter(|name| !seen.refs.contains_key(*name)).map(|name| update(name, None));
+    let moved = seen.refs.iter().filter(|(name, at)| state.refs.get(*name) != Some(at));
+    gone.chain(moved.map(|(name, at)| update(name, Some(at.clone())))).collect()
+}

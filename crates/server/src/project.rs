@@ -1,0 +1,73 @@
+//! Beginning a project.
+
+use crate::follow;
+use crate::git::GitError;
+use crate::shared::{Failure, Shared, receipt};
+use trunkline_api::request::AddProject;
+use trunkline_domain::foundation::{Actor, RepositoryKey};
+use trunkline_domain::ledger::Via;
+use trunkline_domain::record::{Command, Key};
+use trunkline_domain::{project, repository};
+use trunkline_engine::{Call, Request};
+
+/// Bytes of a folder's path.
+const FOLDER_BYTES_MAX: usize = 200;
+
+/// Begins a project. A repository that is followed is looked at first: one that cannot be read is refused, and nothing is
+/// recorded.
+pub fn add(shared: &Shared, actor: Actor, add: &AddProject) -> Result<(), Failure> {
+    if shared.state(&Key::Project(add.name.clone()))?.is_some() {
+        return Err(Failure::Refused(project::Refusal::Exists.into()));
+    }
+    let folder = add.folder.as_deref().map(folder).transpose()?;
+    let source = add.git.as_deref().map(follow::checked).transpose().map_err(Failure::Invalid)?;
+    let (key, fresh) = match (&add.beside, &source) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::Invalid("a project has one repository: another project's, or one that is followed".to_owned()));
+        }
+        (Some(other), None) => (shared.repository_of(other)?, false),
+        (None, _) => (own_key(add)?, true),
+    };
+    if fresh {
+        shared.repositories.create(&key)?;
+    }
+    if let Some(address) = &source {
+        let token = add.token.as_ref().map(|token| token.0.trim());
+        follow::look(&shared.repositories.path(&key), address, token).map_err(|error| unreadable(address, &error))?;
+        if let Some(token) = token {
+            shared.credentials.put(&key, token).map_err(|error| Failure::Invalid(error.to_string()))?;
+        }
+    }
+    let mut commands = Vec::new();
+    if fresh {
+        commands.push(Command::Repository(key.clone(), repository::Command::Create { source: source.clone() }));
+    }
+    commands.push(Command::Project(add.name.clone(), project::Command::Add { repository: key.clone(), folder }));
+    let request = Request { commands: commands.clone(), ..Request::new(actor, Via::Api, commands[0].clone()) };
+    receipt(shared.writer.call_blocking(Call::Command(Box::new(request)))?)?;
+    if source.is_some() {
+        // The project is there whatever comes of this; what went wrong is shown with it, and tried again.
+        let _ = follow::sync(shared, &key);
+    }
+    Ok(())
+}
+
+fn own_key(add: &AddProject) -> Result<RepositoryKey, Failure> {
+    add.name.as_str().parse().map_err(|error: trunkline_domain::foundation::IdParseError| Failure::Invalid(error.to_string()))
+}
+
+fn unreadable(address: &str, error: &GitError) -> Failure {
+    Failure::Invalid(format!("{address} cannot be read: {error}"))
+}
+
+/// A folder of the repository, without slashes at its ends.
+fn folder(text: &str) -> Result<String, Failure> {
+    let folder = text.trim_matches('/');
+    let good = |part: &str| {
+        !part.is_empty() && part != "." && part != ".." && part != ".git" && !part.contains(|c: char| c.is_control() || c == '\\')
+    };
+    if folder.len() > FOLDER_BYTES_MAX || folder.is_empty() || !folder.split('/').all(good) {
+        return Err(Failure::Invalid(format!("'{text}' is no folder of a repository: write services/api")));
+    }
+    Ok(folder.to_owned())
+}
