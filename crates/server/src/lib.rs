@@ -1,6 +1,7 @@
 //! The server: one port for people, git, runners and pages. It runs no user code and calls no target.
 
 mod access;
+mod announce;
 mod clock;
 mod credentials;
 mod explain;

@@ -1,6 +1,7 @@
 //! Starting the server: takes the data folder, opens the record, repairs what a crash left, listens.
 
 use crate::access::Keys;
+use crate::announce::Announced;
 use crate::clock::{Clock, ClockAhead};
 use crate::credentials::Credentials;
 use crate::git::{Repositories, refs_on_disk, write_ref};
@@ -44,6 +45,8 @@ pub struct Serving {
     listener: tokio::net::TcpListener,
     shared: Arc<Shared>,
     runner: Option<Runner>,
+    /// Goes before the folder is given back.
+    _announced: Announced,
     _folder: DataFolder,
 }
 
@@ -120,7 +123,8 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
         Some(started) => Some(started.map_err(|error| StartError::Io("the built-in runner".to_owned(), std::io::Error::other(error)))?),
         None => None,
     };
-    Ok(Serving { address, token, listener, shared, runner, _folder: folder })
+    let announced = Announced::write(folder.root(), address).map_err(io("the file 'address'"))?;
+    Ok(Serving { address, token, listener, shared, runner, _announced: announced, _folder: folder })
 }
 
 impl Serving {

@@ -306,6 +306,17 @@ fn a_run_is_cancelled_at_once() {
 }
 
 #[test]
+fn the_data_folder_says_where_the_server_listens_while_it_does() {
+    let mut server = Server::start(0);
+    let path = server.folder.path().join("data/address");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", server.address));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    server.end();
+    assert!(!path.exists());
+}
+
+#[test]
 fn strangers_learn_nothing() {
     let server = Server::start(0);
     add_project(&server);

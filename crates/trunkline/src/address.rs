@@ -1,12 +1,18 @@
-//! Where the server is: `--server`, `TRUNKLINE_SERVER`, the git remote `trunkline`, or this machine.
+//! Where the server is: `--server`, `TRUNKLINE_SERVER`, the git remote `trunkline`, the data folder, or the usual port.
 
 use crate::code::Code;
 use crate::failure::Failure;
 use std::fmt;
+use std::io::Read;
+use std::path::Path;
 use trunkline_domain::foundation::ProjectKey;
 
 /// Where `trunkline serve` listens unless told otherwise.
 pub const PORT: u16 = 7420;
+/// The file in a data folder in which its server says where it listens.
+const FILE: &str = "address";
+/// Bytes of that file that are read.
+const FILE_BYTES_MAX: u64 = 200;
 
 /// A server's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +108,13 @@ fn ssh(rest: &str) -> Option<Address> {
     let host = destination.rsplit('@').next().unwrap_or_default();
     let good = !host.is_empty() && !host.starts_with('-') && !destination.starts_with(['-', '@']) && destination.chars().all(fits);
     good.then(|| Address::Ssh { destination: destination.to_owned(), port })
+}
+
+/// Where the server of a data folder says that it listens: it keeps a file there while it runs.
+pub fn announced(folder: &Path) -> Option<Address> {
+    let mut text = String::new();
+    std::fs::File::open(folder.join(FILE)).ok()?.take(FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
+    Address::parse(text.trim()).ok().filter(Address::is_loopback)
 }
 
 /// Takes the URL of a git remote apart. None where it is no repository of a Trunkline server.

@@ -9,7 +9,7 @@ use crate::reference;
 use crate::render::{ColorChoice, Screen, Wish};
 use crate::token;
 use crate::tunnel::Tunnel;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use trunkline_api::view::StatusView;
 use trunkline_domain::foundation::ProjectKey;
@@ -73,16 +73,16 @@ impl Globals {
         kept.unwrap_or_else(|| self.data_folder())
     }
 
-    /// The server's address: the option, the environment, the git remote, this machine.
+    /// The server's address: the option, the environment, the git remote, what the data folder says, the usual port.
     pub fn address(&self) -> Result<Address, Failure> {
-        choose_address(self.server.as_deref(), remote_here().as_ref())
+        choose_address(self.server.as_deref(), remote_here().as_ref(), &self.data_folder_here())
     }
 
     /// A client of the server, with its token.
     pub fn connect(&self) -> Result<Remote, Failure> {
         let screen = self.screen();
         let remote = remote_here();
-        let address = choose_address(self.server.as_deref(), remote.as_ref())?;
+        let address = choose_address(self.server.as_deref(), remote.as_ref(), &self.data_folder_here())?;
         if address != Address::local() && !screen.json() {
             screen.note(&format!("server {address}"));
         }
@@ -139,11 +139,11 @@ fn remote_here() -> Option<address::Remote> {
     address::remote(&Repository::here()?.remote_url()?)
 }
 
-fn choose_address(given: Option<&str>, remote: Option<&address::Remote>) -> Result<Address, Failure> {
+fn choose_address(given: Option<&str>, remote: Option<&address::Remote>, folder: &Path) -> Result<Address, Failure> {
     match (given.map(str::trim).filter(|text| !text.is_empty()), remote) {
         (Some(given), _) => Address::parse(given),
         (None, Some(remote)) => Address::parse(&remote.server),
-        (None, None) => Ok(Address::local()),
+        (None, None) => Ok(address::announced(folder).unwrap_or_else(Address::local)),
     }
 }
 
@@ -184,10 +184,20 @@ mod tests {
     #[test]
     fn the_nearer_word_decides_which_server() {
         let other = remote("http://cd.example");
-        let chosen = |given, remote| choose_address(given, remote).unwrap().to_string();
+        let folder = tempfile::tempdir().unwrap();
+        let chosen = |given, remote| choose_address(given, remote, folder.path()).unwrap().to_string();
         assert_eq!(chosen(Some("http://x.example"), Some(&other)), "http://x.example");
         assert_eq!(chosen(None, Some(&other)), "http://cd.example");
         assert_eq!(chosen(Some(" "), None), "http://127.0.0.1:7420");
+        let announce = |text: &str| std::fs::write(folder.path().join("address"), text).unwrap();
+        announce("http://127.0.0.1:43210\n");
+        assert_eq!(chosen(None, None), "http://127.0.0.1:43210");
+        assert_eq!(chosen(None, Some(&other)), "http://cd.example");
+        // The folder's token goes to this address: never to another machine, whatever the file says.
+        for text in ["http://cd.example\n", "ssh://build.example", "", "nonsense"] {
+            announce(text);
+            assert_eq!(chosen(None, None), "http://127.0.0.1:7420", "{text}");
+        }
     }
 
     #[test]
