@@ -1,5 +1,6 @@
 //! `trunkline environments`: list, view, accept.
 
+use super::act::{Answer, Consent, consent};
 use super::which;
 use crate::exit::Exit;
 use crate::globals::Globals;
@@ -27,6 +28,8 @@ enum Act {
     Accept {
         /// Its name
         environment: String,
+        #[command(flatten)]
+        consent: Consent,
     },
 }
 
@@ -42,8 +45,16 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
             return Ok(Exit::Good);
         }
         Act::View { environment } => which::environment(&remote, &project, environment)?,
-        Act::Accept { environment } => {
+        Act::Accept { environment, consent: given } => {
             let name = reference::environment(environment)?;
+            let before = which::environment(&remote, &project, name.as_str())?;
+            let plan = render::environment::view(&before, &screen.err);
+            if consent(&screen, &plan, &format!("Let releases come to {name}?"), given)? == Answer::PlanOnly {
+                if screen.json() {
+                    screen.print_json(&before)?;
+                }
+                return Ok(Exit::Good);
+            }
             let accepted = remote.client.post(&format!("projects/{project}/environments/{name}/accept"), &Nothing {})?;
             screen.note(&format!("{name} takes releases now. Next: trunkline watch"));
             accepted

@@ -266,6 +266,16 @@ mod unit {
     }
 
     #[test]
+    fn every_act_that_asks_can_be_told_not_to() {
+        for act in ["promote 1 qa", "rollback qa", "cancel 7", "settle 7 --old", "environments accept qa"] {
+            for option in ["-y", "--yes", "--dry-run"] {
+                let line = std::iter::once("trunkline").chain(act.split(' ')).chain([option]);
+                assert!(Line::try_parse_from(line).is_ok(), "{act} {option}");
+            }
+        }
+    }
+
+    #[test]
     fn singular_is_plural() {
         for line in [["trunkline", "run", "list"], ["trunkline", "runs", "list"], ["trunkline", "project", "list"]] {
             Line::try_parse_from(line).unwrap();

@@ -25,7 +25,10 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     } else if screen.out_terminal {
         screen.print(&render::tests::view(&run, arguments.failed, &screen.out))?;
     } else {
-        screen.print(&render::tests::table(&run).plain())?;
+        if run.tests.is_none() {
+            screen.note(&format!("run {} reported no tests", run.number));
+        }
+        screen.print(&render::tests::table(&run, arguments.failed).plain())?;
     }
     Ok(Exit::Good)
 }

@@ -35,8 +35,9 @@ pub fn view(run: &RunView, failed_only: bool, look: &Look) -> String {
     out
 }
 
-/// One line for each failed test, for programs: job, name, file, line, message.
-pub fn table(run: &RunView) -> Table {
+/// For programs: one line for each failed test, with job, name, file, line and message; then, unless only failures are
+/// wanted, one for each job, without a name, whose message is what it counted.
+pub fn table(run: &RunView, failed_only: bool) -> Table {
     let mut table = Table::new(["JOB", "TEST", "FILE", "LINE", "MESSAGE"]);
     for (job, summary) in summaries(run) {
         for failure in &summary.failures {
@@ -48,6 +49,9 @@ pub fn table(run: &RunView) -> Table {
                 Cell::text(&failure.message),
             ]);
         }
+    }
+    for (job, summary) in summaries(run).filter(|_| !failed_only) {
+        table.row([Cell::text(job), Cell::text(""), Cell::text(""), Cell::text(""), Cell::text(words::tests(summary))]);
     }
     table
 }
@@ -96,7 +100,10 @@ X unit 2 of 1,203 tests failed
     }
 
     #[test]
-    fn programs_get_one_line_for_each_failure() {
-        assert_eq!(table(&sample::red_run()).plain(), "unit\tcart::coupon_expired\tsrc/cart.rs\t88\tassertion failed   left: 0\n");
+    fn programs_get_one_line_for_each_failure_and_each_count() {
+        let failure = "unit\tcart::coupon_expired\tsrc/cart.rs\t88\tassertion failed   left: 0\n";
+        assert_eq!(table(&sample::red_run(), true).plain(), failure);
+        assert_eq!(table(&sample::red_run(), false).plain(), format!("{failure}unit\t\t\t\t2 of 1,203 tests failed\n"));
+        assert_eq!(table(&sample::run(), false).plain(), "unit\t\t\t\t1,203 tests passed\n");
     }
 }
