@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use trunkline_domain::expression;
 
 /// The sections of the page, in order.
-const SECTIONS: [(&str, &str, &Shape); 17] = [
+const SECTIONS: [(&str, &str, &Shape); 20] = [
     ("The file", "", &keys::FILE),
     ("on", "What starts a run. Also `on: push`.", &keys::ON),
     ("on.push", "", &keys::PUSH),
@@ -19,19 +19,46 @@ const SECTIONS: [(&str, &str, &Shape); 17] = [
     ("defaults", "", &keys::DEFAULTS),
     (
         "A job",
-        "Under `jobs`, by its name. It starts in a fresh workspace that equals its commit; what earlier jobs kept lies, by name, in the folder named by `TRUNKLINE_ARTIFACTS`.",
+        "Under `jobs`, by its name. Each step starts at the root of a workspace that equals the job's commit; what earlier jobs kept lies, by name, in the folder named by `TRUNKLINE_ARTIFACTS`.",
         &keys::JOB,
     ),
     ("A step", "Its text is handed to `sh -e` unchanged; values reach it only as environment variables.", &keys::STEP),
-    ("An artifact", "", &keys::ARTIFACT),
+    (
+        "An artifact",
+        "It is kept, and found again, under its name, wherever its path was. After `artifacts: [{ name: app, path: out/server }]` later jobs find `$TRUNKLINE_ARTIFACTS/app` and deployments `./app`; where `out/server` is a folder, what is in it lies at `./app/…`. A file that may be executed stays so.",
+        &keys::ARTIFACT,
+    ),
     ("reports", "", &keys::REPORT),
     ("retry", "A lost runner is retried once even without this.", &keys::RETRY),
     ("release", "", &keys::RELEASE),
     ("An environment", "Under `environments`, by its name.", &keys::ENVIRONMENT),
-    ("deploy, kind process", "Supervised instances on the runner. They outlive server and runner.", &keys::PROCESS),
-    ("deploy, kind run", "Your own scripts, in a fresh folder that holds the release's artifacts and files.", &keys::RUN),
+    (
+        "after",
+        "`after: test`, or a list, of which every one counts; as a mapping one of these keys. Without `after` a release comes as soon as it is cut.",
+        &keys::AFTER,
+    ),
+    (
+        "config",
+        "With `config: { from: config/test.env }` a script reads it by `. \"$TRUNKLINE_CONFIG\"`; nothing sets its variables by itself.",
+        &keys::CONFIG,
+    ),
+    (
+        "deploy, kind process",
+        "Supervised instances on the runner. They outlive server and runner. `run` starts in a folder that holds the release's artifacts by name and its files at their paths: `{ kind: process, artifact: app, run: ./app --port 8000 }` where the artifact is a file, `run: ./app/server` where it is a folder. Each deployment gets a folder of its own, so a service keeps its data elsewhere.",
+        &keys::PROCESS,
+    ),
+    (
+        "deploy, kind run",
+        "Your own scripts. Each deployment, and each look, gets a fresh folder that holds the release's artifacts by name and its files at their paths, and the scripts start in it; it is no checkout. With `release: { artifacts: [app], files: [deploy/] }`: `{ kind: run, apply: deploy/copy.sh ./app /srv/shop }`.",
+        &keys::RUN,
+    ),
     ("verify, http", "Asks until the answer is as it should be.", &keys::HTTP_CHECK),
-    ("verify, run", "", &keys::RUN_CHECK),
+    (
+        "verify, run",
+        "It starts in a fresh folder like that of a script of `deploy`, and paths of reports begin there. With `release: { files: [smoke.sh] }`: `{ run: ./smoke.sh http://127.0.0.1:8000, reports: { junit: smoke.xml } }`.",
+        &keys::RUN_CHECK,
+    ),
+    ("rollback", "Without it both bring the last verified release back.", &keys::ROLLBACK),
 ];
 
 /// The page, in Markdown.
@@ -109,5 +136,34 @@ fn form(of: &Form) -> String {
             words.join("; or ")
         }
         Form::Null => "nothing".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every mapping that a form may be.
+    fn mappings(of: &Form, found: &mut Vec<&'static Shape>) {
+        match of {
+            Form::List(item) | Form::OneOrMore(item) | Form::Named(item) => mappings(item, found),
+            Form::Either(forms) => forms.iter().for_each(|form| mappings(form, found)),
+            Form::Mapping(shape) if !found.iter().any(|known| std::ptr::eq(*known, *shape)) => {
+                found.push(shape);
+                shape.keys.iter().for_each(|key| mappings(&key.form, found));
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_mapping_has_its_table() {
+        let mut found = Vec::new();
+        mappings(&Form::Mapping(&keys::FILE), &mut found);
+        assert_eq!(found.len(), SECTIONS.len());
+        for shape in found {
+            let names: Vec<&str> = shape.keys.iter().map(|key| key.name).collect();
+            assert!(SECTIONS.iter().any(|(_, _, known)| std::ptr::eq(*known, shape)), "{names:?} is in no section");
+        }
     }
 }

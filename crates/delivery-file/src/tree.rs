@@ -187,6 +187,11 @@ fn key_of(node: &Node, text: &str, seen: &mut HashMap<String, usize>, findings: 
             return String::new();
         }
         Content::Text(key) if !key.value.is_empty() => &key.value,
+        Content::Text(_) => {
+            let finding = Finding::error(Code::KeyNotText, node.at.clone(), "a key cannot be empty");
+            findings.add(finding.help("write a name before the ':'"));
+            return String::new();
+        }
         _ => {
             let finding = Finding::error(Code::KeyNotText, node.at.clone(), format!("a key must be a text, but this is {}", node.kind()));
             findings.add(finding.help("write the key without '?', braces or brackets"));
