@@ -48,6 +48,7 @@ impl Finding {
 pub fn run(globals: &Globals) -> anyhow::Result<Exit> {
     let folder = globals.data_folder_here();
     let mut findings = vec![git(), shell(), data_folder(&folder), token_file(&folder), disk(&folder)];
+    findings.extend(sandbox(&folder));
     findings.extend(server(globals));
     let screen = globals.screen();
     let mut table = Table::new(["", "FOUND", "WHAT TO DO"]);
@@ -125,6 +126,13 @@ fn token_file(folder: &Path) -> Finding {
         }
         Ok(_) => Finding::good("token", path.display().to_string()),
     }
+}
+
+/// What jobs of a server on this machine may touch: nothing keeps them from it in this version.
+fn sandbox(folder: &Path) -> Option<Finding> {
+    let text = format!("host: jobs run as the server's user, and could read {} with its token", folder.display());
+    let help = "let only people push whom you would give that user's shell";
+    folder.exists().then(|| Finding::note("sandbox", text, help))
 }
 
 fn disk(folder: &Path) -> Finding {
@@ -218,6 +226,8 @@ mod tests {
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         assert_eq!(data_folder(folder.path()).mark, Mark::Passed);
         assert_eq!(data_folder(&folder.path().join("later")).mark, Mark::Waiting);
+        assert!(sandbox(folder.path()).unwrap().text.contains("jobs run as the server's user"));
+        assert!(sandbox(&folder.path().join("later")).is_none(), "no server of this machine");
         assert_eq!(disk(&folder.path().join("later")).name, "disk");
     }
 }
