@@ -46,17 +46,33 @@ fn guess(folder: &Path) -> Guess {
     if has("Cargo.toml") {
         return Guess { found: "Cargo.toml: cargo test", steps: &["cargo test"] };
     }
-    // A job starts in a fresh workspace, where packages are not installed yet.
-    if has("package-lock.json") {
-        return Guess { found: "package.json: npm test", steps: &["npm ci", "npm test"] };
-    }
-    if has("package.json") {
-        return Guess { found: "package.json: npm test", steps: &["npm install", "npm test"] };
+    if has("package.json") || has("package-lock.json") {
+        // A job starts in a fresh workspace, where packages are not installed yet.
+        let steps: &[&str] = match (installs(&folder.join("package.json")), has("package-lock.json")) {
+            (false, _) => &["npm test"],
+            (true, true) => &["npm ci", "npm test"],
+            (true, false) => &["npm install", "npm test"],
+        };
+        return Guess { found: "package.json: npm test", steps };
     }
     if has("pyproject.toml") || has("setup.py") || has("tests") {
         return Guess { found: "python tests", steps: &["python3 -m unittest discover -v"] };
     }
     Guess { found: "nothing that tells how to test: fill in the job", steps: &[] }
+}
+
+/// Whether npm has something to install or to prepare; where the file cannot be read, it may have.
+fn installs(package: &Path) -> bool {
+    const PACKAGES: [&str; 5] = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "workspaces"];
+    const SCRIPTS: [&str; 4] = ["preinstall", "install", "postinstall", "prepare"];
+    let read = std::fs::read(package).ok().and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
+    let Some(read) = read else { return true };
+    let holds = |key: &str| match &read[key] {
+        serde_json::Value::Object(members) => !members.is_empty(),
+        serde_json::Value::Array(items) => !items.is_empty(),
+        _ => false,
+    };
+    PACKAGES.into_iter().any(holds) || SCRIPTS.iter().any(|name| read["scripts"][name].is_string())
 }
 
 fn text(name: &str, guess: &Guess) -> String {
@@ -129,6 +145,24 @@ mod tests {
             let (definition, diagnostics) = read(text.as_bytes());
             assert!(diagnostics.is_empty(), "{marker}: {diagnostics:?}");
             assert!(outline(&definition.unwrap()).iter().any(|line| line.contains("test")));
+        }
+    }
+
+    #[test]
+    fn npm_installs_only_where_there_is_something_to_install() {
+        let steps = |package: &str, locked: bool| {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("package.json"), package).unwrap();
+            if locked {
+                std::fs::write(folder.path().join("package-lock.json"), "{}").unwrap();
+            }
+            guess(folder.path()).steps.join(", ")
+        };
+        for package in [r#"{"scripts": {"test": "node --test"}}"#, r#"{"dependencies": {}, "workspaces": []}"#] {
+            assert_eq!((steps(package, false), steps(package, true)), ("npm test".to_owned(), "npm test".to_owned()), "{package}");
+        }
+        for package in [r#"{"devDependencies": {"jest": "29"}}"#, r#"{"scripts": {"prepare": "tsc"}}"#, "not JSON"] {
+            assert_eq!((steps(package, false), steps(package, true)), ("npm install, npm test".to_owned(), "npm ci, npm test".to_owned()));
         }
     }
 
