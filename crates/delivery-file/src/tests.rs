@@ -412,3 +412,25 @@ fn nothing_of_a_file_reaches_a_terminal_as_a_command() {
         assert!(!shown.contains(['\x1b', '\u{202e}', '\u{2066}']), "{shown:?}");
     }
 }
+
+#[test]
+fn addresses_that_can_be_asked_are_taken() {
+    let good = [
+        "a",
+        "a:1",
+        "a.example:65535/x?y=z#w",
+        "[::1]:8000/",
+        "[fe80::1%25eth0]",
+        "10.0.0.1",
+        "ana:pw@a:80",
+        "bücher.example",
+        "${{ release.version }}:${{ release.version }}/x",
+    ];
+    for address in good {
+        let file = format!(
+            "on: push\njobs: {{ a: {{ run: x }} }}\nrelease: {{ version: calver }}\nenvironments: {{ e: {{ deploy: {{ kind: run, apply: x }}, verify: [{{ http: \"http://{address}\" }}] }} }}\n"
+        );
+        let (definition, diagnostics) = read(file.as_bytes());
+        assert!(definition.is_some(), "{address}: {diagnostics:?}");
+    }
+}

@@ -111,14 +111,39 @@ fn address(reader: &mut Reader<'_>, node: &Node) -> Option<Template> {
         reader.findings.add(finding.help("ask with curl: verify: [{ run: curl -fsS https://… }]"));
         return None;
     }
-    let host = text.value.strip_prefix("http://").map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
-    match host {
-        Some(host) if !host.is_empty() && !text.value.contains(char::is_control) => reader.template(node, "http", Place::CheckValue),
-        _ => {
-            let message = format!("'{}' is not an address", shown(&text.value));
+    let why = match text.value.strip_prefix("http://") {
+        None => Some("it does not begin with http://"),
+        // What stands in a place to fill is known only when the check is made.
+        Some(rest) if rest.contains("${{") => None,
+        Some(rest) if rest.contains(|c: char| c.is_whitespace() || c.is_control()) => Some("it holds a space"),
+        Some(rest) => authority_problem(rest.split(['/', '?', '#']).next().unwrap_or_default()),
+    };
+    match why {
+        None => reader.template(node, "http", Place::CheckValue),
+        Some(why) => {
+            let message = format!("'{}' is not an address: {why}", shown(&text.value));
             let finding = Finding::error(Code::BadAddress, node.at.clone(), message);
             reader.findings.add(finding.help("write http://host:port/path"));
             None
         }
+    }
+}
+
+/// What is wrong with `host`, `host:port` or `[v6]:port`.
+fn authority_problem(authority: &str) -> Option<&'static str> {
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, authority)| authority);
+    let (host, rest) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) if host.contains(':') => (host, rest),
+        Some((_, rest)) => ("", rest),
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '%');
+    let port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    match rest.strip_prefix(':') {
+        _ if host.is_empty() => Some("it names no host"),
+        _ if !host.chars().all(fits) => Some("its host has signs that no host has"),
+        None if rest.is_empty() => None,
+        Some(number) if port(number) => None,
+        _ => Some("a port is a number from 1 to 65535"),
     }
 }
