@@ -5,6 +5,7 @@ use super::paint::{Mark, Style};
 use super::table::{Cell, Table};
 use super::text::{bytes, clean, count};
 use trunkline_api::view::{ReleaseRef, ReleaseView};
+use trunkline_domain::foundation::EnvironmentName;
 
 /// `release 12, 1.42 "amber-heron"`.
 pub fn name(release: &ReleaseRef) -> String {
@@ -62,7 +63,7 @@ pub fn view(release: &ReleaseView, look: &Look) -> String {
     line("delivery file", &release.delivery_file.to_string());
     line("built as said", &release.statement.to_string());
     for environment in &release.environments {
-        let mark = if release.verified.contains(environment) { (Mark::Passed, "verified") } else { (Mark::Ahead, "not yet") };
+        let mark = stands(release, environment);
         let digest = release.configuration.get(environment).map(|digest| format!("  configuration {}", digest.short())).unwrap_or_default();
         line("environment", &format!("{}{digest}", paint.mark(mark.0, &format!("{environment} {}", mark.1))));
     }
@@ -70,6 +71,17 @@ pub fn view(release: &ReleaseView, look: &Look) -> String {
         line("veto", &paint.mark(Mark::Failed, &format!("forbidden from {from} on")));
     }
     out
+}
+
+/// Where a release stands in an environment. A veto begins where its deployment failed.
+fn stands(release: &ReleaseView, environment: &EnvironmentName) -> (Mark, &'static str) {
+    let failed = release.release.vetoed_from.contains(environment);
+    match (release.verified.contains(environment), failed) {
+        (true, true) => (Mark::Failed, "verified once, failed since"),
+        (false, true) => (Mark::Failed, "failed"),
+        (true, false) => (Mark::Passed, "verified"),
+        (false, false) => (Mark::Ahead, "not yet"),
+    }
 }
 
 #[cfg(test)]
@@ -84,6 +96,10 @@ mod tests {
         assert!(text.starts_with("release 12, 1.42 \"amber-heron\" shop\ndigest         sha256:"), "{text}");
         assert!(text.contains("environment    V test verified  configuration "), "{text}");
         assert!(text.contains("environment    . production not yet\n"), "{text}");
+        let mut failed = sample::release();
+        failed.release.vetoed_from = vec!["production".parse().unwrap()];
+        let text = view(&failed, &sample::look(Paint::PLAIN));
+        assert!(text.contains("environment    X production failed\n"), "{text}");
     }
 
     #[test]
