@@ -16,11 +16,10 @@ mod render;
 mod token;
 mod tunnel;
 
-use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let line = match commands::Line::try_parse() {
+    let line = match commands::parse(std::env::args_os()) {
         Ok(line) => line,
         Err(error) => {
             // Help and version are asked for, and go to standard output.

@@ -35,7 +35,7 @@ mod which;
 
 use crate::exit::Exit;
 use crate::globals::Globals;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// The command line.
 #[derive(Parser)]
@@ -44,7 +44,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
     version,
     about = "Brings commits to production, and can prove how they got there",
     disable_help_subcommand = true,
-    help_template = "{about}\n\n{usage-heading} {usage}{after-help}\n\nOptions of every command:\n{options}",
+    help_template = "{about}\n\n{usage-heading} {usage}{after-help}",
     after_help = help::grouped(),
     subcommand_required = true,
     arg_required_else_help = true
@@ -236,9 +236,18 @@ impl Page {
     }
 }
 
-/// The whole command as clap knows it.
+/// The whole command as clap knows it. The help of a verb names the options of every command in one line, so that its own
+/// are seen.
 pub fn command() -> clap::Command {
-    Line::command()
+    let command = Line::command().mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
+    help::with_shared_line(command)
+}
+
+/// Reads the command line.
+pub fn parse(line: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>) -> Result<Line, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(line)?;
+    Line::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 #[cfg(test)]
@@ -270,7 +279,7 @@ mod unit {
         for act in ["promote 1 qa", "rollback qa", "cancel 7", "settle 7 --old", "environments accept qa"] {
             for option in ["-y", "--yes", "--dry-run"] {
                 let line = std::iter::once("trunkline").chain(act.split(' ')).chain([option]);
-                assert!(Line::try_parse_from(line).is_ok(), "{act} {option}");
+                assert!(parse(line).is_ok(), "{act} {option}");
             }
         }
     }
@@ -278,7 +287,7 @@ mod unit {
     #[test]
     fn singular_is_plural() {
         for line in [["trunkline", "run", "list"], ["trunkline", "runs", "list"], ["trunkline", "project", "list"]] {
-            Line::try_parse_from(line).unwrap();
+            parse(line).unwrap();
         }
     }
 }
