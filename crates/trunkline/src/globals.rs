@@ -18,7 +18,7 @@ use trunkline_domain::foundation::ProjectKey;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Globals {
-    /// The server: http://host:port, or ssh://[user@]host[:port]
+    /// The server: http://host:port or ssh://[user@]host
     #[arg(long, global = true, env = "TRUNKLINE_SERVER", hide_env_values = true, value_name = "ADDRESS")]
     pub server: Option<String>,
     /// The project, where the folder does not tell it
