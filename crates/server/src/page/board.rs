@@ -1,7 +1,7 @@
 //! The board: what is where, and whether a person is wanted. Its headline is the answer.
 
 use super::attention::{self, Item, Kind};
-use super::layout::{Frame, Place, page};
+use super::layout::{Frame, Place, Refresh, page};
 use super::look::Icon;
 use super::matrix::{self, last_environment, moves};
 use super::part::{change_href, command, icon};
@@ -16,7 +16,7 @@ const REFRESH_S: u32 = 3;
 const REFRESH_COMMAND_S: u32 = 10;
 
 /// What runs where.
-pub fn board(status: &StatusView) -> String {
+pub fn board(status: &StatusView, refresh: Refresh) -> String {
     let items = attention::items(status);
     let headline = headline(status, &items);
     let first_push = matches!(status.projects.as_slice(), [only] if only.last_run.is_none());
@@ -38,7 +38,7 @@ pub fn board(status: &StatusView) -> String {
         }
     };
     let refresh_s = if copied { REFRESH_COMMAND_S } else { REFRESH_S };
-    let frame = Frame { title: &headline, refresh_s, place: Place::Board, at: Some(status.at), entries: Some(status.as_of) };
+    let frame = Frame { title: &headline, refresh_s, refresh, place: Place::Board, at: Some(status.at), entries: Some(status.as_of) };
     page(&frame, &content)
 }
 

@@ -35,7 +35,7 @@ pub fn environment(project: &ProjectView, environment: &EnvironmentView, now: Ti
         chips.push(chip.markup(project, revision_of(project, vetoed)));
     }
     if environment.retired {
-        chips.push(html! { span.quiet { "retired" } });
+        chips.push(html! { span.none { span.quiet { "retired" } } });
     }
     // From here on: what is to come.
     let there = chips.len();

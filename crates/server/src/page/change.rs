@@ -1,7 +1,7 @@
 //! A change: where it is, how it got there, why it is not further.
 
 use super::answer::{answer, moves};
-use super::layout::{Frame, Place, page};
+use super::layout::{Frame, Place, Refresh, page};
 use super::look::{self, Icon};
 use super::part::{clip, command, digits, icon, pick, subject};
 use super::{evidence, line};
@@ -19,7 +19,7 @@ const REFRESH_SETTLED_S: u32 = 15;
 const TITLE_MAX: usize = 60;
 
 /// Where a change is.
-pub fn change(view: &WhereView, now: Timestamp) -> String {
+pub fn change(view: &WhereView, now: Timestamp, refresh: Refresh) -> String {
     let answer = answer(view, now);
     let moves = moves(view);
     let refresh_s = match (moves, answer.has_command()) {
@@ -43,11 +43,11 @@ pub fn change(view: &WhereView, now: Timestamp) -> String {
         }
     };
     let title = format!("{}: {}", clip(&answer.big, TITLE_MAX), clip(subject, TITLE_MAX));
-    page(&Frame { title: &title, refresh_s, place: Place::Elsewhere, at: Some(now), entries: None }, &content)
+    page(&Frame { title: &title, refresh_s, refresh, place: Place::Elsewhere, at: Some(now), entries: None }, &content)
 }
 
 /// A commit that nobody pushed here.
-pub fn unknown_change(question: &str) -> String {
+pub fn unknown_change(question: &str, refresh: Refresh) -> String {
     let question = clip(question, TITLE_MAX);
     let content = html! {
         div.head { div {
@@ -61,7 +61,7 @@ pub fn unknown_change(question: &str) -> String {
         }
     };
     let title = format!("{question} was not seen");
-    page(&Frame { title: &title, refresh_s: REFRESH_COMMAND_S, place: Place::Elsewhere, at: None, entries: None }, &content)
+    page(&Frame { title: &title, refresh_s: REFRESH_COMMAND_S, refresh, place: Place::Elsewhere, at: None, entries: None }, &content)
 }
 
 fn crumbs(view: &WhereView) -> Markup {

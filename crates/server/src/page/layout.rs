@@ -11,6 +11,8 @@ pub struct Frame<'a> {
     pub title: &'a str,
     /// Seconds until the browser asks again.
     pub refresh_s: u32,
+    /// Whether it does.
+    pub refresh: Refresh,
     /// Whether this is the board.
     pub place: Place,
     /// When the content was read.
@@ -28,6 +30,15 @@ pub enum Place {
     Elsewhere,
 }
 
+/// Whether a page asks for itself again. People who need more time to read can pause that (WCAG 2.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refresh {
+    /// It does.
+    On,
+    /// Its reader paused it, by the link in the footer.
+    Paused,
+}
+
 /// A page, asked for again by the browser every few seconds: that is all the liveness that needs no script.
 pub fn page(frame: &Frame<'_>, content: &Markup) -> String {
     let page = html! {
@@ -37,7 +48,7 @@ pub fn page(frame: &Frame<'_>, content: &Markup) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                meta http-equiv="refresh" content=(frame.refresh_s);
+                @if frame.refresh == Refresh::On { meta http-equiv="refresh" content=(frame.refresh_s); }
                 title { (frame.title) " · Trunkline" }
                 link rel="icon" href="/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/trunkline.css";
@@ -75,7 +86,12 @@ fn bar(frame: &Frame<'_>) -> Markup {
             @if let Some(at) = frame.at {
                 div.tools {
                     span.live {
-                        span { "as of " time datetime=(at.iso()) { (time::second(at)) } " UTC" span.every { ", every " (frame.refresh_s) " s" } }
+                        span { "as of " time datetime=(at.iso()) { (time::second(at)) } " UTC"
+                            @match frame.refresh {
+                                Refresh::On => span.every { ", every " (frame.refresh_s) " s" },
+                                Refresh::Paused => ", paused",
+                            }
+                        }
                     }
                 }
             }
@@ -87,6 +103,11 @@ fn footer(frame: &Frame<'_>) -> Markup {
     html! {
         footer.foot {
             span { "Times are UTC" }
+            // The rest of the address stays: a link of a query alone changes nothing else.
+            @match frame.refresh {
+                Refresh::On => span { "This page refreshes itself: " a href="?refresh=off" { "pause" } },
+                Refresh::Paused => span { "This page does not refresh itself: " a href="?refresh=on" { "resume" } },
+            }
             @if let Some(entries) = frame.entries {
                 span { "record: " (super::look::grouped(entries)) (if entries == 1 { " entry" } else { " entries" }) }
             }

@@ -21,6 +21,7 @@ mod tests;
 
 pub use board::board;
 pub use change::{change, unknown_change};
+pub use layout::Refresh;
 pub use refused::refused;
 
 /// The one stylesheet.

@@ -1,6 +1,6 @@
 //! What a browser sees that may not come in.
 
-use super::layout::{Frame, Place, page};
+use super::layout::{Frame, Place, Refresh, page};
 use super::part::command;
 use maud::html;
 use trunkline_api::request::Refused;
@@ -18,5 +18,8 @@ pub fn refused(refused: &Refused) -> String {
             p.muted { (refused.code) }
         }
     };
-    page(&Frame { title: "Not open", refresh_s: REFRESH_S, place: Place::Elsewhere, at: None, entries: None }, &content)
+    page(
+        &Frame { title: "Not open", refresh_s: REFRESH_S, refresh: Refresh::On, place: Place::Elsewhere, at: None, entries: None },
+        &content,
+    )
 }

@@ -4,10 +4,23 @@
 //! files in a browser. Each page is written as it is, and once more as a dark system would show it.
 
 use super::sample::*;
-use super::{STYLE, board, change, unknown_change};
+use super::{Refresh, STYLE};
 use std::collections::BTreeSet;
 use trunkline_api::view::*;
+use trunkline_domain::foundation::Timestamp;
 use trunkline_domain::run::RunResult;
+
+fn board(status: &StatusView) -> String {
+    super::board(status, Refresh::On)
+}
+
+fn change(view: &WhereView, now: Timestamp) -> String {
+    super::change(view, now, Refresh::On)
+}
+
+fn unknown_change(question: &str) -> String {
+    super::unknown_change(question, Refresh::On)
+}
 
 /// Every sample page with a name for its file.
 fn pages() -> Vec<(&'static str, String)> {
@@ -23,6 +36,8 @@ fn pages() -> Vec<(&'static str, String)> {
     (new.last_run, new.environments) = (None, Vec::new());
     let mut hostile_board = failing.clone();
     hostile_board.last_run.as_mut().unwrap().commit = hostile().run.commit;
+    let mut retired = project("shop", 3, &["test", "qa", "production"]);
+    retired.environments[2].retired = true;
     let queued = {
         let mut view = moving();
         view.stations[6].state = StationState::Waiting;
@@ -38,6 +53,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("board-asking", one(asking_one)),
         ("board-unknown", one(unknown)),
         ("board-hostile", one(hostile_board)),
+        ("board-retired", one(retired)),
         ("board-first-push", one(new)),
         ("board-empty", board(&status(Vec::new()))),
         ("change-live", change(&live(), NOW)),
@@ -73,6 +89,7 @@ fn the_headline_of_the_board_answers() {
     let expected = [
         ("board-eight", "Two are failing, two wait for you, two are moving"),
         ("board-quiet", "All is quiet: shop runs 2026.11.3 in production"),
+        ("board-retired", "All is quiet: shop runs 2026.11.3 in qa"),
         ("board-failing", "shop is failing: run 3 did not pass"),
         ("board-rolled-back", "shop 2026.11.4 was rolled back in qa"),
         ("board-deploying", "shop 2026.11.4 is on its way into qa"),
@@ -206,6 +223,22 @@ fn erased_words_and_commits_of_digits() {
 }
 
 #[test]
+fn a_reader_can_pause_the_refresh() {
+    let status = eight();
+    let paused = [
+        super::board(&status, Refresh::Paused),
+        super::change(&live(), NOW, Refresh::Paused),
+        super::unknown_change("4f2a91c", Refresh::Paused),
+    ];
+    for page in paused {
+        assert!(!page.contains("http-equiv=\"refresh\"") && page.contains("<a href=\"?refresh=on\">resume</a>"), "{page}");
+    }
+    for (name, page) in pages() {
+        assert!(page.contains("http-equiv=\"refresh\"") && page.contains("<a href=\"?refresh=off\">pause</a>"), "{name}");
+    }
+}
+
+#[test]
 fn nothing_is_executed_or_styled_inline() {
     for (name, page) in pages() {
         let lower = page.to_lowercase();
@@ -254,7 +287,7 @@ fn every_page_has_one_headline_landmarks_and_living_links() {
             assert_eq!(page.matches(part).count(), times, "{part} in {name}");
         }
         for href in page.split("<a ").skip(1).map(|rest| between(rest, "href=\"", "\"")) {
-            assert!(href == "/" || href == "#main" || href.starts_with("/p/"), "{href} in {name}");
+            assert!(matches!(href, "/" | "#main" | "?refresh=off") || href.starts_with("/p/"), "{href} in {name}");
         }
         assert!(!page.contains("<th>") && !page.contains("<td>"), "a header without its scope in {name}");
     }

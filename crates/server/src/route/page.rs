@@ -2,9 +2,9 @@
 
 use super::Problem;
 use super::api::hex;
-use super::asked::Place;
+use super::asked::{Ask, Place};
 use crate::access::{Authorized, COOKIE, Look};
-use crate::page;
+use crate::page::{self, Refresh};
 use crate::shared::{Failure, Shared};
 use crate::view;
 use axum::Router;
@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use serde::Deserialize;
 use std::sync::Arc;
 
 /// Nothing from elsewhere, no script at all, no frames.
@@ -45,20 +46,37 @@ async fn render(shared: Arc<Shared>, page: impl FnOnce(&Shared) -> Result<String
     Ok(html(rendered.unwrap_or_else(|_| Err(Failure::Internal("the page broke off".to_owned())))?))
 }
 
-async fn board(_: Authorized<Look>, State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
-    render(shared, |shared| Ok(page::board(&view::status(shared)?))).await
+/// `?refresh=off`, as the link in the footer says; anything else lets the page refresh itself.
+#[derive(Deserialize)]
+struct Wish {
+    refresh: Option<String>,
+}
+
+impl Wish {
+    fn refresh(&self) -> Refresh {
+        if self.refresh.as_deref() == Some("off") { Refresh::Paused } else { Refresh::On }
+    }
+}
+
+async fn board(_: Authorized<Look>, State(shared): State<Arc<Shared>>, Ask(wish): Ask<Wish>) -> Result<Response, Problem> {
+    render(shared, move |shared| Ok(page::board(&view::status(shared)?, wish.refresh()))).await
 }
 
 /// A commit without its project: looked for in every project.
-async fn change(_: Authorized<Look>, State(shared): State<Arc<Shared>>, Place(question): Place<String>) -> Result<Response, Problem> {
+async fn change(
+    _: Authorized<Look>,
+    State(shared): State<Arc<Shared>>,
+    Place(question): Place<String>,
+    Ask(wish): Ask<Wish>,
+) -> Result<Response, Problem> {
     render(shared, move |shared| {
         for project in view::project_rows(shared)?.into_iter().map(|row| row.project) {
             match view::where_is(shared, &project, &question) {
                 Err(Failure::NotFound(_)) => {}
-                found => return Ok(page::change(&found?, shared.clock.now())),
+                found => return Ok(page::change(&found?, shared.clock.now(), wish.refresh())),
             }
         }
-        Ok(page::unknown_change(&question))
+        Ok(page::unknown_change(&question, wish.refresh()))
     })
     .await
 }
@@ -67,10 +85,11 @@ async fn change_of(
     _: Authorized<Look>,
     State(shared): State<Arc<Shared>>,
     Place((project, question)): Place<(trunkline_domain::foundation::ProjectKey, String)>,
+    Ask(wish): Ask<Wish>,
 ) -> Result<Response, Problem> {
     render(shared, move |shared| match view::where_is(shared, &project, &question) {
-        Err(Failure::NotFound(_)) => Ok(page::unknown_change(&question)),
-        found => Ok(page::change(&found?, shared.clock.now())),
+        Err(Failure::NotFound(_)) => Ok(page::unknown_change(&question, wish.refresh())),
+        found => Ok(page::change(&found?, shared.clock.now(), wish.refresh())),
     })
     .await
 }

@@ -77,3 +77,20 @@ fn what_cannot_be_read_is_refused_as_everything_else_is() {
     let mut answer = request.header("content-type", "application/json").send("{not json").unwrap();
     assert!(answer.body_mut().read_to_string().unwrap().contains("TL0505"));
 }
+
+#[test]
+fn a_page_that_was_paused_does_not_refresh_itself() {
+    let server = Server::start(0);
+    add_project(&server);
+    for (path, refreshes) in [
+        ("/", true),
+        ("/?refresh=off", false),
+        ("/?refresh=on", true),
+        ("/c/4f2a91c?refresh=off", false),
+        ("/p/shop/c/4f2a91c?refresh=off", false),
+    ] {
+        let page = server.ask("GET", path, None).1;
+        let page = page.as_str().unwrap();
+        assert_eq!((page.contains("http-equiv=\"refresh\""), page.contains("?refresh=off")), (refreshes, refreshes), "{path}");
+    }
+}
