@@ -27,7 +27,7 @@ impl State {
     }
 
     /// The pieces that these facts changed.
-    pub fn pieces_changed(&self, facts: &[Fact]) -> Vec<Piece> {
+    pub fn pieces_changed(&self, facts: &[&Fact]) -> Vec<Piece> {
         let State::Run(run) = self else { return self.pieces() };
         let mut jobs = Vec::new();
         let mut head = false;

@@ -5,7 +5,7 @@ use crate::state::States;
 use crate::store::{Head, Store, StoreError, StoredEntry};
 use crate::work::WorkIndex;
 use crate::{FOLLOW_DEPTH_MAX, FOLLOW_UPS_MAX};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use trunkline_domain::context::Context;
 use trunkline_domain::deployment;
 use trunkline_domain::foundation::{Actor, ProjectKey, ReleaseId, Sha256, Timestamp};
@@ -42,7 +42,7 @@ pub enum OpenError {
 /// What an entry is made of while it is made.
 struct Draft {
     facts: Vec<Fact>,
-    touched: Vec<Key>,
+    touched: HashSet<Key>,
     follow_ups: usize,
 }
 
@@ -146,7 +146,7 @@ impl<S: Store> Engine<S> {
         }
         self.store.mark()?;
         let head = self.head.clone();
-        let mut draft = Draft { facts: Vec::new(), touched: Vec::new(), follow_ups: 0 };
+        let mut draft = Draft { facts: Vec::new(), touched: HashSet::new(), follow_ups: 0 };
         match self.record(request, &mut draft) {
             Ok(receipt) => Ok(Answer::Done(receipt)),
             Err(stop) => {
@@ -197,7 +197,7 @@ impl<S: Store> Engine<S> {
         for key in keys {
             self.store.command_key_put(&key.project, &key.key, seq, &key.body)?;
         }
-        self.save(seq, &facts, draft)?;
+        self.save(seq, &facts)?;
         Ok(Receipt { seq: Some(seq), facts })
     }
 
@@ -229,9 +229,7 @@ impl<S: Store> Engine<S> {
         if let Some(name) = counter.filter(|_| !facts.is_empty()) {
             self.store.counter_put(&name, number)?;
         }
-        if !draft.touched.contains(&key) {
-            draft.touched.push(key.clone());
-        }
+        draft.touched.insert(key.clone());
         for fact in facts {
             self.states.evolve(&key, &fact, self.now);
             draft.facts.push(fact);
@@ -309,19 +307,28 @@ impl<S: Store> Engine<S> {
         Ok(seq)
     }
 
-    fn save(&mut self, seq: u64, facts: &[Fact], draft: &Draft) -> Result<(), StoreError> {
-        for key in &draft.touched {
-            let Some(state) = self.states.loaded(key) else { continue };
-            let own: Vec<Fact> = facts.iter().filter(|fact| fact.key().as_ref() == Some(key)).cloned().collect();
-            if own.is_empty() {
-                continue;
-            }
-            self.store.aggregate_put(key, &state.pieces_changed(&own), state.due())?;
-            for fact in &own {
-                for row in reading::rows(fact, state, self.now) {
-                    self.store.row_put(seq, &row)?;
-                }
+    /// Writes what the facts changed: each thing once, however many facts are of it.
+    fn save(&mut self, seq: u64, facts: &[Fact]) -> Result<(), StoreError> {
+        let mut things: Vec<(Key, Vec<&Fact>)> = Vec::new();
+        let mut places: HashMap<Key, usize> = HashMap::new();
+        for fact in facts {
+            let Some(key) = fact.key() else { continue };
+            let place = *places.entry(key).or_insert_with_key(|key| {
+                things.push((key.clone(), Vec::new()));
+                things.len() - 1
+            });
+            things[place].1.push(fact);
+        }
+        for (key, own) in things {
+            let Some(state) = self.states.loaded(&key) else { continue };
+            self.store.aggregate_put(&key, &state.pieces_changed(&own), state.due())?;
+            let mut rows = BTreeMap::new();
+            for fact in own {
+                rows.extend(reading::rows(fact, state, self.now).into_iter().map(|row| ((row.table, row.key.clone()), row)));
                 self.work.note(fact, state, self.now);
+            }
+            for row in rows.values() {
+                self.store.row_put(seq, row)?;
             }
         }
         Ok(())

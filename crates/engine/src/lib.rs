@@ -18,9 +18,13 @@ pub use store::{BlobError, Blobs, Head, Read, Store, StoreError, StoredEntry, Te
 pub use verify::{Verification, VerifyError, rebuild_rows, verify};
 pub use work::WorkRef;
 
+use trunkline_domain::environment::QUEUE_MAX;
+use trunkline_domain::pipeline::limit::ENVIRONMENTS_MAX;
+
 /// Calls that one transaction takes at most.
 pub const BATCH_MAX: usize = 256;
-/// Commands that one command may bring about in other rooms.
-pub const FOLLOW_UPS_MAX: usize = 256;
+/// Commands that one command may bring about in other rooms. A guard against going round for ever, not a limit that work
+/// may meet: a release may supersede a full queue in every environment, and each of those must hear of it.
+pub const FOLLOW_UPS_MAX: usize = ENVIRONMENTS_MAX * (QUEUE_MAX + 8);
 /// How far a follow-up may be from the command that a caller gave.
 pub const FOLLOW_DEPTH_MAX: u32 = 8;

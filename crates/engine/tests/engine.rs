@@ -5,11 +5,16 @@
 
 use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, ReportRequest};
 use trunkline_domain::change::ChangeNote;
-use trunkline_domain::foundation::{Actor, Digest, Millis, ProjectKey, RunId, RunnerKey, Timestamp};
+use trunkline_domain::deployment::{self, DeploymentResult};
+use trunkline_domain::environment::{self, Cause, Offer, QUEUE_MAX};
+use trunkline_domain::foundation::{Actor, Digest, EnvironmentKey, Millis, ProjectKey, ReleaseId, RunId, RunnerKey, Timestamp};
 use trunkline_domain::ledger::{Frontier, Via, leaf_hash};
-use trunkline_domain::pipeline::{Definition, FailureMode, JobRule, Plan, Retry, Step};
+use trunkline_domain::pipeline::{
+    After, Definition, EnvironmentSkeleton, FailureMode, JobRule, PartSkeleton, Plan, QueuePolicy, Retry, Step, Tier,
+};
 use trunkline_domain::reading::{Row, Table};
-use trunkline_domain::record::{Command, Key, State};
+use trunkline_domain::record::{Command, Fact, Key, State};
+use trunkline_domain::release::{self, Brief, CutNote, CutRelease};
 use trunkline_domain::run::{self, AttemptResult, JobOutcome, JobState, PlanNote, StartRun};
 use trunkline_domain::{project, repository};
 use trunkline_engine::{
@@ -175,6 +180,71 @@ fn commands_of_a_request_happen_together_or_not_at_all() {
     assert_eq!(engine.store().command_key(&shop(), "one").unwrap(), None);
     assert_eq!(claim(&mut engine, NOW), None);
     assert!(done(ask(&mut engine, push(1, "one"))).seq.is_some(), "the key is still free");
+}
+
+fn skeleton(name: &str, queue: QueuePolicy) -> EnvironmentSkeleton {
+    EnvironmentSkeleton {
+        name: name.parse().unwrap(),
+        tier: Tier::Testing,
+        after: After::Release,
+        queue,
+        configuration: None,
+        parts: vec![PartSkeleton { name: "main".to_owned(), idempotent: true }],
+        checks: Vec::new(),
+        rollback: Vec::new(),
+    }
+}
+
+fn offer(name: &str, n: u32) -> Command {
+    let release = ReleaseId::new(uuid::Uuid::from_u128(n.into()));
+    let brief = Brief { version: n.to_string(), manifest: Digest::of(b""), reference: "refs/heads/main".to_owned(), run: n };
+    let skeleton = Box::new(skeleton(name, QueuePolicy::Queue));
+    let offer = Offer { project: shop(), release, brief, cause: Cause::Promotion, skeleton, verified_in: Vec::new() };
+    let key = EnvironmentKey { project: shop(), name: name.parse().unwrap() };
+    Command::Environment(key, environment::Command::Offer(Box::new(offer)))
+}
+
+fn cut(names: &[&str], run_number: u32) -> Command {
+    let note = CutNote {
+        project: shop(),
+        number: 0,
+        version: "2".to_owned(),
+        alias: String::new(),
+        manifest: Digest::of(b""),
+        statement: Digest::of(b""),
+        run: run_id(1),
+        run_number,
+        revision: "a".repeat(40).parse().unwrap(),
+        reference: "refs/heads/main".to_owned(),
+        change: ChangeNote { committed_at: NOW, pull_request: None, text: Digest::of(b"") },
+        plan: Digest::of(b""),
+        delivery_file: Digest::of(b""),
+        artifacts: Vec::new(),
+        files: Vec::new(),
+        environments: names.iter().map(|name| skeleton(name, QueuePolicy::Newest)).collect(),
+    };
+    Command::Release(ReleaseId::new(uuid::Uuid::nil()), release::Command::Cut(Box::new(CutRelease { note })))
+}
+
+#[test]
+fn full_queues_everywhere_give_way_to_one_release() {
+    let mut engine = open(MemoryStore::default(), NOW);
+    done(ask(&mut engine, add_project()));
+    let names = ["test", "qa", "production"];
+    let system = |command| Request::new(Actor::system(), Via::Api, command);
+    for name in names {
+        let key = EnvironmentKey { project: shop(), name: name.parse().unwrap() };
+        let open = environment::Command::Open { project: shop(), name: name.parse().unwrap() };
+        done(ask(&mut engine, system(Command::Environment(key, open))));
+        for n in 1..=QUEUE_MAX as u32 + 1 {
+            done(ask(&mut engine, system(offer(name, n))));
+        }
+    }
+    let facts = done(ask(&mut engine, system(cut(&names, 1_000)))).facts;
+    let superseded =
+        |fact: &&Fact| matches!(fact, Fact::Deployment { fact: deployment::Fact::Ended { result: DeploymentResult::Superseded, .. }, .. });
+    assert_eq!(facts.iter().filter(superseded).count(), names.len() * QUEUE_MAX);
+    assert!(verify(engine.store(), None).is_ok());
 }
 
 #[test]
