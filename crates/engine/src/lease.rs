@@ -97,7 +97,7 @@ impl<S: Store> Engine<S> {
             Outcome::Observe(_) | Outcome::Apply(_) => None,
         };
         if let Some(tests) = tests {
-            let bytes = serde_json::to_vec(tests).expect("a summary has only string keys");
+            let bytes = serde_json::to_vec(&tests.within_limits()).expect("a summary has only string keys");
             self.store.plain_put("tests", &key, &bytes)?;
         }
         // Which lease was the last of this work, so that a reader finds its log by the work alone.

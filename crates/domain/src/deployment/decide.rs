@@ -2,11 +2,11 @@
 
 use super::evolve::apply;
 use super::{
-    APPLIES_MAX, ApplyOutcome, CheckOutcome, CheckVerdict, Command, Deployment, DeploymentResult, Fact, FailureCause, Live, Observed,
-    Progress, Refusal, SettledAs, Stage, TRIES_MAX, WorkKey, WorkState,
+    APPLIES_MAX, ApplyOutcome, CheckOutcome, CheckVerdict, Command, Deployment, DeploymentResult, EVIDENCE_BYTES_MAX, Fact, FailureCause,
+    Live, Observed, Progress, REASON_BYTES_MAX, Refusal, SettledAs, Stage, TRIES_MAX, WorkKey, WorkState,
 };
 use crate::context::Context;
-use crate::foundation::RunnerKey;
+use crate::foundation::{RunnerKey, shortened};
 use crate::report::TestSummary;
 use crate::run::LogNote;
 
@@ -58,7 +58,8 @@ impl<'a> Course<'a> {
     }
 
     fn end(mut self, result: DeploymentResult, reason: impl Into<Option<String>>) -> Vec<Fact> {
-        self.record(Fact::Ended { result, reason: reason.into() });
+        let reason = reason.into().map(|reason: String| shortened(&reason, REASON_BYTES_MAX));
+        self.record(Fact::Ended { result, reason });
         self.facts
     }
 
@@ -105,7 +106,7 @@ fn run(deployment: &Deployment, progress: &Progress, command: Command, context: 
     match command {
         Command::ReportObserved { work, epoch, observed } => {
             held(progress, work, epoch)?;
-            Ok(observed_part(course, progress, work, *observed))
+            Ok(observed_part(course, progress, work, observed.within_limits()))
         }
         Command::ReportApplied { work, epoch, outcome, log } => {
             held(progress, work, epoch)?;
@@ -199,7 +200,7 @@ fn applied(mut course: Course<'_>, work: WorkKey, outcome: ApplyOutcome, log: Lo
             course.end(DeploymentResult::Failed(FailureCause::Stale), reason)
         }
         ApplyOutcome::Unknown(reason) => {
-            course.record(Fact::BecameUnknown { part, reason });
+            course.record(Fact::BecameUnknown { part, reason: shortened(&reason, REASON_BYTES_MAX) });
             course.facts
         }
     }
@@ -214,7 +215,7 @@ fn checked(mut course: Course<'_>, progress: &Progress, work: WorkKey, outcome: 
     }
     let one = TestSummary { passed: u32::from(passed), failed: u32::from(!passed && !lost), ..TestSummary::default() };
     let tests = outcome.tests.map_or(one, |tests| tests.without_messages());
-    let evidence = outcome.evidence;
+    let evidence = shortened(&outcome.evidence, EVIDENCE_BYTES_MAX);
     course.record(Fact::Checked { check, verdict: outcome.verdict, evidence: evidence.clone(), tests, log });
     if passed {
         return course.go_on();

@@ -1,10 +1,10 @@
 //! What a fact makes of a deployment.
 
 use super::{
-    AppliedPart, CANCEL_GRACE, CheckRecord, Deployment, Fact, OBSERVE_AGAIN_AFTER, OBSERVE_MAX, Progress, RUN_MAX, Requested, SettledAs,
-    Stage, WAIT_MAX, WorkKey, WorkState,
+    AppliedPart, CANCEL_GRACE, CheckRecord, Deployment, Fact, OBSERVE_AGAIN_AFTER, OBSERVE_AGAIN_MAX, OBSERVE_MAX, Progress, RUN_MAX,
+    Requested, SettledAs, Stage, WAIT_MAX, WorkKey, WorkState,
 };
-use crate::foundation::Timestamp;
+use crate::foundation::{Millis, Timestamp};
 
 /// The state after the fact, which was recorded at `at`.
 pub fn evolve(state: Option<Deployment>, fact: &Fact, at: Timestamp) -> Deployment {
@@ -86,7 +86,11 @@ fn advance(progress: &mut Progress, fact: &Fact, parts: u32, at: Timestamp) {
             progress.due = progress.due.max(at + OBSERVE_MAX);
             go_to(progress, WorkKey::Observe(*part), at);
         }
-        Fact::AskedAgain { .. } => progress.state = WorkState::Queued { after: at + OBSERVE_AGAIN_AFTER },
+        Fact::AskedAgain { .. } => {
+            let pause = OBSERVE_AGAIN_AFTER.0.saturating_mul(1 << (progress.attempt - 1).min(16));
+            progress.state = WorkState::Queued { after: at + OBSERVE_AGAIN_MAX.min(Millis(pause)) };
+            progress.attempt += 1;
+        }
         Fact::AppliesAgain { part } => {
             progress.unknown_since = None;
             go_to(progress, WorkKey::Apply(*part), at);

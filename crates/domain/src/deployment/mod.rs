@@ -36,8 +36,16 @@ pub const OBSERVE_MAX: Millis = Millis::minutes(10);
 pub const TRIES_MAX: u32 = 3;
 /// Applies of one part by themselves; each later one only after an observation that the old release is live.
 pub const APPLIES_MAX: u32 = 3;
-/// How long until a target that could not be observed is asked again.
+/// How long until a target that could not be observed is asked again; twice as long after each further time.
 pub const OBSERVE_AGAIN_AFTER: Millis = Millis::seconds(10);
+/// The longest such pause.
+pub const OBSERVE_AGAIN_MAX: Millis = Millis::minutes(10);
+/// Bytes of a reason.
+pub const REASON_BYTES_MAX: usize = 300;
+/// Bytes of what a check saw.
+pub const EVIDENCE_BYTES_MAX: usize = 600;
+/// Bytes of what a target calls its release, and of how it knows.
+pub const NAMED_BYTES_MAX: usize = 200;
 /// What a runner gets to end a piece of work after cancelling was asked for.
 pub const CANCEL_GRACE: Millis = Millis::seconds(160);
 

@@ -1,6 +1,7 @@
 //! What a runner says of one piece of a deployment.
 
-use crate::foundation::{Digest, Millis};
+use super::{NAMED_BYTES_MAX, REASON_BYTES_MAX};
+use crate::foundation::{Digest, Millis, shortened};
 use crate::report::TestSummary;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,18 @@ pub struct Observed {
     pub health: Health,
     /// How the target knows, in a few words: "supervisor status", "observe script".
     pub source: String,
+}
+
+impl Observed {
+    /// With every text within its limit, whatever a runner said.
+    pub fn within_limits(self) -> Observed {
+        let live = match self.live {
+            Live::Named(name) => Live::Named(shortened(&name, NAMED_BYTES_MAX)),
+            Live::Unknown(reason) => Live::Unknown(shortened(&reason, REASON_BYTES_MAX)),
+            live @ (Live::Nothing | Live::Release(_)) => live,
+        };
+        Observed { live, source: shortened(&self.source, NAMED_BYTES_MAX), ..self }
+    }
 }
 
 /// What a target says is running on it.

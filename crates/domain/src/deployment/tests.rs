@@ -297,3 +297,44 @@ fn only_a_release_that_was_found_bad_on_a_target_is_vetoed() {
     let nothing_yet = given(requested(true, &[]), &[Fact::Begun { fence: 3 }]);
     assert!(!nothing_yet.progress().unwrap().touched(failed(FailureCause::Health)));
 }
+
+#[test]
+fn what_a_runner_says_is_kept_within_limits() {
+    let endless = || "ü".repeat(100_000);
+    let size = |facts: &[Fact]| serde_json::to_string(facts).unwrap().len();
+    let failure = crate::report::TestFailure { name: endless(), file: Some(endless()), line: None, message: endless() };
+    let tests = TestSummary { failed: 1_000, failures: vec![failure; 1_000], ..TestSummary::default() };
+    let verifying = given(applying(true), &[Fact::Applied { part: 0, log: None }, leased(WorkKey::Verify(0))]);
+    let outcome = CheckOutcome { verdict: CheckVerdict::Failed, evidence: endless(), tests: Some(tests), took: Millis(1) };
+    let check = Command::ReportChecked { work: WorkKey::Verify(0), epoch: 7, outcome: Box::new(outcome), log: log() };
+    let apply = |outcome| Command::ReportApplied { work: WorkKey::Apply(0), epoch: 7, outcome, log: log() };
+    let target = |live| Observed { source: endless(), ..seen(live, None) };
+    let observed = |live| Command::ReportObserved { work: WorkKey::Observe(0), epoch: 7, observed: Box::new(target(live)) };
+    for (before, command, bytes_max) in [
+        (verifying, check, 50_000),
+        (applying(true), apply(ApplyOutcome::Failed(endless())), 500),
+        (applying(true), apply(ApplyOutcome::Unknown(endless())), 500),
+        (unknown(true), observed(Live::Named(endless())), 1_000),
+        (unknown(true), observed(Live::Unknown(endless())), 1_000),
+    ] {
+        let facts = decide(Some(&before), command.clone(), &context()).unwrap();
+        assert!(size(&facts) < bytes_max, "{} bytes: {:.200}", size(&facts), format!("{facts:?}"));
+    }
+}
+
+#[test]
+fn a_target_that_does_not_answer_is_asked_less_and_less_often() {
+    let mut deployment = unknown(true);
+    let mut pauses = Vec::new();
+    let mut asked = 0;
+    let mut now = NOW;
+    while now < NOW + RUN_MAX {
+        deployment = evolve(Some(deployment), &Fact::AskedAgain { part: 0 }, now);
+        let WorkState::Queued { after } = deployment.progress().unwrap().state else { panic!("{:?}", deployment.stage) };
+        pauses.push(after.since(now));
+        (now, asked) = (after, asked + 1);
+    }
+    assert_eq!(pauses[..3], [Millis::seconds(10), Millis::seconds(20), Millis::seconds(40)]);
+    assert_eq!(pauses.last(), Some(&OBSERVE_AGAIN_MAX));
+    assert!(asked < 160, "asked {asked} times in a day");
+}

@@ -184,6 +184,9 @@ pub enum Refusal {
     /// That one was not verified here.
     #[error("that release was not verified here, or too long ago")]
     NotVerifiedHere,
+    /// Too many wait.
+    #[error("too many deployments wait here: {} at most", super::QUEUE_MAX)]
+    QueueFull,
     /// It runs here already.
     #[error("that release is the one that runs here")]
     AlreadyHere,

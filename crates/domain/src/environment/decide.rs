@@ -141,6 +141,9 @@ fn roll_back(environment: &Environment, to: Option<ReleaseId>, context: &Context
         Some(to) => environment.verified.iter().find(|verified| verified.release == to).ok_or(Refusal::NotVerifiedHere)?,
         None => environment.verified.iter().find(|verified| Some(verified.release) != runs_here).ok_or(Refusal::NothingToGoBackTo)?,
     };
+    if environment.queue.len() >= QUEUE_MAX {
+        return Err(Refusal::QueueFull);
+    }
     let cause = Cause::Rollback { undoes: current.map(|current| current.deployment), by: Some(context.actor.name.clone()) };
     let mut course = Course::of(environment, context);
     course.record(promoted(target, cause, context));

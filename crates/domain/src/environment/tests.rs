@@ -341,6 +341,22 @@ fn a_rollback_names_what_it_can_go_back_to() {
 }
 
 #[test]
+fn rollbacks_wait_within_the_limit_of_the_queue() {
+    let mut life = Life::new();
+    for n in [1, 2] {
+        life.offer(n);
+        life.end(n, DeploymentResult::Succeeded, 9);
+    }
+    life.offer(3);
+    for n in 0..QUEUE_MAX as u8 {
+        assert!(life.when(Command::RollBack { to: None }, 100 + n).is_ok());
+    }
+    assert_eq!(life.when(Command::RollBack { to: None }, 9), Err(Refusal::QueueFull));
+    // A failure brings the last verified release back all the same.
+    assert_eq!(granted(&life.end(3, FAILED, 8)), [(deployment(8), 4)]);
+}
+
+#[test]
 fn the_same_release_is_not_deployed_twice() {
     let mut life = Life::new();
     life.offer(1);

@@ -54,6 +54,11 @@ impl<'de> Deserialize<'de> for Revision {
     }
 }
 
+/// The text, cut between two characters where it has more bytes.
+pub fn shortened(text: &str, bytes_max: usize) -> String {
+    text[..text.floor_char_boundary(bytes_max)].to_owned()
+}
+
 /// Who acted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

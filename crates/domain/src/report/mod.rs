@@ -1,9 +1,12 @@
 //! What test reports say: counts, and the names and places of failed tests.
 
+use crate::foundation::shortened;
 use serde::{Deserialize, Serialize};
 
 /// Failures kept of one report; the rest is counted.
 pub const FAILURES_MAX: usize = 50;
+/// Bytes kept of one test's name, and of its place.
+pub const NAME_BYTES_MAX: usize = 300;
 /// Bytes kept of one failure's message.
 pub const MESSAGE_BYTES_MAX: usize = 2_000;
 
@@ -44,9 +47,23 @@ impl TestSummary {
         self.failures.extend(other.failures.into_iter().take(room));
     }
 
-    /// The form that goes into a fact: without messages, which are people's free text.
+    /// With every text and list within its limit, whatever a runner said.
+    pub fn within_limits(&self) -> TestSummary {
+        let bounded = |failure: &TestFailure| TestFailure {
+            name: shortened(&failure.name, NAME_BYTES_MAX),
+            file: failure.file.as_deref().map(|file| shortened(file, NAME_BYTES_MAX)),
+            line: failure.line,
+            message: shortened(&failure.message, MESSAGE_BYTES_MAX),
+        };
+        TestSummary { failures: self.failures.iter().take(FAILURES_MAX).map(bounded).collect(), ..*self }
+    }
+
+    /// The form that goes into a fact: within its limits, and without messages, which are people's free text.
     pub fn without_messages(&self) -> TestSummary {
-        let failures = self.failures.iter().map(|failure| TestFailure { message: String::new(), ..failure.clone() }).collect();
-        TestSummary { failures, ..self.clone() }
+        let mut summary = self.within_limits();
+        for failure in &mut summary.failures {
+            failure.message.clear();
+        }
+        summary
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::context::Context;
 use crate::expression::{Expression, Scope, Value};
-use crate::foundation::{JobKey, RunnerKey};
+use crate::foundation::{JobKey, RunnerKey, shortened};
 use crate::pipeline::{FailureMode, JobSkeleton, ReleaseSkeleton, RetryCause, VersionRule};
 
 /// Whether the command may happen, and what follows from it.
@@ -331,9 +331,5 @@ fn complete(run: &Run, rule: &ReleaseSkeleton) -> ReleaseVerdict {
 }
 
 fn shorten(text: &str) -> String {
-    let mut end = text.len().min(REASON_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
+    shortened(text, REASON_BYTES_MAX)
 }

@@ -333,3 +333,22 @@ fn a_wide_pipeline_makes_one_fact_for_each_job() {
     assert_eq!(facts.len(), 2);
     assert_eq!(life.pass("first").len(), 2_001);
 }
+
+#[test]
+fn what_a_runner_says_is_kept_within_limits() {
+    let endless = || "ü".repeat(100_000);
+    let failure = crate::report::TestFailure { name: endless(), file: Some(endless()), line: None, message: endless() };
+    let tests = crate::report::TestSummary { failed: 1_000, failures: vec![failure; 1_000], ..Default::default() };
+    let (mut life, _) = Life::of(vec![job("a", &[])]);
+    life.lease("a");
+    let outcome = JobOutcome {
+        result: AttemptResult::Failed,
+        reason: Some(endless()),
+        steps: Vec::new(),
+        outputs: Default::default(),
+        artifacts: Vec::new(),
+        tests: Some(tests),
+    };
+    let facts = life.when(Command::Report { job: key("a"), epoch: 7, outcome: Box::new(outcome), log: log() }).unwrap();
+    assert!(serde_json::to_string(&facts).unwrap().len() < 50_000);
+}
