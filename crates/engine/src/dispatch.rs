@@ -1,5 +1,6 @@
 //! One call after the other, many calls a transaction.
 
+use crate::deadline::Deadlines;
 use crate::request::{Answer, Beside, Call, CommandKey, Receipt, Request};
 use crate::state::States;
 use crate::store::{Head, Store, StoreError, StoredEntry};
@@ -21,6 +22,7 @@ pub struct Engine<S> {
     head: Head,
     pub(crate) states: States,
     pub(crate) work: WorkIndex,
+    pub(crate) deadlines: Deadlines,
     pub(crate) started: Timestamp,
     pub(crate) now: Timestamp,
     leases: u32,
@@ -69,12 +71,14 @@ impl<S: Store> Engine<S> {
         let now = now.max(head.at);
         let mut work = WorkIndex::default();
         let mut states = States::default();
+        let mut deadlines = Deadlines::default();
         for key in store.open_keys()? {
             if let Some(state) = states.get(&store, &key)? {
                 work.load(&key, state, now);
+                deadlines.set(&key, state.due());
             }
         }
-        Ok(Self { store, head, states, work, started: now, now, leases: 0, seed, ids: 0, dirty: false })
+        Ok(Self { store, head, states, work, deadlines, started: now, now, leases: 0, seed, ids: 0, dirty: false })
     }
 
     /// The store, for reading.
@@ -97,9 +101,9 @@ impl<S: Store> Engine<S> {
         self.work.counts()
     }
 
-    /// Waiting work and held leases as sorted text.
+    /// Waiting work, held leases and deadlines as sorted text.
     pub fn work_picture(&self) -> Vec<String> {
-        self.work.picture()
+        self.work.picture().into_iter().chain(self.deadlines.picture()).collect()
     }
 
     /// A state as it is now.
@@ -322,6 +326,7 @@ impl<S: Store> Engine<S> {
         for (key, own) in things {
             let Some(state) = self.states.loaded(&key) else { continue };
             self.store.aggregate_put(&key, &state.pieces_changed(&own), state.due())?;
+            self.deadlines.set(&key, state.due());
             let mut rows = BTreeMap::new();
             for fact in own {
                 rows.extend(reading::rows(fact, state, self.now).into_iter().map(|row| ((row.table, row.key.clone()), row)));

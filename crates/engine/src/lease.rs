@@ -2,7 +2,6 @@
 
 use crate::dispatch::Engine;
 use crate::request::{Answer, Call, Report, Request};
-use crate::state::load;
 use crate::store::{Store, StoreError};
 use crate::work::WorkRef;
 use crate::{BATCH_MAX, assign};
@@ -139,18 +138,7 @@ impl<S: Store> Engine<S> {
         }
         let lost = self.work.lost(now).into_iter().map(|(work, epoch)| lose(work, epoch));
         let mut calls: Vec<Call> = lost.collect();
-        for key in self.store.open_keys()? {
-            let due = match self.states.loaded(&key) {
-                Some(state) => state.due(),
-                None => load(&self.store, &key)?.and_then(|state| state.due()),
-            };
-            if due.is_some_and(|due| due <= now) {
-                calls.extend(expire(&key));
-            }
-            if calls.len() >= BATCH_MAX {
-                break;
-            }
-        }
+        calls.extend(self.deadlines.passed(now).filter_map(expire).take(BATCH_MAX));
         calls.truncate(BATCH_MAX);
         Ok(calls)
     }

@@ -3,6 +3,7 @@
 //! nothing and reads no clock.
 
 mod assign;
+mod deadline;
 mod dispatch;
 mod kept;
 mod lease;

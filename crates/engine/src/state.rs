@@ -15,6 +15,8 @@ const PLANS_MAX: usize = 256;
 #[derive(Default)]
 pub(crate) struct States {
     loaded: HashMap<Key, State>,
+    /// How many of them were open when room was last made.
+    open: usize,
     plans: HashMap<Digest, Arc<Plan>>,
 }
 
@@ -30,8 +32,10 @@ impl States {
     }
 
     fn make_room(&mut self) {
-        if self.loaded.len() > CLOSED_MAX {
+        // Only after as many misses as there may be closed states, so that many open ones are not looked through each time.
+        if self.loaded.len() > self.open + CLOSED_MAX {
             self.loaded.retain(|_, state| state.due().is_some());
+            self.open = self.loaded.len();
         }
     }
 

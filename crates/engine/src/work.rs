@@ -1,6 +1,7 @@
 //! The index of waiting work and held leases. Both are derived from state: after a restart they are made again.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::str::FromStr;
 use trunkline_api::runner::{LOST_AFTER, Lease};
 use trunkline_domain::deployment::{self, WorkKey, WorkState};
@@ -52,6 +53,8 @@ pub(crate) struct WorkIndex {
     waiting: BTreeMap<(u8, Timestamp, u64), WorkRef>,
     place: HashMap<WorkRef, (u8, Timestamp, u64)>,
     held: BTreeMap<WorkRef, Held>,
+    /// The one piece of work that each deployment has now.
+    pieces: HashMap<DeploymentId, WorkKey>,
     arrivals: u64,
 }
 
@@ -77,6 +80,7 @@ impl WorkIndex {
     fn load_deployment(&mut self, id: DeploymentId, deployment: &deployment::Deployment, now: Timestamp) {
         let Some(progress) = deployment.progress() else { return };
         let work = WorkRef::Piece(id, progress.work);
+        self.pieces.insert(id, progress.work);
         match &progress.state {
             WorkState::Queued { after } => self.wait(work, *after),
             WorkState::Leased { epoch, runner, .. } => self.hold(work, *epoch, runner.clone(), now),
@@ -96,15 +100,14 @@ impl WorkIndex {
             },
             (Fact::Deployment { id, .. }, State::Deployment(deployment)) => {
                 // A deployment has one piece of work at a time: whatever was known of it is replaced.
-                self.waiting.retain(|_, work| !matches!(work, WorkRef::Piece(other, _) if other == id));
-                self.place.retain(|work, _| !matches!(work, WorkRef::Piece(other, _) if other == id));
-                let renewed: Vec<(WorkRef, Held)> =
-                    self.held.extract_if(.., |work, _| matches!(work, WorkRef::Piece(other, _) if other == id)).collect();
+                let before = self.pieces.remove(id).map(|work| WorkRef::Piece(*id, work));
+                let old = before.as_ref().and_then(|work| self.held.get(work)).cloned();
+                before.iter().for_each(|work| self.forget(work));
                 self.load_deployment(*id, deployment, now);
-                for (work, old) in renewed {
-                    if let Some(held) = self.held.get_mut(&work).filter(|held| held.epoch == old.epoch) {
-                        held.renewed = old.renewed;
-                    }
+                if let (Some(work), Some(old)) = (before, old)
+                    && let Some(held) = self.held.get_mut(&work).filter(|held| held.epoch == old.epoch)
+                {
+                    held.renewed = old.renewed;
                 }
             }
             _ => {}
@@ -146,7 +149,12 @@ impl WorkIndex {
 
     /// When waiting work that may not be given out yet may be.
     pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
-        self.waiting.keys().map(|(_, after, _)| *after).filter(|after| *after > now).min()
+        let later = |rank| {
+            let from = Bound::Excluded((rank, now, u64::MAX));
+            let until = Bound::Included((rank, Timestamp(i64::MAX), u64::MAX));
+            self.waiting.range((from, until)).next().map(|((_, after, _), _)| *after)
+        };
+        [0, 1].into_iter().filter_map(later).min()
     }
 
     /// Renews a lease; `false` where it is not held any more.

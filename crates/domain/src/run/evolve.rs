@@ -2,6 +2,7 @@
 
 use super::{EndedJob, Fact, JobEnded, JobState, LeasedJob, QUEUE_MAX, REPORT_GRACE, Run, RunStatus, Started};
 use crate::foundation::{JobKey, Timestamp};
+use std::sync::Arc;
 
 /// The state after the fact, which was recorded at `at`.
 pub fn evolve(state: Option<Run>, fact: &Fact, at: Timestamp) -> Run {
@@ -29,7 +30,7 @@ pub(super) fn begin(started: &Started, at: Timestamp) -> Run {
         change,
         version,
         started_at: at,
-        plan,
+        plan: plan.map(Arc::new),
         refused,
         status: RunStatus::Running,
         jobs,
@@ -53,7 +54,7 @@ pub(super) fn apply(run: &mut Run, fact: &Fact, at: Timestamp) {
         }),
         // The next fact queues it again.
         Fact::AttemptEnded { .. } => {}
-        Fact::JobEnded(ended) => set(run, &ended.job, |state, _| JobState::Ended(Box::new(end(state, ended, at)))),
+        Fact::JobEnded(ended) => set(run, &ended.job, |state, _| JobState::Ended(Arc::new(end(state, ended, at)))),
         Fact::CancelRequested => cancel(run, at),
         Fact::Ended { result, release } => run.status = RunStatus::Ended { result: *result, at, release: release.clone() },
     }

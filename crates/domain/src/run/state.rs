@@ -8,6 +8,7 @@ use crate::report::TestSummary;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// A run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +31,8 @@ pub struct Run {
     pub version: Option<String>,
     /// When it began.
     pub started_at: Timestamp,
-    /// The plan; absent where the delivery file was refused.
-    pub plan: Option<PlanNote>,
+    /// The plan; absent where the delivery file was refused. Shared: each decision works on a copy of the run.
+    pub plan: Option<Arc<PlanNote>>,
     /// Why the delivery file was refused.
     pub refused: Vec<String>,
     /// Where it stands.
@@ -76,8 +77,8 @@ pub enum JobState {
     },
     /// A runner has it.
     Leased(LeasedJob),
-    /// It ended.
-    Ended(Box<EndedJob>),
+    /// It ended. Shared, as the plan is.
+    Ended(Arc<EndedJob>),
 }
 
 /// A job that a runner has.
