@@ -3,6 +3,7 @@
 mod act;
 mod cancel;
 mod check;
+mod completion;
 mod credential;
 mod demo;
 mod deployments;
@@ -13,9 +14,12 @@ mod help;
 mod init;
 mod ledger;
 mod log;
+mod man;
 mod open;
 mod projects;
 mod promote;
+#[cfg(test)]
+mod reference;
 mod releases;
 mod rollback;
 mod runs;
@@ -63,7 +67,7 @@ pub const GROUPS: [(&str, &[&str]); 4] = [
     ("Deliver", &["init", "check", "start", "sync", "promote", "rollback", "cancel", "settle"]),
     ("Look", &["status", "where", "watch", "log", "tests", "trace", "runs", "releases", "deployments", "environments", "projects", "open"]),
     ("Run it", &["demo", "serve", "doctor", "ledger"]),
-    ("Help", &["explain", "schema", "version", "help"]),
+    ("Help", &["explain", "schema", "completion", "man", "version", "help"]),
 ];
 
 /// Every verb.
@@ -165,6 +169,14 @@ pub enum Verb {
     /// Print the JSON Schema of the delivery file
     #[command(after_long_help = "Example:\n  trunkline schema > trunkline.schema.json")]
     Schema,
+    /// Print what a shell needs to complete commands
+    #[command(
+        after_long_help = "Example:\n  source <(trunkline completion bash)\n  trunkline completion fish > ~/.config/fish/completions/trunkline.fish"
+    )]
+    Completion(completion::Arguments),
+    /// Write a manual page for each verb
+    #[command(after_long_help = "Example:\n  trunkline man ~/.local/share/man/man1 && man trunkline-promote")]
+    Man(man::Arguments),
     /// Print the program's version
     #[command(after_long_help = "Example:\n  trunkline version --json")]
     Version,
@@ -206,6 +218,8 @@ pub fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         Verb::Ledger(arguments) => ledger::run(&arguments, globals),
         Verb::Explain(arguments) => explain::run(&arguments, globals),
         Verb::Schema => schema::run(globals),
+        Verb::Completion(arguments) => completion::run(&arguments, globals),
+        Verb::Man(arguments) => man::run(&arguments, globals),
         Verb::Version => version::run(globals),
         Verb::Help(arguments) => help::run(&arguments, globals),
         Verb::Credential(arguments) => credential::run(&arguments, globals),

@@ -1,0 +1,80 @@
+//! The page of commands, made of what the program itself knows. A test keeps `docs/commands.md` equal to it.
+
+use super::GROUPS;
+use clap::{Arg, Command};
+
+/// The page, in Markdown.
+pub fn page() -> String {
+    let mut command = super::command();
+    command.build();
+    let mut out = "# Commands\n\n<!-- Generated: UPDATE_EXPECTED=1 cargo test -p trunkline commands::reference -->\n\n\
+        `trunkline help VERB` says the same. Everything that reads knows `--json`; exit codes are in `trunkline help exit-codes`.\n"
+        .to_owned();
+    for (group, verbs) in GROUPS {
+        out += &format!("\n## {group}\n");
+        for name in verbs {
+            if let Some(verb) = command.find_subcommand(name) {
+                out += &section(verb, "###", &format!("trunkline {name}"));
+            }
+        }
+    }
+    out
+}
+
+fn section(verb: &Command, level: &str, name: &str) -> String {
+    let mut out = format!("\n{level} {name}\n\n{}\n", verb.get_about().map(ToString::to_string).unwrap_or_default());
+    let long = verb.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+    // The last part names the options of every command.
+    let words: Vec<&str> = long.split("\n\n").filter(|part| !part.starts_with("Options of every command")).collect();
+    for part in words {
+        match part.strip_prefix("Example:\n") {
+            Some(example) => out += &format!("\n```console\n{}\n```\n", example.lines().map(shell_line).collect::<Vec<_>>().join("\n")),
+            None if !part.trim().is_empty() => out += &format!("\n{}\n", part.trim()),
+            None => {}
+        }
+    }
+    let own = |argument: &&Arg| !argument.is_global_set() && !argument.is_hide_set() && argument.get_id() != "help";
+    let arguments: Vec<&Arg> = verb.get_arguments().filter(own).collect();
+    if !arguments.is_empty() {
+        out += "\n| argument | meaning |\n|---|---|\n";
+        out += &arguments.into_iter().map(row).collect::<String>();
+    }
+    for below in verb.get_subcommands().filter(|below| below.get_name() != "help" && !below.is_hide_set()) {
+        out += &section(below, &format!("{level}#"), &format!("{name} {}", below.get_name()));
+    }
+    out
+}
+
+fn shell_line(line: &str) -> String {
+    format!("$ {}", line.trim())
+}
+
+fn row(argument: &Arg) -> String {
+    let values: Vec<String> = argument.get_value_names().into_iter().flatten().map(|name| name.to_string()).collect();
+    let takes = argument.get_action().takes_values();
+    let name = match (argument.get_long(), argument.get_short()) {
+        (Some(long), Some(short)) => format!("-{short}, --{long}"),
+        (Some(long), None) => format!("--{long}"),
+        (None, Some(short)) => format!("-{short}"),
+        (None, None) => String::new(),
+    };
+    let value = if takes { values.join(" ") } else { String::new() };
+    let meaning = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    let default: Vec<String> = argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
+    let default = if default.is_empty() || !takes { String::new() } else { format!(" [default: {}]", default.join(", ")) };
+    format!("| `{}` | {}{default} |\n", format!("{name} {value}").trim(), meaning.replace('|', "\\|"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_page_is_what_the_program_knows() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/commands.md");
+        let page = super::page();
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            std::fs::write(&path, &page).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(kept == page, "docs/commands.md is outdated: UPDATE_EXPECTED=1 cargo test -p trunkline commands::reference");
+    }
+}
