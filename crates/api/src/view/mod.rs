@@ -252,6 +252,10 @@ pub struct RunningView {
     pub since: Timestamp,
     /// The commit.
     pub revision: Revision,
+    /// The number of the run that the release was cut from.
+    pub run: u32,
+    /// The ref of that run.
+    pub reference: String,
 }
 
 /// A deployment, named.

@@ -97,7 +97,14 @@ fn job(key: &str, began: Timestamp, seconds: u64, tests: Option<TestSummary>) ->
 
 pub fn environment(project: &str, name: &str, after: &str, runs: u32, seconds: u64) -> EnvironmentView {
     let revision = commit(&format!("{project} {runs}")).revision;
-    let runs = RunningView { release: release(project, runs), deployment: 40 + runs, since: before(seconds), revision };
+    let runs = RunningView {
+        release: release(project, runs),
+        deployment: 40 + runs,
+        since: before(seconds),
+        revision,
+        run: 800 + runs,
+        reference: "refs/heads/main".to_owned(),
+    };
     EnvironmentView {
         project: project.parse().unwrap(),
         name: name.parse().unwrap(),

@@ -211,7 +211,7 @@ fn environment_station(
     };
     match last {
         Some(deployment) => stand(&mut station, deployment, release, environment),
-        None => expect(&mut station, release, environment),
+        None => expect(&mut station, run, release, environment),
     }
     station
 }
@@ -243,7 +243,7 @@ fn replaced(station: &mut StationView, release: &ReleaseView, environment: &Envi
     if runs.release.number < release.release.number { StationState::RolledBack } else { StationState::Replaced }
 }
 
-fn expect(station: &mut StationView, release: &ReleaseView, environment: &EnvironmentView) {
+fn expect(station: &mut StationView, run: &RunView, release: &ReleaseView, environment: &EnvironmentView) {
     let missing: Vec<&str> = environment.after.iter().filter(|name| !release.verified.contains(name)).map(|name| name.as_str()).collect();
     if release.forbidden.contains(&environment.name) && !release.verified.contains(&environment.name) {
         let from: Vec<&str> = release.release.vetoed_from.iter().map(|name| name.as_str()).collect();
@@ -252,6 +252,8 @@ fn expect(station: &mut StationView, release: &ReleaseView, environment: &Enviro
     } else if !environment.accepted {
         station.state = StationState::Waiting;
         station.reason = Some(format!("a new environment: a person accepts it · trunkline environments accept {}", environment.name));
+    } else if let Some(newer) = environment.runs.as_ref().filter(|runs| runs.reference == run.reference && runs.run > run.number) {
+        station.reason = Some(format!("{} of a later run is there: only `trunkline promote` brings this one", newer.release.version));
     } else if !missing.is_empty() {
         station.reason = Some(format!("comes when it is verified in {}", missing.join(", ")));
     }

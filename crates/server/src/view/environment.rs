@@ -99,5 +99,7 @@ fn running(shared: &Shared, state: &Environment) -> Result<Option<RunningView>, 
         deployment: deployment.number,
         since: current.at,
         revision: release.cut.revision,
+        run: release.cut.run_number,
+        reference: release.cut.reference,
     }))
 }
