@@ -65,6 +65,7 @@ codes! {
     "TL0230" DataFolder Failed "The data folder cannot be used."
     "TL0231" CannotListen Failed "The server cannot listen there."
     "TL0232" ClockAhead Blocked "The wall clock is far ahead of the record."
+    "TL0233" Service Failed "The service cannot be installed, asked or upgraded."
     "TL0240" DemoFailed Failed "The demo did not show what it promises."
     "TL0241" DemoNeeds Usage "The demo lacks something on this machine."
 }

@@ -25,6 +25,7 @@ mod rollback;
 mod runs;
 mod schema;
 mod serve;
+mod service;
 mod settle;
 mod start;
 mod status;
@@ -66,7 +67,7 @@ pub struct Line {
 pub const GROUPS: [(&str, &[&str]); 4] = [
     ("Deliver", &["init", "check", "start", "sync", "promote", "rollback", "cancel", "settle"]),
     ("Look", &["status", "where", "watch", "log", "tests", "trace", "runs", "releases", "deployments", "environments", "projects", "open"]),
-    ("Run it", &["demo", "serve", "doctor", "ledger"]),
+    ("Run it", &["demo", "serve", "service", "doctor", "ledger"]),
     ("Help", &["explain", "schema", "completion", "man", "version", "help"]),
 ];
 
@@ -83,6 +84,11 @@ pub enum Verb {
         after_long_help = "Listens on this machine only; others reach it through ssh: TRUNKLINE_SERVER=ssh://HOST\n\nExample:\n  trunkline serve\n  trunkline serve --listen 127.0.0.1:0 --data /srv/trunkline"
     )]
     Serve(serve::Arguments),
+    /// Run the server under systemd
+    #[command(
+        after_long_help = "Example:\n  sudo trunkline service install\n  trunkline service install --user\n  trunkline service status\n  sudo trunkline service upgrade ./trunkline"
+    )]
+    Service(service::Arguments),
     /// Keep a deployed process running
     #[command(hide = true)]
     Supervise(supervise::Arguments),
@@ -193,6 +199,7 @@ pub fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
     match verb {
         Verb::Demo(arguments) => demo::run(&arguments, globals),
         Verb::Serve(arguments) => serve::run(&arguments, globals),
+        Verb::Service(arguments) => service::run(&arguments, globals),
         Verb::Supervise(arguments) => supervise::run(&arguments),
         Verb::Init(arguments) => init::run(&arguments, globals),
         Verb::Check(arguments) => check::run(&arguments, globals),

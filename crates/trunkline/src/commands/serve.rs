@@ -46,6 +46,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     runtime.block_on(async {
         let serving = serve(options).await.map_err(failure)?;
         greet(&screen, &serving, &data.display().to_string(), slots)?;
+        notify_ready();
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let stop = async move {
             tokio::select! {
@@ -60,6 +61,22 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     runtime.shutdown_background();
     screen.note("the server has ended; what it deployed runs on");
     Ok(Exit::Good)
+}
+
+/// Tells the service manager that the server answers (sd_notify(3)), where there is one that asks.
+fn notify_ready() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let name = path.as_encoded_bytes();
+    let address = match name.strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(&path),
+    };
+    // A manager that does not listen will say so itself.
+    if let (Ok(address), Ok(socket)) = (address, UnixDatagram::unbound()) {
+        let _ = socket.send_to_addr(b"READY=1", &address);
+    }
 }
 
 fn failure(error: StartError) -> Failure {

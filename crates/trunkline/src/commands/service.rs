@@ -1,0 +1,277 @@
+//! `trunkline service`: the server under systemd, for the whole machine or for one user.
+
+use crate::address::Address;
+use crate::client::Client;
+use crate::code::Code;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::globals::Globals;
+use crate::render::Screen;
+use crate::render::paint::Mark;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use trunkline_api::request::Health;
+
+const UNIT: &str = "trunkline.service";
+/// The package's unit: the one place that says how the server is locked up.
+const TEMPLATE: &str = include_str!("../../../../packaging/trunkline.service");
+/// How long a restarted server may take to answer.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// What to do with the service.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    act: Act,
+    /// The service of this user instead of the machine's; needs no root
+    #[arg(long, global = true)]
+    user: bool,
+}
+
+#[derive(clap::Subcommand)]
+enum Act {
+    /// Write the unit, start it now and at every boot
+    Install {
+        /// Only print the unit
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Say whether it runs and answers
+    Status,
+    /// Put another program in place of the running one, and the old one back if that does not answer
+    Upgrade {
+        /// The new program
+        program: PathBuf,
+    },
+}
+
+/// Whose service it is.
+struct Scope {
+    user: bool,
+    /// Where the unit lies.
+    unit: PathBuf,
+    data: PathBuf,
+}
+
+/// Does it.
+pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
+    let scope = Scope::of(arguments.user, globals)?;
+    let screen = globals.screen();
+    match &arguments.act {
+        Act::Install { dry_run } => install(&scope, *dry_run, &screen),
+        Act::Status => status(&scope, globals),
+        Act::Upgrade { program } => upgrade(&scope, program, globals),
+    }
+}
+
+impl Scope {
+    fn of(user: bool, globals: &Globals) -> Result<Self, Failure> {
+        if !user {
+            let data = globals.data.clone().unwrap_or_else(|| PathBuf::from("/var/lib/trunkline"));
+            return Ok(Self { user, unit: Path::new("/etc/systemd/system").join(UNIT), data });
+        }
+        let home =
+            std::env::var_os("HOME").ok_or_else(|| Failure::new(Code::Service, "HOME is not set, so there is no place for units"))?;
+        let config = std::env::var_os("XDG_CONFIG_HOME").map_or_else(|| Path::new(&home).join(".config"), PathBuf::from);
+        Ok(Self { user, unit: config.join("systemd/user").join(UNIT), data: globals.data_folder() })
+    }
+
+    /// The unit for this scope: the package's, with other paths, and without what only the machine's may ask for.
+    fn render(&self, program: &Path) -> String {
+        let start = format!("ExecStart={} serve --data {}", program.display(), self.data.display());
+        let line = |line: &str| -> Option<String> {
+            let (key, _) = line.split_once('=').unwrap_or((line, ""));
+            match key {
+                "ExecStart" => Some(start.clone()),
+                "Environment" if self.user => None,
+                "Environment" => Some(format!("Environment=HOME={}", self.data.display())),
+                // A user's manager has neither other users nor the right to these.
+                "User" | "Group" | "StateDirectory" | "StateDirectoryMode" | "ProtectHome" | "ProtectSystem" if self.user => None,
+                "CapabilityBoundingSet" | "PrivateDevices" | "ProtectClock" | "ProtectKernelLogs" | "ProtectKernelModules" if self.user => {
+                    None
+                }
+                "WantedBy" if self.user => Some("WantedBy=default.target".to_owned()),
+                // The state directory is made where the package has it; elsewhere the folder must be writable.
+                "StateDirectory" if self.data != Path::new("/var/lib/trunkline") => Some(format!("ReadWritePaths={}", self.data.display())),
+                "StateDirectoryMode" if self.data != Path::new("/var/lib/trunkline") => None,
+                _ => Some(line.to_owned()),
+            }
+        };
+        TEMPLATE.lines().filter_map(line).map(|line| line + "\n").collect()
+    }
+
+    fn systemctl(&self, arguments: &[&str]) -> Result<(), Failure> {
+        let mut command = Command::new("systemctl");
+        if self.user {
+            command.arg("--user");
+        }
+        let output = command.args(arguments).stdin(Stdio::null()).output();
+        let output =
+            output.map_err(|error| Failure::new(Code::Service, "systemctl cannot be started: is this a systemd machine?").why(error))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(Failure::new(Code::Service, format!("systemctl {}: {said}", arguments.join(" "))))
+    }
+}
+
+fn install(scope: &Scope, dry_run: bool, screen: &Screen) -> anyhow::Result<Exit> {
+    let program = std::env::current_exe()?;
+    let unit = scope.render(&program);
+    if dry_run {
+        screen.print(unit.trim_end())?;
+        return Ok(Exit::Good);
+    }
+    if !scope.user {
+        system_user(&scope.data)?;
+    }
+    let written = fs::create_dir_all(scope.unit.parent().unwrap_or(Path::new("/"))).and_then(|()| fs::write(&scope.unit, unit));
+    written.map_err(|error| {
+        let failure = Failure::new(Code::Service, format!("{} cannot be written", scope.unit.display())).why(error);
+        failure.help("the machine's service needs root; --user installs one of your own")
+    })?;
+    scope.systemctl(&["daemon-reload"])?;
+    scope.systemctl(&["enable", "--now", UNIT])?;
+    screen.print(&screen.out.paint.mark(Mark::Passed, &format!("{UNIT} runs {} now and at every boot", program.display())))?;
+    if scope.user {
+        screen.note("it ends with your last session unless you say: loginctl enable-linger");
+    }
+    let data = if scope.user { String::new() } else { format!(" --data {}", scope.data.display()) };
+    screen.note(&format!("next: trunkline doctor{data}; undo: systemctl{} disable --now {UNIT}", if scope.user { " --user" } else { "" }));
+    Ok(Exit::Good)
+}
+
+/// The user that the machine's service runs as.
+fn system_user(data: &Path) -> Result<(), Failure> {
+    let known = nix::unistd::User::from_name("trunkline").ok().flatten().is_some();
+    if known {
+        return Ok(());
+    }
+    let made = Command::new("useradd")
+        .args(["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "--home-dir"])
+        .arg(data)
+        .arg("trunkline")
+        .stdin(Stdio::null())
+        .output();
+    match made {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(Failure::new(Code::Service, format!("useradd: {}", String::from_utf8_lossy(&output.stderr).trim()))
+            .help("the machine's service needs root; --user installs one of your own")),
+        Err(error) => Err(Failure::new(Code::Service, "useradd cannot be started").why(error)),
+    }
+}
+
+fn health(globals: &Globals) -> Option<Health> {
+    let Ok(Address::Http(base)) = globals.address() else { return None };
+    Client::new(&base, "the service", None).get("health").ok()
+}
+
+fn status(scope: &Scope, globals: &Globals) -> anyhow::Result<Exit> {
+    let active = scope.systemctl(&["is-active", "--quiet", UNIT]).is_ok();
+    let enabled = scope.systemctl(&["is-enabled", "--quiet", UNIT]).is_ok();
+    let health = health(globals);
+    let screen = globals.screen();
+    if screen.json() {
+        screen.print_json(&serde_json::json!({ "active": active, "enabled": enabled, "health": health }))?;
+    } else {
+        let mark = if active { Mark::Passed } else { Mark::Failed };
+        let boot = if enabled { "starts at every boot" } else { "does not start at boot" };
+        screen.print(&screen.out.paint.mark(mark, &format!("{UNIT} {}, {boot}", if active { "runs" } else { "does not run" })))?;
+        match &health {
+            Some(health) => screen.print(&screen.out.paint.mark(Mark::Passed, &format!("it answers, version {}", health.version)))?,
+            None => screen.print(&screen.out.paint.mark(Mark::Failed, "it does not answer"))?,
+        }
+        if !active || health.is_none() {
+            screen.note(&format!("see journalctl{} -u {UNIT} -e", if scope.user { " --user" } else { "" }));
+        }
+    }
+    Ok(if active && health.is_some() { Exit::Good } else { Exit::Failed })
+}
+
+fn upgrade(scope: &Scope, fresh: &Path, globals: &Globals) -> anyhow::Result<Exit> {
+    let screen = globals.screen();
+    let version = version_of(fresh)?;
+    let place = program_of(&scope.unit)?;
+    let (old, new) = (place.with_extension("old"), place.with_extension("new"));
+    let failed = |error: std::io::Error| Failure::new(Code::Service, format!("{} cannot be replaced", place.display())).why(error);
+    fs::copy(fresh, &new).map_err(failed)?;
+    // A copy, not a rename: at every moment a whole program lies at its place.
+    fs::copy(&place, &old).map_err(failed)?;
+    fs::rename(&new, &place).map_err(failed)?;
+    if let Err(failure) = restart(scope, globals, &version) {
+        screen.note(&format!("{version} does not answer: the program before it is put back"));
+        fs::rename(&old, &place).map_err(failed)?;
+        scope.systemctl(&["restart", UNIT])?;
+        return Err(failure.into());
+    }
+    screen.print(&screen.out.paint.mark(Mark::Passed, &format!("{UNIT} runs {version}")))?;
+    screen.note(&format!("undo: trunkline service upgrade {}", old.display()));
+    Ok(Exit::Good)
+}
+
+fn restart(scope: &Scope, globals: &Globals, version: &str) -> Result<(), Failure> {
+    scope.systemctl(&["restart", UNIT])?;
+    let until = Instant::now() + READY_WITHIN;
+    while Instant::now() < until {
+        if health(globals).is_some_and(|health| health.version == version) {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Err(Failure::new(Code::Service, format!("the new program did not answer within {} s", READY_WITHIN.as_secs()))
+        .help(format!("see journalctl -u {UNIT} -e")))
+}
+
+/// What the program says of itself: a file that is none is not put in place.
+fn version_of(program: &Path) -> Result<String, Failure> {
+    let wrong = || Failure::new(Code::Service, format!("{} is no trunkline program that runs here", program.display()));
+    let output = Command::new(program).args(["version", "--json"]).stdin(Stdio::null()).output().map_err(|error| wrong().why(error))?;
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|error| wrong().why(error))?;
+    said["version"].as_str().map(str::to_owned).ok_or_else(wrong)
+}
+
+/// The program that the unit starts.
+fn program_of(unit: &Path) -> Result<PathBuf, Failure> {
+    let places = [unit, Path::new("/usr/lib/systemd/system/trunkline.service")];
+    let text = places.iter().find_map(|path| fs::read_to_string(path).ok());
+    let text = text.ok_or_else(|| Failure::new(Code::Service, "there is no unit").help("trunkline service install"))?;
+    let program = text.lines().find_map(|line| line.strip_prefix("ExecStart=")?.split(' ').next());
+    program.map(PathBuf::from).ok_or_else(|| Failure::new(Code::Service, format!("{} starts nothing", unit.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(user: bool, data: &str) -> Scope {
+        Scope { user, unit: PathBuf::from("/x"), data: PathBuf::from(data) }
+    }
+
+    #[test]
+    fn the_machines_unit_is_the_packages() {
+        assert_eq!(scope(false, "/var/lib/trunkline").render(Path::new("/usr/bin/trunkline")), TEMPLATE);
+        let other = scope(false, "/srv/trunkline").render(Path::new("/usr/local/bin/trunkline"));
+        assert!(other.contains("ExecStart=/usr/local/bin/trunkline serve --data /srv/trunkline\n"), "{other}");
+        assert!(other.contains("ReadWritePaths=/srv/trunkline\n") && !other.contains("StateDirectory"), "{other}");
+    }
+
+    #[test]
+    fn a_users_unit_asks_for_nothing_that_only_root_may() {
+        let unit = scope(true, "/home/ana/.local/state/trunkline").render(Path::new("/home/ana/bin/trunkline"));
+        for key in ["User=", "StateDirectory", "ProtectHome", "CapabilityBoundingSet", "HOME=/var/lib"] {
+            assert!(!unit.contains(key), "{key}: {unit}");
+        }
+        for line in ["KillMode=process\n", "NoNewPrivileges=yes\n", "WantedBy=default.target\n", "Type=notify\n"] {
+            assert!(unit.contains(line), "{line}: {unit}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_program_is_not_put_in_place() {
+        assert!(version_of(Path::new("/bin/true")).is_err());
+        assert!(version_of(Path::new("/nonexistent")).is_err());
+    }
+}
