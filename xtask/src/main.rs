@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod dist;
 mod sim;
 mod tidy;
 
@@ -22,6 +23,8 @@ enum Chore {
     Tidy,
     /// Run the simulator over many seeds, or replay one.
     Sim(sim::Arguments),
+    /// Make what a machine without Rust installs: a program, a Debian package, checksums.
+    Dist(dist::Arguments),
     /// Measure the hot paths beside a plain shell script.
     Bench(bench::Arguments),
 }
@@ -31,6 +34,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Test(arguments) => check::run(&arguments),
         Chore::Tidy => tidy::run(),
         Chore::Sim(arguments) => sim::run(&arguments),
+        Chore::Dist(arguments) => dist::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
     }
 }
