@@ -93,7 +93,7 @@ pub enum Verb {
     #[command(hide = true)]
     Supervise(supervise::Arguments),
     /// Write a trunkline.yaml for this repository
-    #[command(after_long_help = "Example:\n  trunkline init && trunkline check")]
+    #[command(after_long_help = "Example:\n  trunkline init && trunkline check\n  trunkline init --from github")]
     Init(init::Arguments),
     /// Check the delivery file and show what it says
     #[command(after_long_help = "Example:\n  trunkline check\n\nExits with 2 where the file has errors.")]

@@ -1,0 +1,171 @@
+//! A delivery file in the making: jobs with commands, and what could not be taken over.
+
+use std::collections::BTreeMap;
+
+/// A delivery file in the making.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// What it was made of, for people.
+    pub found: String,
+    /// Branches whose pushes start a run; none: all.
+    pub branches: Vec<String>,
+    /// In the order of the file.
+    pub jobs: Vec<Job>,
+    /// What was not taken over, a line each.
+    pub left_out: Vec<String>,
+}
+
+/// A job in the making.
+#[derive(Debug, Default)]
+pub struct Job {
+    /// Its name.
+    pub name: String,
+    /// Names of jobs before it.
+    pub needs: Vec<String>,
+    /// Plain values.
+    pub env: BTreeMap<String, String>,
+    /// Commands, with a name for people where there was one.
+    pub steps: Vec<(Option<String>, String)>,
+    /// A test report in JUnit's form.
+    pub junit: Option<String>,
+    /// Whether its own output is that of `cargo test`.
+    pub libtest: bool,
+}
+
+/// What comes after the jobs.
+const REST: &str = r#"
+# A job keeps what it built; a release holds it; environments run it:
+#
+#   build:
+#     run: ./build.sh
+#     artifacts: [{ name: app, path: out/app }]
+#
+# release:
+#   version: calver
+#   artifacts: [app]
+#
+# environments:
+#   test:
+#     tier: testing
+#     deploy: { kind: process, artifact: app, run: ./app, listen: "127.0.0.1:8101" }
+#     verify: [{ http: "http://127.0.0.1:8101/", status: 200, within: 30s }]
+"#;
+
+impl Draft {
+    /// The file.
+    pub fn text(&self, project: &str) -> String {
+        let mut out = format!(
+            "# How changes of this repository are tested, released and delivered. Check it with: trunkline check\n\
+             # For completion in your editor: trunkline schema > trunkline.schema.json, then take one # from this line:\n\
+             ## yaml-language-server: $schema=trunkline.schema.json\nname: {project}\n"
+        );
+        if !self.left_out.is_empty() {
+            out += &format!("#\n# Made of {}. Left out:\n", one_line(&self.found));
+            out += &self.left_out.iter().map(|left| format!("# - {}\n", one_line(left))).collect::<String>();
+        }
+        out += &match self.branches.as_slice() {
+            [] => "on: { push: {}, manual: {} }\n".to_owned(),
+            branches => format!("on: {{ push: {{ branches: [{}] }}, manual: {{}} }}\n", texts(branches)),
+        };
+        out += "\njobs:\n";
+        out += &self.jobs.iter().map(Job::text).collect::<String>();
+        out + REST
+    }
+}
+
+impl Job {
+    fn text(&self) -> String {
+        let mut out = format!("  {}:\n", self.name);
+        if !self.needs.is_empty() {
+            out += &format!("    needs: [{}]\n", self.needs.join(", "));
+        }
+        if !self.env.is_empty() {
+            out += "    env:\n";
+            out += &self.env.iter().map(|(name, value)| format!("      {name}: {}\n", quoted(value))).collect::<String>();
+        }
+        match self.steps.as_slice() {
+            [] => out += "    # Replace this by the command that tests your code.\n    run: echo \"no tests yet\"\n",
+            [(None, only)] => out += &format!("    run: {}", script(only, 6)),
+            many => {
+                out += "    steps:\n";
+                for (name, run) in many {
+                    let name = name.as_ref().map(|name| format!("name: {}\n        ", quoted(name))).unwrap_or_default();
+                    out += &format!("      - {name}run: {}", script(run, 10));
+                }
+            }
+        }
+        if let Some(path) = &self.junit {
+            out += &format!("    reports: {{ junit: {} }}\n", quoted(path));
+        } else if self.libtest {
+            out += "    reports: { libtest: log }\n";
+        }
+        out
+    }
+}
+
+/// A command as a YAML value: on its line where it is plain, else a block, else a quoted text.
+fn script(text: &str, indent: usize) -> String {
+    let text = text.trim_end();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '/' | '=' | '+' | '@' | '$' | '(' | ')' | ';');
+    if text.chars().all(plain) && text.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | '$')) {
+        return format!("{text}\n");
+    }
+    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') || text.starts_with([' ', '\t', '\n']) || text.is_empty() {
+        return format!("{}\n", quoted(text));
+    }
+    let lines = text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("{:indent$}{line}\n", "") });
+    format!("|\n{}", lines.collect::<String>())
+}
+
+/// JSON's quotes are YAML's too.
+fn quoted(text: &str) -> String {
+    serde_json::Value::String(text.to_owned()).to_string()
+}
+
+fn texts(texts: &[String]) -> String {
+    texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ")
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A name of another system as one of ours: `Unit tests (3.11)` → `unit-tests-3-11`.
+pub fn job_name(text: &str) -> String {
+    let fits = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' };
+    let mut name: String = text.chars().map(fits).take(60).collect();
+    while name.contains("--") {
+        name = name.replace("--", "-");
+    }
+    let name = name.trim_matches(['-', '_']).to_owned();
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("job-{name}").trim_end_matches('-').to_owned()
+    } else {
+        name
+    }
+}
+
+/// The items of a list, or the one in its place.
+pub fn items(value: &serde_json::Value) -> Vec<&serde_json::Value> {
+    match value {
+        serde_json::Value::Array(items) => items.iter().collect(),
+        serde_json::Value::Null => Vec::new(),
+        one => vec![one],
+    }
+}
+
+/// A plain value as text; none for lists and mappings, and for what holds another system's expressions.
+pub fn plain(value: &serde_json::Value) -> Option<String> {
+    let text = match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Number(number) => number.to_string(),
+        serde_json::Value::Bool(truth) => truth.to_string(),
+        _ => return None,
+    };
+    (!text.contains("${{")).then_some(text)
+}
+
+/// Whether a name can be that of an environment variable.
+pub fn is_variable(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+}

@@ -1,0 +1,202 @@
+//! Taking over the commands of GitHub Actions workflows.
+
+use super::draft::{Draft, Job, is_variable, items, job_name, plain};
+use crate::code::Code;
+use crate::failure::Failure;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const FOLDER: &str = ".github/workflows";
+/// Bytes of a workflow.
+const BYTES_MAX: u64 = 1 << 20;
+/// Keys of a job that were looked at.
+const KNOWN: [&str; 6] = ["name", "steps", "needs", "env", "runs-on", "permissions"];
+/// Steps that need no counterpart.
+const NOT_NEEDED: [&str; 1] = ["actions/checkout"];
+
+/// Every job of every workflow that a push starts.
+pub fn lift(folder: &Path) -> Result<Draft, Failure> {
+    let files = files(folder)?;
+    let mut draft = Draft { found: FOLDER.to_owned(), ..Draft::default() };
+    for path in &files {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let text = super::read_bounded(path, BYTES_MAX)?;
+        let workflow: Value = serde_saphyr::from_str(&text)
+            .map_err(|error| Failure::new(Code::FileUnreadable, format!("{} is not YAML that can be read", path.display())).why(error))?;
+        take_workflow(&mut draft, &name, &workflow);
+    }
+    if draft.jobs.is_empty() {
+        draft.left_out.push("no workflow has a job that a push starts".to_owned());
+        draft.jobs.push(Job { name: "test".to_owned(), ..Job::default() });
+    }
+    Ok(draft)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let place = folder.join(FOLDER);
+    let entries = fs::read_dir(&place)
+        .map_err(|error| Failure::new(Code::FileUnreadable, format!("{} cannot be read", place.display())).why(error))?;
+    let is_yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_yaml).collect();
+    files.sort();
+    Ok(files)
+}
+
+fn take_workflow(draft: &mut Draft, file: &str, workflow: &Value) {
+    // YAML 1.1 readers take the key `on` for true.
+    let on = if workflow["on"].is_null() { &workflow["true"] } else { &workflow["on"] };
+    let events: Vec<String> = match on {
+        Value::Object(events) => events.keys().cloned().collect(),
+        other => items(other).iter().filter_map(|event| plain(event)).collect(),
+    };
+    if !events.iter().any(|event| event == "push" || event == "pull_request" || event == "workflow_dispatch") {
+        draft.left_out.push(format!("{file}: starts on {}, not on a push", events.join(", ")));
+        return;
+    }
+    for event in events.iter().filter(|event| !matches!(event.as_str(), "push" | "workflow_dispatch")) {
+        draft.left_out.push(format!("{file}: the event {event}"));
+    }
+    for branch in items(&on["push"]["branches"]).iter().filter_map(|branch| plain(branch)) {
+        if !draft.branches.contains(&branch) {
+            draft.branches.push(branch);
+        }
+    }
+    let Value::Object(jobs) = &workflow["jobs"] else { return };
+    let taken: Vec<String> = draft.jobs.iter().map(|job| job.name.clone()).collect();
+    // The same job name in two workflows: the later one is called by its file too.
+    let ours = |key: &str| {
+        let name = job_name(key);
+        if taken.contains(&name) { job_name(&format!("{} {key}", file.trim_end_matches(".yml").trim_end_matches(".yaml"))) } else { name }
+    };
+    for (key, job) in jobs {
+        let place = format!("{file}, job {key}");
+        let mut lifted = Job { name: ours(key), ..Job::default() };
+        lifted.needs = items(&job["needs"]).iter().filter_map(|need| plain(need)).map(|need| ours(&need)).collect();
+        env(draft, &mut lifted, &place, &workflow["env"]);
+        env(draft, &mut lifted, &place, &job["env"]);
+        for step in items(&job["steps"]) {
+            take_step(draft, &mut lifted, &place, step);
+        }
+        for other in job.as_object().into_iter().flatten().map(|(key, _)| key).filter(|key| !KNOWN.contains(&key.as_str())) {
+            draft.left_out.push(format!("{place}: {other}"));
+        }
+        if lifted.steps.is_empty() {
+            draft.left_out.push(format!("{place}: it has no run lines"));
+        }
+        draft.jobs.push(lifted);
+    }
+}
+
+fn env(draft: &mut Draft, job: &mut Job, place: &str, env: &Value) {
+    for (name, value) in env.as_object().into_iter().flatten() {
+        match plain(value).filter(|_| is_variable(name)) {
+            Some(value) => drop(job.env.insert(name.clone(), value)),
+            None => draft.left_out.push(format!("{place}: env {name}, which an expression gives")),
+        }
+    }
+}
+
+fn take_step(draft: &mut Draft, job: &mut Job, place: &str, step: &Value) {
+    if let Some(action) = step["uses"].as_str() {
+        let name = action.split('@').next().unwrap_or(action);
+        if !NOT_NEEDED.contains(&name) {
+            draft.left_out.push(format!("{place}: uses {action}"));
+        }
+        return;
+    }
+    let Some(run) = step["run"].as_str() else { return };
+    if run.contains("${{") {
+        draft.left_out.push(format!("{place}: an expression in '{}'; values reach a script as environment variables", first_line(run)));
+    }
+    for key in ["if", "env", "working-directory", "shell", "continue-on-error", "timeout-minutes"] {
+        if !step[key].is_null() {
+            draft.left_out.push(format!("{place}: {key} of the step '{}'", first_line(run)));
+        }
+    }
+    // What cannot run as it stands must not look as if it could.
+    let run = if run.contains("${{") { stands_still(run) } else { run.to_owned() };
+    job.steps.push((step["name"].as_str().map(str::to_owned), run));
+}
+
+/// The lines as comments, and a failure that says why.
+fn stands_still(run: &str) -> String {
+    let comment = |line: &str| format!("# {}\n", line.replace("${{", "<<").replace("}}", ">>"));
+    run.lines().map(comment).collect::<String>() + "echo 'give these values in env and use them as \"$NAME\"' && exit 1"
+}
+
+fn first_line(text: &str) -> String {
+    text.trim().lines().next().unwrap_or_default().chars().take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_delivery_file::read;
+
+    const CI: &str = r#"
+name: CI
+on:
+  push: { branches: [main, 'release/**'] }
+  pull_request:
+env: { RUST_BACKTRACE: 1, TOKEN: "${{ secrets.TOKEN }}" }
+jobs:
+  build:
+    runs-on: ubuntu-latest
+    strategy: { matrix: { os: [a, b] } }
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-node@v4
+        with: { node-version: 20 }
+      - name: "Install: all"
+        run: npm ci
+      - run: |
+          echo "a: b" # c
+          make
+  "Unit tests":
+    needs: build
+    steps:
+      - run: npm test
+        if: github.ref == 'refs/heads/main'
+      - run: echo ${{ github.sha }}
+"#;
+
+    #[test]
+    fn run_lines_are_taken_over_and_the_rest_is_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join(FOLDER)).unwrap();
+        fs::write(folder.path().join(FOLDER).join("ci.yml"), CI).unwrap();
+        fs::write(
+            folder.path().join(FOLDER).join("nightly.yaml"),
+            "on: { schedule: [{ cron: '0 0 * * *' }] }\njobs: { x: { steps: [{ run: y }] } }",
+        )
+        .unwrap();
+        let draft = lift(folder.path()).unwrap();
+        let text = draft.text("shop");
+        let (definition, diagnostics) = read(text.as_bytes());
+        assert!(diagnostics.is_empty(), "{diagnostics:?}\n{text}");
+        let definition = definition.unwrap();
+        let jobs: Vec<&str> = definition.jobs.iter().map(|job| job.key.as_str()).collect();
+        assert_eq!(jobs, ["build", "unit-tests"]);
+        assert_eq!(definition.jobs[0].steps[1].run.trim_end(), "echo \"a: b\" # c\nmake");
+        assert_eq!(definition.jobs[0].steps[0].name.as_deref(), Some("Install: all"));
+        assert_eq!(definition.jobs[1].needs[0].as_str(), "build");
+        assert_eq!(definition.on.push.unwrap().branches.len(), 2);
+        let left = draft.left_out.join("\n");
+        for said in
+            ["setup-node", "strategy", "TOKEN", "pull_request", "an expression in 'echo", "if of the step 'npm test'", "nightly.yaml"]
+        {
+            assert!(left.contains(said), "{said}: {left}");
+        }
+        assert!(!left.contains("checkout"), "{left}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(lift(folder.path()).is_err());
+        fs::create_dir_all(folder.path().join(FOLDER)).unwrap();
+        fs::write(folder.path().join(FOLDER).join("ci.yml"), "a: [").unwrap();
+        assert!(lift(folder.path()).unwrap_err().to_string().contains("not YAML"));
+    }
+}

@@ -1,0 +1,195 @@
+//! Taking over the commands of a GitLab pipeline.
+
+use super::draft::{Draft, Job, is_variable, items, job_name, plain};
+use crate::code::Code;
+use crate::failure::Failure;
+use serde_json::{Map, Value};
+use std::path::Path;
+
+const FILE: &str = ".gitlab-ci.yml";
+/// Bytes of the file.
+const BYTES_MAX: u64 = 1 << 20;
+/// Keys at the top that are no jobs.
+const GLOBAL: [&str; 12] = [
+    "stages",
+    "variables",
+    "default",
+    "include",
+    "workflow",
+    "image",
+    "services",
+    "cache",
+    "before_script",
+    "after_script",
+    "pages",
+    "spec",
+];
+/// Stages where the file names none.
+const STAGES: [&str; 5] = [".pre", "build", "test", "deploy", ".post"];
+/// Keys of a job that were looked at.
+const KNOWN: [&str; 7] = ["script", "before_script", "stage", "needs", "variables", "extends", "tags"];
+/// Templates may extend templates.
+const EXTENDS_MAX: usize = 10;
+
+/// Every job of the pipeline.
+pub fn lift(folder: &Path) -> Result<Draft, Failure> {
+    let path = folder.join(FILE);
+    let text = super::read_bounded(&path, BYTES_MAX)?;
+    let pipeline: Value = serde_saphyr::from_str(&text)
+        .map_err(|error| Failure::new(Code::FileUnreadable, format!("{} is not YAML that can be read", path.display())).why(error))?;
+    let mut draft = Draft { found: FILE.to_owned(), ..Draft::default() };
+    let Value::Object(pipeline) = pipeline else {
+        return Err(Failure::new(Code::FileUnreadable, format!("{} holds no mapping", path.display())));
+    };
+    for key in
+        pipeline.keys().filter(|key| GLOBAL.contains(&key.as_str()) && !matches!(key.as_str(), "stages" | "variables" | "before_script"))
+    {
+        draft.left_out.push(format!("{key} at the top"));
+    }
+    let is_job = |(key, value): &(&String, &Value)| !key.starts_with('.') && !GLOBAL.contains(&key.as_str()) && value.is_object();
+    let jobs: Vec<(&String, Map<String, Value>)> =
+        pipeline.iter().filter(is_job).map(|(key, job)| (key, extended(&pipeline, job, EXTENDS_MAX))).collect();
+    let stages = stages(&pipeline);
+    for (key, job) in &jobs {
+        let lifted = take_job(&mut draft, &pipeline, (key, job), &jobs, &stages);
+        draft.jobs.push(lifted);
+    }
+    if draft.jobs.is_empty() {
+        draft.left_out.push("the pipeline has no job of its own".to_owned());
+        draft.jobs.push(Job { name: "test".to_owned(), ..Job::default() });
+    }
+    Ok(draft)
+}
+
+fn stages(pipeline: &Map<String, Value>) -> Vec<String> {
+    let own: Vec<String> = items(pipeline.get("stages").unwrap_or(&Value::Null)).iter().filter_map(|stage| plain(stage)).collect();
+    if own.is_empty() { STAGES.map(str::to_owned).to_vec() } else { own }
+}
+
+/// A job with what the templates that it extends give.
+fn extended(pipeline: &Map<String, Value>, job: &Value, depth: usize) -> Map<String, Value> {
+    let mut whole = Map::new();
+    if depth > 0 {
+        for name in items(&job["extends"]).iter().filter_map(|name| plain(name)) {
+            if let Some(template) = pipeline.get(&name) {
+                whole.extend(extended(pipeline, template, depth - 1));
+            }
+        }
+    }
+    whole.extend(job.as_object().cloned().unwrap_or_default());
+    whole
+}
+
+type Lifted<'a> = (&'a String, Map<String, Value>);
+
+fn take_job(
+    draft: &mut Draft,
+    pipeline: &Map<String, Value>,
+    (key, job): (&str, &Map<String, Value>),
+    jobs: &[Lifted<'_>],
+    stages: &[String],
+) -> Job {
+    let get = |name: &str| job.get(name).unwrap_or(&Value::Null);
+    let mut lifted = Job { name: job_name(key), ..Job::default() };
+    lifted.needs = match job.get("needs") {
+        Some(needs) => {
+            items(needs).iter().filter_map(|need| plain(need).or_else(|| plain(&need["job"]))).map(|need| job_name(&need)).collect()
+        }
+        None => before(job, jobs, stages),
+    };
+    for variables in [pipeline.get("variables").unwrap_or(&Value::Null), get("variables")] {
+        for (name, value) in variables.as_object().into_iter().flatten() {
+            match plain(value).or_else(|| plain(&value["value"])).filter(|value| is_variable(name) && !value.contains('$')) {
+                Some(value) => drop(lifted.env.insert(name.clone(), value)),
+                None => draft.left_out.push(format!("job {key}: variable {name}, which is made of others")),
+            }
+        }
+    }
+    let first =
+        if job.contains_key("before_script") { get("before_script") } else { pipeline.get("before_script").unwrap_or(&Value::Null) };
+    // One shell runs all of it, so that what a line sets holds for the next.
+    let lines: Vec<String> = [first, get("script")].into_iter().flat_map(lines).collect();
+    if lines.is_empty() {
+        draft.left_out.push(format!("job {key}: it has no script"));
+    } else {
+        lifted.steps.push((None, lines.join("\n")));
+    }
+    if let Some(report) = plain(&get("artifacts")["reports"]["junit"]).filter(|path| !path.contains('*')) {
+        lifted.junit = Some(report);
+    }
+    for other in job.keys().filter(|key| !KNOWN.contains(&key.as_str())) {
+        draft.left_out.push(format!("job {key}: {other}"));
+    }
+    lifted
+}
+
+/// Script lines; lists within lists, as anchors make them, are one list.
+fn lines(value: &Value) -> Vec<String> {
+    items(value).iter().flat_map(|item| if item.is_array() { lines(item) } else { plain(item).into_iter().collect() }).collect()
+}
+
+/// Without `needs` a job waits for every job of the nearest earlier stage that has any.
+fn before(job: &Map<String, Value>, jobs: &[Lifted<'_>], stages: &[String]) -> Vec<String> {
+    let stage_of = |job: &Map<String, Value>| {
+        let name = job.get("stage").and_then(plain).unwrap_or_else(|| "test".to_owned());
+        stages.iter().position(|stage| *stage == name).unwrap_or(stages.len())
+    };
+    let own = stage_of(job);
+    let Some(nearest) = jobs.iter().map(|(_, other)| stage_of(other)).filter(|other| *other < own).max() else { return Vec::new() };
+    jobs.iter().filter(|(_, other)| stage_of(other) == nearest).map(|(key, _)| job_name(key)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_delivery_file::read;
+
+    const CI: &str = r#"
+stages: [build, test, deploy]
+variables: { CI_DEBUG: "1", WHERE: "$HOME/x" }
+default: { image: ruby:3.2 }
+.base: &base
+  before_script: [bundle install]
+compile:
+  stage: build
+  extends: .base
+  script:
+    - make all
+    - |
+      if true; then
+        echo "x: y"
+      fi
+"unit tests":
+  <<: *base
+  script: rake test
+  artifacts: { reports: { junit: report.xml }, paths: [coverage/] }
+lint:
+  script: [rubocop]
+  allow_failure: true
+ship:
+  stage: deploy
+  needs: ["unit tests"]
+  script: ./ship.sh
+  rules: [{ if: $CI_COMMIT_BRANCH == "main" }]
+"#;
+
+    #[test]
+    fn scripts_are_taken_over_and_the_rest_is_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), CI).unwrap();
+        let draft = lift(folder.path()).unwrap();
+        let text = draft.text("shop");
+        let (definition, diagnostics) = read(text.as_bytes());
+        assert!(diagnostics.is_empty(), "{diagnostics:?}\n{text}");
+        let jobs = definition.unwrap().jobs;
+        let graph: Vec<(&str, Vec<&str>)> =
+            jobs.iter().map(|job| (job.key.as_str(), job.needs.iter().map(|need| need.as_str()).collect())).collect();
+        assert_eq!(graph, [("compile", vec![]), ("unit-tests", vec!["compile"]), ("lint", vec!["compile"]), ("ship", vec!["unit-tests"])]);
+        assert_eq!(jobs[0].steps[0].run.trim_end(), "bundle install\nmake all\nif true; then\n  echo \"x: y\"\nfi");
+        assert_eq!(jobs[1].reports.len(), 1);
+        let left = draft.left_out.join("\n");
+        for said in ["default at the top", "WHERE", "lint: allow_failure", "ship: rules", "unit tests: artifacts"] {
+            assert!(left.contains(said), "{said}: {left}");
+        }
+    }
+}
