@@ -47,7 +47,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Where cargo builds.
 pub fn target_folder() -> anyhow::Result<PathBuf> {
-    let output = Command::new("cargo").args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).output()?;
+    let output =
+        Command::new("cargo").args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(tidy::root()).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let (_, rest) = text.split_once("\"target_directory\":\"").context("cargo metadata names no target folder")?;
     Ok(tidy::root().join(rest.split('"').next().unwrap_or_default()))

@@ -89,7 +89,8 @@ fn has_fine_times(path: &Path) -> bool {
     let release = nix::sys::utsname::uname().ok().and_then(|name| name.release().to_str().map(str::to_owned)).unwrap_or_default();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
     let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    let kinds = [statfs::EXT4_SUPER_MAGIC, statfs::XFS_SUPER_MAGIC, statfs::BTRFS_SUPER_MAGIC, statfs::TMPFS_MAGIC];
+    // The C library of a static program has no name for the second.
+    let kinds = [statfs::EXT4_SUPER_MAGIC, statfs::FsType(0x5846_5342), statfs::BTRFS_SUPER_MAGIC, statfs::TMPFS_MAGIC];
     version >= (6, 13) && statfs::statfs(path).is_ok_and(|found| kinds.contains(&found.filesystem_type()))
 }
 

@@ -62,6 +62,7 @@ codes! {
     "TL0220" NoLedger Usage "There is no ledger to read there."
     "TL0221" LedgerChanged Failed "The ledger is not what was recorded."
     "TL0222" StartInput Usage "What a run shall start with cannot be read."
+    "TL0223" BadDeliveryFile Usage "The delivery file has errors."
     "TL0230" DataFolder Failed "The data folder cannot be used."
     "TL0231" CannotListen Failed "The server cannot listen there."
     "TL0232" ClockAhead Blocked "The wall clock is far ahead of the record."

@@ -50,6 +50,11 @@ pub fn default_path() -> PathBuf {
     Repository::here().map_or_else(|| PathBuf::from(FILE), |repository| repository.root().join(FILE))
 }
 
+/// The file's name for people and its text.
+pub fn read_file(path: &Path) -> Result<(String, Vec<u8>), Failure> {
+    Ok((shown(path), contents(path)?))
+}
+
 fn contents(path: &Path) -> Result<Vec<u8>, Failure> {
     let unreadable = |error: std::io::Error| {
         Failure::new(Code::FileUnreadable, "the delivery file cannot be read")
@@ -77,7 +82,7 @@ fn total(diagnostics: &[Diagnostic]) -> String {
 }
 
 /// Colours for the plain form of diagnostics, line by line.
-fn painted(plain: &str, paint: Paint) -> String {
+pub fn painted(plain: &str, paint: Paint) -> String {
     if !paint.colour {
         return plain.to_owned();
     }

@@ -2,6 +2,8 @@
 
 mod escape;
 
+pub use escape::Filter;
+
 use super::which;
 use crate::code::Code;
 use crate::exit::Exit;
@@ -10,7 +12,6 @@ use crate::globals::{Globals, Remote};
 use crate::reference::Reference;
 use crate::render::paint::{Mark, Style};
 use crate::render::words;
-use escape::Filter;
 use std::io::{Read, Write};
 use std::time::Duration;
 use trunkline_api::request::Position;

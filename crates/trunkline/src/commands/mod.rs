@@ -13,6 +13,7 @@ mod explain;
 mod help;
 mod init;
 mod ledger;
+mod local;
 mod log;
 mod man;
 mod open;
@@ -65,7 +66,7 @@ pub struct Line {
 
 /// Groups of verbs, as the help shows them. A test holds that every shown verb is in exactly one.
 pub const GROUPS: [(&str, &[&str]); 4] = [
-    ("Deliver", &["init", "check", "start", "sync", "promote", "rollback", "cancel", "settle"]),
+    ("Deliver", &["init", "check", "run", "start", "sync", "promote", "rollback", "cancel", "settle"]),
     ("Look", &["status", "where", "watch", "log", "tests", "trace", "runs", "releases", "deployments", "environments", "projects", "open"]),
     ("Run it", &["demo", "serve", "service", "doctor", "ledger"]),
     ("Help", &["explain", "schema", "completion", "man", "version", "help"]),
@@ -98,6 +99,11 @@ pub enum Verb {
     /// Check the delivery file and show what it says
     #[command(after_long_help = "Example:\n  trunkline check\n\nExits with 2 where the file has errors.")]
     Check(check::Arguments),
+    /// Run the jobs on the files as they lie here
+    #[command(
+        after_long_help = "The same engine and the same runner as a server's; nothing is recorded, and no server is needed.\nFiles that git ignores are left out, as from a commit.\n\nExample:\n  trunkline run\n  trunkline run unit --shell\n  trunkline run --plan"
+    )]
+    Run(local::Arguments),
     /// Start a run by hand
     #[command(
         after_long_help = "The delivery file must allow it: on: { manual: {} }\n\nExample:\n  trunkline start\n  trunkline start --ref release/2 --input reason='new logo'"
@@ -143,7 +149,7 @@ pub enum Verb {
     #[command(after_long_help = "Example:\n  trunkline trace production")]
     Trace(trace::Arguments),
     /// List or view runs
-    #[command(visible_alias = "run", after_long_help = "Example:\n  trunkline runs list --limit 50\n  trunkline run view 812")]
+    #[command(after_long_help = "Example:\n  trunkline runs list --limit 50\n  trunkline runs view 812")]
     Runs(runs::Arguments),
     /// List or view releases
     #[command(visible_alias = "release", after_long_help = "Example:\n  trunkline releases list\n  trunkline release view 1.42")]
@@ -203,6 +209,7 @@ pub fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         Verb::Supervise(arguments) => supervise::run(&arguments),
         Verb::Init(arguments) => init::run(&arguments, globals),
         Verb::Check(arguments) => check::run(&arguments, globals),
+        Verb::Run(arguments) => local::run(&arguments, globals),
         Verb::Start(arguments) => start::run(&arguments, globals),
         Verb::Sync(arguments) => sync::run(&arguments, globals),
         Verb::Promote(arguments) => promote::run(&arguments, globals),
@@ -307,7 +314,7 @@ mod unit {
 
     #[test]
     fn singular_is_plural() {
-        for line in [["trunkline", "run", "list"], ["trunkline", "runs", "list"], ["trunkline", "project", "list"]] {
+        for line in [["trunkline", "runs", "list"], ["trunkline", "release", "list"], ["trunkline", "project", "list"]] {
             parse(line).unwrap();
         }
     }

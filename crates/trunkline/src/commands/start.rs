@@ -64,7 +64,8 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     Ok(ending.exit)
 }
 
-fn inputs(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+/// Inputs by name.
+pub fn inputs(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let mut inputs = BTreeMap::new();
     for text in given {
         let Some((name, value)) = text.split_once('=') else {

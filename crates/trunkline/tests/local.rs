@@ -1,0 +1,73 @@
+//! `trunkline run` with the real program, on a real working copy.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const FILE: &str = "on: { push: {}, manual: { inputs: { who: { type: string, default: nobody } } } }\njobs:\n  build:\n    run: cat src/new.txt && ls && echo \"for $TRUNKLINE_INPUT_WHO\" > out.txt\n    artifacts: [{ name: out, path: out.txt }]\n  unit: { needs: build, run: 'cat $TRUNKLINE_ARTIFACTS/out; test ! -e ignored' }\n  red: { run: 'echo before; exit 3' }\n  after: { needs: red, run: 'true' }\n";
+
+fn copy() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    git(folder.path(), &["init", "-q", "-b", "main"]);
+    fs::create_dir(folder.path().join("src")).unwrap();
+    fs::write(folder.path().join("src/old.txt"), "old\n").unwrap();
+    fs::write(folder.path().join(".gitignore"), "ignored\n").unwrap();
+    git(folder.path(), &["add", "-A"]);
+    git(folder.path(), &["-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "Begin"]);
+    // As people work: not committed, not even added; removed; ignored.
+    fs::write(folder.path().join("trunkline.yaml"), FILE).unwrap();
+    fs::write(folder.path().join("src/new.txt"), "dirty\n").unwrap();
+    fs::write(folder.path().join("ignored"), "secret\n").unwrap();
+    fs::remove_file(folder.path().join("src/old.txt")).unwrap();
+    folder
+}
+
+fn git(folder: &Path, arguments: &[&str]) {
+    assert!(Command::new("git").args(arguments).current_dir(folder).status().unwrap().success());
+}
+
+fn trunkline(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_trunkline"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("SHELL", folder.join("shell"))
+        .env_remove("TRUNKLINE_SERVER")
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn the_working_copy_is_run_as_it_is() {
+    let folder = copy();
+    let run = trunkline(folder.path(), &["run", "unit", "--input", "who=ana"]);
+    let text = said(&run);
+    assert_eq!(run.status.code(), Some(0), "{text}");
+    assert!(text.contains("build │ dirty") && text.contains("unit │ for ana") && !text.contains("red │"), "{text}");
+    assert!(!folder.path().join("out.txt").exists(), "the working copy itself stays as it is");
+    let all = trunkline(folder.path(), &["run", "--json"]);
+    assert_eq!(all.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&all.stdout).unwrap();
+    assert_eq!(json["result"], "failed");
+    let ends: Vec<String> = json["jobs"].as_array().unwrap().iter().map(|job| job["end"]["result"].to_string()).collect();
+    assert!(ends[0].contains("passed") && ends[2].contains("failed") && ends[3].contains("skipped"), "{ends:?}");
+    let unknown = trunkline(folder.path(), &["run", "unti"]);
+    assert!(unknown.status.code() == Some(5) && said(&unknown).contains("known are build, unit"), "{}", said(&unknown));
+    assert!(said(&trunkline(folder.path(), &["run", "--plan"])).contains("unit  after build"));
+}
+
+#[test]
+fn a_shell_is_opened_where_it_failed() {
+    let folder = copy();
+    let shell = folder.path().join("shell");
+    fs::write(&shell, "#!/bin/sh\npwd > \"$TRUNKLINE_WORKSPACE/../seen\"; cat src/new.txt; ls \"$TRUNKLINE_WORKSPACE\"\n").unwrap();
+    fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = trunkline(folder.path(), &["run", "red", "--shell"]);
+    let text = said(&run);
+    assert!(run.status.code() == Some(1) && text.contains("dirty") && text.contains("trunkline.yaml"), "{text}");
+}
