@@ -37,6 +37,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // Each kind of fault about once in ten seeds at least; the rarest comes more often than that.
     let faults = (arguments.seeds / 10).to_string();
     step("seeds", &xtask.to_string_lossy(), &["sim", "--seeds", &seeds, "--faults-min", &faults])?;
+    step("fuzz", &xtask.to_string_lossy(), &["fuzz", "--seconds", "5"])?;
     if !arguments.no_demo {
         let trunkline = target_folder()?.join("release/trunkline");
         step("demo", &trunkline.to_string_lossy(), &["demo", "--once", "--fast"])?;

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod dist;
+mod fuzz;
 mod sim;
 mod tidy;
 
@@ -23,6 +24,8 @@ enum Chore {
     Tidy,
     /// Run the simulator over many seeds, or replay one.
     Sim(sim::Arguments),
+    /// Feed hostile bytes to everything that reads bytes of others.
+    Fuzz(fuzz::Arguments),
     /// Make what a machine without Rust installs: a program, a Debian package, checksums.
     Dist(dist::Arguments),
     /// Measure the hot paths beside a plain shell script.
@@ -34,6 +37,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Test(arguments) => check::run(&arguments),
         Chore::Tidy => tidy::run(),
         Chore::Sim(arguments) => sim::run(&arguments),
+        Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Dist(arguments) => dist::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
     }

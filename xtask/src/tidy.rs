@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("server", &["domain", "api", "engine", "delivery-file", "runner", "store"]),
     ("trunkline", &["domain", "api", "engine", "delivery-file", "runner", "store", "server"]),
     ("sim", &["domain", "api", "engine", "store"]),
-    ("xtask", &["sim"]),
+    ("xtask", &["domain", "api", "engine", "delivery-file", "runner", "store", "sim"]),
 ];
 
 /// Crates without input, output, clocks or entropy.

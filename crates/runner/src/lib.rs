@@ -33,5 +33,6 @@ pub use archive::{Error as ArchiveError, extract, pack};
 pub use failure::Failure;
 pub use http::HttpPort;
 pub use port::{CallError, Port};
+pub use report::parse as parse_report;
 pub use supervisor::{Status as SupervisorStatus, Supervised, supervise_list, supervise_main, supervise_stop};
 pub use worker::{Config, Runner};

@@ -83,7 +83,8 @@ fn bytes_of(folder: &Path, path: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-fn parse(format: ReportFormat, bytes: &[u8]) -> Result<TestSummary, String> {
+/// What one report says.
+pub fn parse(format: ReportFormat, bytes: &[u8]) -> Result<TestSummary, String> {
     match format {
         ReportFormat::Junit => junit::parse(bytes),
         ReportFormat::Libtest => Ok(libtest::parse(&String::from_utf8_lossy(bytes))),
