@@ -5,6 +5,7 @@
 //! | `GET health` | → [`Health`]; needs no token |
 //! | `GET status` | → [`super::view::StatusView`] |
 //! | `GET wait?after=SEQ` | → [`Position`], once the ledger is longer than `after`, or after 25 s |
+//! | `GET events?after=SEQ` | → a stream of [`Event`]s (`text/event-stream`), each with its entry's number as id; from `Last-Event-ID`, from `after`, or from now on |
 //! | `POST projects` | [`AddProject`] → [`super::view::ProjectView`] |
 //! | `POST projects/P/sync` | [`Act`] → [`Synced`]; looks at a followed repository now |
 //! | `GET projects/P/runs?before=N&limit=N` | → `[RunView]`, newest first |
@@ -50,6 +51,19 @@ pub struct Position {
     pub root: Digest,
     /// Engine time.
     pub at: Timestamp,
+}
+
+/// What an entry of the ledger changed. Carries keys, never states: fetch what interests you.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The entry.
+    pub seq: u64,
+    /// Engine time.
+    pub at: Timestamp,
+    /// The project, if it is of one.
+    pub project: Option<ProjectKey>,
+    /// `run/run_…`, `environment/shop/qa`: what has a new state.
+    pub keys: Vec<String>,
 }
 
 /// Begins a project: with a repository of its own, to be pushed to; with one that lives elsewhere and is followed; or as a

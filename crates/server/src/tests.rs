@@ -1,5 +1,6 @@
 //! The whole server with real git, real SQLite and a real runner, on a free port of loopback.
 
+mod events;
 mod follow;
 mod git;
 mod start;

@@ -2,6 +2,7 @@
 
 mod api;
 mod asked;
+mod events;
 mod git;
 mod page;
 mod problem;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .merge(api::routes())
+        .merge(events::routes())
         .merge(runner::routes())
         .merge(git::routes())
         .merge(page::routes())

@@ -20,11 +20,12 @@ pub use trace::trace;
 
 use crate::shared::{Failure, Shared};
 use serde::de::DeserializeOwned;
+use trunkline_api::request::Event;
 use trunkline_domain::foundation::ProjectKey;
 use trunkline_domain::ledger::Entry;
 use trunkline_domain::reading::{Row, Table};
 use trunkline_domain::record::Fact;
-use trunkline_engine::{Read, StoreError};
+use trunkline_engine::{Read, StoreError, StoredEntry};
 
 /// Rows of one answer.
 pub const PAGE_MAX: u32 = 200;
@@ -53,6 +54,20 @@ pub fn entry(shared: &Shared, seq: u64) -> Result<Entry<Fact>, Failure> {
     let stored = shared.reader.entries(seq.saturating_sub(1), 1)?.pop().filter(|stored| stored.seq == seq);
     let stored = stored.ok_or_else(|| Failure::NotFound(format!("entry {seq}")))?;
     serde_json::from_slice(&stored.bytes).map_err(|error| StoreError::Damaged(format!("entry {seq}: {error}")).into())
+}
+
+/// What an entry changed, by key.
+pub fn event(stored: &StoredEntry) -> Result<Event, Failure> {
+    let entry: Entry<Fact> =
+        serde_json::from_slice(&stored.bytes).map_err(|error| StoreError::Damaged(format!("entry {}: {error}", stored.seq)))?;
+    let mut keys: Vec<String> = Vec::new();
+    for key in entry.facts.iter().filter_map(Fact::key) {
+        let key = format!("{}/{}", key.kind(), key.id());
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    Ok(Event { seq: entry.seq, at: entry.at, project: entry.project, keys })
 }
 
 fn decode<T: DeserializeOwned>(table: Table, key: &str, body: &[u8]) -> Result<T, Failure> {
