@@ -63,6 +63,10 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     Ok(Exit::Good)
 }
 
+fn greet_briefly(screen: &Screen, base: &str, data: &str) -> anyhow::Result<()> {
+    screen.print(&format!("Trunkline {} listens on {base}, data in {data}; pages: trunkline open", env!("CARGO_PKG_VERSION")))
+}
+
 /// Tells the service manager that the server answers (sd_notify(3)), where there is one that asks.
 fn notify_ready() {
     use std::os::linux::net::SocketAddrExt;
@@ -105,6 +109,10 @@ fn failure(error: StartError) -> Failure {
 
 fn greet(screen: &Screen, serving: &Serving, data: &str, slots: usize) -> anyhow::Result<()> {
     let base = format!("http://{}", serving.address);
+    if !screen.json() && !screen.out_terminal {
+        // A link that opens the pages does not belong into a journal that others may read.
+        return greet_briefly(screen, &base, data);
+    }
     let link = format!("{base}{}", serving.link()?);
     if screen.json() {
         return screen.print_json_line(&json!({ "address": base, "link": link, "data": data, "slots": slots }));
