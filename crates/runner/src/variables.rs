@@ -16,6 +16,9 @@ pub fn base(subject: &Subject, home: &Path, temporary: &Path) -> BTreeMap<String
     set("TMPDIR", shown(temporary));
     set("LANG", "C.UTF-8".to_owned());
     set("CI", "true".to_owned());
+    for (name, path) in toolchains(std::env::var_os("HOME").as_deref().map(Path::new), |name| std::env::var_os(name)) {
+        set(name, path);
+    }
     let Subject { project, run, run_id, revision, reference, event, inputs, version, release, environment, deployment, fence } = subject;
     set("TRUNKLINE_PROJECT", project.to_string());
     set("TRUNKLINE_RUN", run.clone());
@@ -44,7 +47,35 @@ pub fn base(subject: &Subject, home: &Path, temporary: &Path) -> BTreeMap<String
     env
 }
 
+/// Managers of toolchains that find their tools by HOME, which a job has of its own: variable and usual folder.
+const TOOLCHAINS: [(&str, &str); 4] = [("RUSTUP_HOME", ".rustup"), ("PYENV_ROOT", ".pyenv"), ("NVM_DIR", ".nvm"), ("RBENV_ROOT", ".rbenv")];
+
+/// Where the runner's user has them.
+fn toolchains(home: Option<&Path>, variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Vec<(&'static str, String)> {
+    let found = TOOLCHAINS.iter().filter_map(|(name, folder)| {
+        let path = variable(name).map(std::path::PathBuf::from).or_else(|| Some(home?.join(folder)))?;
+        path.is_dir().then(|| (*name, shown(&path)))
+    });
+    found.collect()
+}
+
 /// A path as text. The runner's own folder is chosen by its operator and checked at start to be text.
 pub fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::toolchains;
+
+    #[test]
+    fn managers_of_toolchains_are_found_where_the_user_has_them() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join(".rustup")).unwrap();
+        let found = toolchains(Some(home.path()), |_| None);
+        assert_eq!(found, [("RUSTUP_HOME", home.path().join(".rustup").display().to_string())]);
+        let given = toolchains(None, |name| (name == "PYENV_ROOT").then(|| home.path().into()));
+        assert_eq!(given, [("PYENV_ROOT", home.path().display().to_string())]);
+    }
 }
