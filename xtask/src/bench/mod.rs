@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: our times beside those of a plain shell script, in turns, in the same minutes.
 
 mod floor;
+mod page;
 mod process;
 mod repository;
 mod server;
@@ -21,6 +22,9 @@ pub struct Arguments {
     /// Print one object alone
     #[arg(long)]
     json: bool,
+    /// Write docs/benchmarks.md of what is measured
+    #[arg(long)]
+    page: bool,
     /// Rounds of each pair, instead of each workload's own number
     #[arg(long)]
     rounds: Option<u32>,
@@ -49,6 +53,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             println!("{name:<4} {words:<44} {}", plain(&figures));
         }
         sheet.insert(name.to_owned(), figures);
+    }
+    if arguments.page {
+        page::write(&sheet, &work::WORKLOADS.map(|(name, words, _)| (name, words)))?;
     }
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&sheet)?);

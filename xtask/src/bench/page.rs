@@ -1,0 +1,54 @@
+//! `docs/benchmarks.md`, made of measured figures.
+
+use crate::tidy;
+use anyhow::Result;
+use serde_json::{Map, Value};
+use std::fs;
+use std::process::Command;
+
+/// The bars, by workload: figure, most that is allowed, in words.
+const BARS: [(&str, &str, f64, &str); 8] = [
+    ("w1", "ratio", 1.0, "ratio ≤ 1.0"),
+    ("w2", "ratio", 2.5, "ratio ≤ 2.5"),
+    ("w2", "cpu_each", 0.010, "≤ 0.010 CPU s each"),
+    ("w3", "ratio", 1.5, "ratio ≤ 1.5"),
+    ("w4", "ratio", 1.5, "ratio ≤ 1.5"),
+    ("w4", "peak_mb", 48.0, "peak ≤ 48 MB"),
+    ("w4b", "ratio", 2.5, "ratio ≤ 2.5"),
+    ("w5", "pss_mb", 25.0, "≤ 25 MB PSS"),
+];
+
+/// Writes the page.
+pub fn write(sheet: &Map<String, Value>, words: &[(&str, &str)]) -> Result<()> {
+    let mut out = format!(
+        "# Benchmarks\n\n<!-- Generated: cargo xtask bench --page -->\n\n\
+         Measured with `cargo xtask bench` on {}. *ratio* is our time divided by that of a plain shell script which does the\n\
+         same work without a record and without a flush: a `post-receive` hook that clones and runs four `sh -c :` (w1),\n\
+         `xargs -P 2` (w2, w3), `> file` (w4). Both run in turns in the same minutes, pair by pair; the median of the pairs is\n\
+         told, times are medians too. On a busy machine times grow and ratios stay: compare ratios. Jobs run at sandbox level\n\
+         host.\n\n| workload | bar | measured | ours | floor | n |\n|---|---|---|---|---|---|\n",
+        machine()
+    );
+    for (name, figure, most, bar) in BARS {
+        let Some(figures) = sheet.get(name) else { continue };
+        let words = words.iter().find(|(known, _)| *known == name).map_or("", |(_, words)| words);
+        let measured = figures[figure].as_f64().unwrap_or(f64::NAN);
+        let mark = if measured <= most { "✓" } else { "✗" };
+        let seconds = |key: &str| figures[key].as_f64().map_or_else(String::new, |value| format!("{:.1} ms", value * 1000.0));
+        let count = figures["n"].as_u64().map_or_else(String::new, |count| count.to_string());
+        out += &format!("| {name}: {words} | {bar} | {mark} {measured} | {} | {} | {count} |\n", seconds("ours"), seconds("floor"));
+    }
+    out += "\nEverything that was measured:\n\n```json\n";
+    out += &serde_json::to_string_pretty(sheet)?;
+    out += "\n```\n\nWhere the time of a push goes, and how far below these bars the design can go, is told in [decisions](decisions/README.md).\n";
+    Ok(fs::write(tidy::root().join("docs/benchmarks.md"), out)?)
+}
+
+fn machine() -> String {
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&output).trim().to_owned()
+    };
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    format!("{cores} cores, Linux {}, {}, on {}", said("uname", &["-r"]), said("git", &["--version"]), said("date", &["+%-d %B %Y"]))
+}
