@@ -38,8 +38,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let faults = (arguments.seeds / 10).to_string();
     step("seeds", &xtask.to_string_lossy(), &["sim", "--seeds", &seeds, "--faults-min", &faults])?;
     step("fuzz", &xtask.to_string_lossy(), &["fuzz", "--seconds", "5"])?;
+    let trunkline = target_folder()?.join("release/trunkline");
+    step("faults", &xtask.to_string_lossy(), &["faults", "--count", "10", "--program", &trunkline.to_string_lossy()])?;
     if !arguments.no_demo {
-        let trunkline = target_folder()?.join("release/trunkline");
         step("demo", &trunkline.to_string_lossy(), &["demo", "--once", "--fast"])?;
     }
     println!("all is well, after {} s", started.elapsed().as_secs());

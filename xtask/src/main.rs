@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod dist;
+mod faults;
 mod fuzz;
 mod sim;
 mod tidy;
@@ -24,6 +25,8 @@ enum Chore {
     Tidy,
     /// Run the simulator over many seeds, or replay one.
     Sim(sim::Arguments),
+    /// Put the real program under real faults, and check what must hold.
+    Faults(faults::Arguments),
     /// Feed hostile bytes to everything that reads bytes of others.
     Fuzz(fuzz::Arguments),
     /// Make what a machine without Rust installs: a program, a Debian package, checksums.
@@ -37,6 +40,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Test(arguments) => check::run(&arguments),
         Chore::Tidy => tidy::run(),
         Chore::Sim(arguments) => sim::run(&arguments),
+        Chore::Faults(arguments) => faults::run(&arguments),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Dist(arguments) => dist::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),

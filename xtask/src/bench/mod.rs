@@ -8,6 +8,9 @@ mod server;
 mod sheet;
 mod work;
 
+pub use server::Server;
+pub use sheet::median;
+
 use crate::tidy;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
@@ -68,7 +71,8 @@ fn plain(figures: &Value) -> String {
     fields.map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(" · ")
 }
 
-fn build() -> Result<PathBuf> {
+/// The release program.
+pub fn build() -> Result<PathBuf> {
     let status =
         Command::new("cargo").args(["build", "--release", "--locked", "--package", "trunkline"]).current_dir(tidy::root()).status()?;
     ensure!(status.success(), "the release build failed");

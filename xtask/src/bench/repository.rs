@@ -30,6 +30,12 @@ impl Repository {
         self.git(&["commit", "-q", "--allow-empty", "-m", "next"])
     }
 
+    /// The newest commit.
+    pub fn head(&self) -> Result<String> {
+        let output = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(&self.folder).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
     /// Pushes.
     pub fn push(&self, remote: &str) -> Result<()> {
         self.git(&["push", "-q", remote, "main"])

@@ -27,9 +27,14 @@ pub struct Server {
 impl Server {
     /// Starts one and waits until it answers.
     pub fn start(program: &Path, data: &Path) -> Result<Self> {
+        Self::start_on(program, data, "127.0.0.1:0")
+    }
+
+    /// Starts one at an address.
+    pub fn start_on(program: &Path, data: &Path, listen: &str) -> Result<Self> {
         let started = Instant::now();
         let mut process = Command::new(program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--slots", "2", "--json", "--data"])
+            .args(["serve", "--listen", listen, "--slots", "2", "--json", "--data"])
             .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -53,6 +58,17 @@ impl Server {
         server.get("health")?;
         server.ready = started.elapsed();
         Ok(server)
+    }
+
+    /// Where it listens: `127.0.0.1:7420`.
+    pub fn listen(&self) -> String {
+        self.address.trim_start_matches("http://").to_owned()
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 
     /// Its process id.
@@ -103,7 +119,8 @@ impl Server {
         self.try_get(path)?.with_context(|| format!("{path} is missing"))
     }
 
-    fn try_get(&self, path: &str) -> Result<Option<Value>> {
+    /// What is at this address, if anything.
+    pub fn try_get(&self, path: &str) -> Result<Option<Value>> {
         let url = format!("{}/api/v1/{path}", self.address);
         match self.agent.get(&url).header("authorization", format!("Bearer {}", self.token)).call() {
             Ok(mut answer) => Ok(Some(serde_json::from_str(&answer.body_mut().read_to_string()?)?)),

@@ -6,7 +6,7 @@ mod target;
 
 use crate::tidy;
 use anyhow::{Result, bail, ensure};
-use change::Random;
+pub use change::Random;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

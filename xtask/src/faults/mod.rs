@@ -1,0 +1,80 @@
+//! `cargo xtask faults`: the real program under real faults, and one checker of what must hold afterwards.
+
+mod check;
+mod kill;
+mod page;
+mod target;
+
+use anyhow::{Result, ensure};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// Which faults, how often.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// F1; none: all
+    faults: Vec<String>,
+    /// How often each fault is made
+    #[arg(long, default_value_t = 50)]
+    count: u32,
+    /// The seed of what happens when; the clock's if left out
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Try this program instead of building a release
+    #[arg(long)]
+    program: Option<PathBuf>,
+    /// Write docs/reliability.md of what was seen
+    #[arg(long)]
+    page: bool,
+}
+
+/// What every fault needs.
+pub struct Ground {
+    /// The program that is tried.
+    pub program: PathBuf,
+    /// A folder for everything.
+    pub folder: PathBuf,
+    /// How often.
+    pub count: u32,
+    /// The seed.
+    pub seed: u64,
+}
+
+type Fault = (&'static str, &'static str, fn(&Ground) -> Result<Value>);
+
+const FAULTS: [Fault; 1] = [("F1", "SIGKILL the server at random points", kill::run)];
+
+/// Runs them.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let program = match &arguments.program {
+        Some(program) => program.canonicalize()?,
+        None => crate::bench::build()?,
+    };
+    let seed = arguments.seed.unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(1, |since| since.as_nanos() as u64 % 1_000_000)
+    });
+    let wanted = |name: &str| arguments.faults.is_empty() || arguments.faults.iter().any(|fault| fault.eq_ignore_ascii_case(name));
+    let unknown = arguments.faults.iter().find(|fault| FAULTS.iter().all(|(name, ..)| !name.eq_ignore_ascii_case(fault)));
+    ensure!(unknown.is_none(), "there is no fault '{}'", unknown.map_or("", String::as_str));
+    let mut seen = Map::new();
+    for (name, words, run) in FAULTS.iter().filter(|(name, ..)| wanted(name)) {
+        let folder = tempfile::Builder::new().prefix("trunkline-faults-").tempdir()?;
+        let ground = Ground { program: program.clone(), folder: folder.path().to_owned(), count: arguments.count, seed };
+        match run(&ground) {
+            Ok(figures) => {
+                println!("{name:<4} {words}: {figures}");
+                seen.insert((*name).to_owned(), figures);
+            }
+            Err(error) => {
+                // What broke is worth a look.
+                let kept = folder.keep();
+                return Err(error.context(format!("{name}, seed {seed}; everything is kept in {}", kept.display())));
+            }
+        }
+    }
+    if arguments.page {
+        page::write(&seen, &FAULTS.map(|(name, words, _)| (name, words)))?;
+    }
+    Ok(())
+}
