@@ -23,13 +23,14 @@ pub struct Bench {
 type Workload = (&'static str, &'static str, fn(&Bench) -> Result<Value>);
 
 /// Name, words, how it is measured.
-pub const WORKLOADS: [Workload; 6] = [
+pub const WORKLOADS: [Workload; 7] = [
     ("w1", "push to the fourth chained job recorded", push),
     ("w2", "500 pipelines of four chained jobs", pipelines),
     ("w3", "200 parallel jobs of one push", parallel),
     ("w4", "a log of 1,000,000 lines of 100 bytes", long_lines),
     ("w4b", "a log of 1,000,000 lines of 8 bytes", short_lines),
     ("w5", "idle: memory, start, size", idle),
+    ("check", "a delivery file of 500 jobs is checked", check),
 ];
 
 /// Four jobs, each after the one before, each running an empty shell.
@@ -207,4 +208,26 @@ fn idle(bench: &Bench) -> Result<Value> {
         "cpu_percent": round(cpu / 60.0 * 100.0),
         "binary_mb": round(size as f64 / 1e6),
     }))
+}
+
+/// From the start of `trunkline check` to its end, for 500 jobs that each need two others.
+fn check(bench: &Bench) -> Result<Value> {
+    let mut delivery_file = "on: push\njobs:\n".to_owned();
+    for number in 1..=500 {
+        let needs = if number > 2 { format!("needs: [job-{}, job-{}], ", number - 1, number - 2) } else { String::new() };
+        writeln!(
+            delivery_file,
+            "  job-{number}:\n    {{ {needs}if: change.branch == 'main', run: make part-{number}, env: {{ PART: '{number}' }} }}"
+        )?;
+    }
+    let path = bench.folder.join("trunkline.yaml");
+    std::fs::write(&path, delivery_file)?;
+    let mut times = Vec::new();
+    for _ in 0..bench.rounds(21) {
+        let clock = Clock::start();
+        let output = std::process::Command::new(&bench.program).arg("check").arg(&path).output()?;
+        times.push(clock.read().as_secs_f64());
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(json!({ "ms": round(median(&times) * 1000.0), "n": times.len() }))
 }

@@ -94,3 +94,39 @@ fn a_page_that_was_paused_does_not_refresh_itself() {
         assert_eq!((page.contains("http-equiv=\"refresh\""), page.contains("?refresh=off")), (refreshes, refreshes), "{path}");
     }
 }
+
+#[test]
+fn what_lies_behind_the_first_page_is_found() {
+    let server = Server::start(2);
+    let clone = add_project(&server);
+    let file = "on: { push: {}, manual: {} }\njobs: { a: { run: 'true' } }\nrelease: { version: calver }\nenvironments: { test: { deploy: { kind: run, apply: 'true', observe: 'echo release=none' } } }\n";
+    let first = clone.commit(&[("trunkline.yaml", file)], "Begin");
+    clone.push();
+    // More than a page of everything: runs, releases, deployments, projects.
+    for _ in 0..205 {
+        assert_eq!(server.post("projects/shop/runs", json!({})).0, 200);
+    }
+    for number in 0..205 {
+        assert_eq!(server.post("projects", json!({"name": format!("p{number}")})).0, 200);
+    }
+    server.until("projects/shop/deployments?limit=1", |body| {
+        body[0]["release"]["number"] == json!(206) && body[0]["status"].get("ended").is_some()
+    });
+    let run = server.get("projects/shop/runs/1");
+    assert_eq!((run["release"]["number"].as_u64(), run["commit"]["revision"].as_str()), (Some(1), Some(first.as_str())), "{run}");
+    let version = run["release"]["version"].as_str().unwrap();
+    assert_eq!(server.get(&format!("projects/shop/releases/{version}"))["release"]["number"], json!(1));
+    let place = server.get("projects/shop/releases/1");
+    assert!(
+        place["release"]["alias"].is_null()
+            || server.get(&format!("projects/shop/releases/{}", place["release"]["alias"].as_str().unwrap()))["release"]["number"]
+                == json!(1)
+    );
+    let pages = [server.get("projects/shop/runs?limit=200"), server.get("projects/shop/runs?limit=200&before=7")];
+    assert_eq!(pages.map(|page| page.as_array().unwrap().len()), [200, 6]);
+    assert_eq!(server.get("status")["projects"].as_array().unwrap().len(), 206);
+    // An old change still knows where it went.
+    let change = server.get(&format!("projects/shop/where/{first}"));
+    let station = change["stations"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((station["name"].as_str(), station["deployment"].is_number()), (Some("test"), true), "{station}");
+}
