@@ -14,8 +14,8 @@ use trunkline_engine::{Call, Request};
 const FOLDER_BYTES_MAX: usize = 200;
 
 /// Begins a project. A repository that is followed is looked at first: one that cannot be read is refused, and nothing is
-/// recorded.
-pub fn add(shared: &Shared, actor: Actor, add: &AddProject) -> Result<(), Failure> {
+/// recorded. Gives the repository whose first commits are still to be taken in.
+pub fn add(shared: &Shared, actor: Actor, add: &AddProject) -> Result<Option<RepositoryKey>, Failure> {
     if shared.state(&Key::Project(add.name.clone()))?.is_some() {
         return Err(Failure::Refused(project::Refusal::Exists.into()));
     }
@@ -45,11 +45,7 @@ pub fn add(shared: &Shared, actor: Actor, add: &AddProject) -> Result<(), Failur
     commands.push(Command::Project(add.name.clone(), project::Command::Add { repository: key.clone(), folder }));
     let request = Request { commands: commands.clone(), ..Request::new(actor, Via::Api, commands[0].clone()) };
     receipt(shared.writer.call_blocking(Call::Command(Box::new(request)))?)?;
-    if source.is_some() {
-        // The project is there whatever comes of this; what went wrong is shown with it, and tried again.
-        let _ = follow::sync(shared, &key);
-    }
-    Ok(())
+    Ok(source.map(|_| key))
 }
 
 fn own_key(add: &AddProject) -> Result<RepositoryKey, Failure> {

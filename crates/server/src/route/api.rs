@@ -22,6 +22,8 @@ use trunkline_engine::Receipt;
 
 /// How long `wait` waits.
 const WAIT_MAX: Duration = Duration::from_secs(25);
+/// How long the answer to a new project waits for its repository's first commits.
+const FIRST_LOOK_MAX: Duration = Duration::from_secs(10);
 /// Bytes of a log in one answer.
 const LOG_BYTES_MAX: usize = 1 << 20;
 
@@ -126,12 +128,16 @@ async fn one_project(_: Authorized<Look>, State(shared): Server, Place(project):
 }
 
 async fn add_project(by: Authorized<Administer>, State(shared): Server, Body(add): Body<AddProject>) -> Answer<ProjectView> {
-    let actor = by.actor;
-    answer(&shared, move |shared| {
-        crate::project::add(shared, actor, &add)?;
-        view::project(shared, &add.name)
-    })
-    .await
+    let (actor, name) = (by.actor, add.name.clone());
+    let followed = look(&shared, move |shared| crate::project::add(shared, actor, &add)).await?;
+    if let Some(key) = followed {
+        // The project is there whatever comes of this; what went wrong is shown with it, and tried again. A large
+        // repository takes its time: it is taken in all the same.
+        let own = shared.clone();
+        let taken = tokio::task::spawn_blocking(move || drop(crate::follow::sync(&own, &key)));
+        let _ = tokio::time::timeout(FIRST_LOOK_MAX, taken).await;
+    }
+    answer(&shared, move |shared| view::project(shared, &name)).await
 }
 
 async fn sync(_: Authorized<Operate>, State(shared): Server, Place(project): Place<ProjectKey>) -> Answer<Synced> {
