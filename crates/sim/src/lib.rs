@@ -16,6 +16,7 @@ mod world;
 
 pub use coverage::Coverage;
 pub use invariants::Violation;
+pub use random::Random;
 pub use world::{Plant, Report, run_seed};
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use super::Ground;
 use super::check;
 use super::target::{Target, script};
 use crate::bench::{Server, median};
-use crate::fuzz::Random;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
+use trunkline_sim::Random;
 
 /// Between two kills, at most.
-const LIFE_MS_MAX: usize = 900;
+const LIFE_MS_MAX: u64 = 900;
 
 /// Kills the server so often, then looks at everything.
 pub fn run(ground: &Ground) -> Result<Value> {
@@ -38,7 +38,7 @@ pub fn run(ground: &Ground) -> Result<Value> {
                 let commit = repository.head()?;
                 anyhow::Ok(repository.push("trunkline").is_ok().then_some(commit))
             });
-            std::thread::sleep(Duration::from_millis(random.below(LIFE_MS_MAX) as u64));
+            std::thread::sleep(Duration::from_millis(random.below(LIFE_MS_MAX)));
             server.kill();
             pusher.join().unwrap_or(Ok(None))
         })?;

@@ -6,12 +6,12 @@ mod target;
 
 use crate::tidy;
 use anyhow::{Result, bail, ensure};
-pub use change::Random;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use target::{TARGETS, Target};
+use trunkline_sim::Random;
 
 /// A reader that takes longer for one input is broken too. Readers are unoptimised in a debug build: generous.
 const ONE_WITHIN: Duration = Duration::from_secs(5);

@@ -1,21 +1,19 @@
 //! `GET /api/v1/events`: what was recorded, as it happens (server-sent events). Each event is one entry of the ledger: its
 //! number is the event's id, and it carries keys, never states, so that whoever listens fetches what interests it.
 
-use super::Problem;
 use super::asked::Ask;
+use super::{Problem, stream};
 use crate::access::{Authorized, Look};
 use crate::shared::{Failure, Shared};
 use crate::view;
 use axum::Router;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use trunkline_api::request::Event;
@@ -56,7 +54,7 @@ async fn events(
     let after = after.unwrap_or_else(|| *shared.writer.bell().watch().borrow());
     tokio::spawn(tell(shared, after, sender));
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Body::new(Stream(receiver))).into_response())
+    Ok((headers, stream::body(receiver)).into_response())
 }
 
 /// Tells every entry after this one, until the listener goes or the server ends.
@@ -101,15 +99,4 @@ fn line(event: &Event) -> Bytes {
     // JSON holds no line ends: one line of data is always enough.
     let data = serde_json::to_string(event).expect("an event has only string keys");
     Bytes::from(format!("id: {}\nevent: entry\ndata: {data}\n\n", event.seq))
-}
-
-struct Stream(mpsc::Receiver<Bytes>);
-
-impl HttpBody for Stream {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
-        self.0.poll_recv(context).map(|bytes| bytes.map(|bytes| Ok(http_body::Frame::data(bytes))))
-    }
 }

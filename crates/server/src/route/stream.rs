@@ -19,7 +19,12 @@ const STALL_MAX: Duration = Duration::from_secs(60);
 /// A writer whose bytes become a body.
 pub fn out() -> (Sender, Body) {
     let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
-    (Sender(sender), Body::new(Outgoing(receiver)))
+    (Sender(sender), body(receiver))
+}
+
+/// A body of what comes through a channel.
+pub fn body(chunks: mpsc::Receiver<Bytes>) -> Body {
+    Body::new(Outgoing(chunks))
 }
 
 /// The writing end of [`out`].
