@@ -27,9 +27,16 @@ pub fn runs(server: &Server, acknowledged: &[String]) -> Result<(usize, usize)> 
 /// S13: no deployment is left open.
 pub fn deployments(server: &Server) -> Result<Vec<Value>> {
     server.until(|| {
-        let list = server.get("projects/shop/deployments?limit=200")?;
-        let list = list.as_array().cloned().unwrap_or_default();
-        Ok(list.iter().all(|one| one["status"].get("ended").is_some()).then_some(list))
+        let mut all: Vec<Value> = Vec::new();
+        loop {
+            let before = all.last().map(|last| format!("&before={}", last["number"])).unwrap_or_default();
+            let page = server.get(&format!("projects/shop/deployments?limit=200{before}"))?;
+            let page = page.as_array().cloned().unwrap_or_default();
+            if page.is_empty() {
+                return Ok(all.iter().all(|one| one["status"].get("ended").is_some()).then_some(all));
+            }
+            all.extend(page);
+        }
     })
 }
 
