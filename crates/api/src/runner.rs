@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trunkline_domain::deployment::{ApplyOutcome, CheckOutcome, Observed};
 use trunkline_domain::foundation::{DeploymentId, Digest, EnvironmentName, Millis, ProjectKey, ReleaseId, Revision, RunId, RunnerKey};
-use trunkline_domain::pipeline::{ArtifactRule, CheckRule, FrozenFile, Part, ReportRule, Step};
+use trunkline_domain::pipeline::{ArtifactRule, CheckRule, FrozenFile, Part, ReportRule, SandboxChoice, Step};
 use trunkline_domain::run::{Artifact, JobOutcome};
 
 /// How often a lease is renewed.
@@ -110,6 +110,9 @@ pub struct JobWork {
     pub env: BTreeMap<String, String>,
     /// How long the attempt may take.
     pub timeout: Millis,
+    /// What keeps the steps from the rest of the machine.
+    #[serde(default, skip_serializing_if = "SandboxChoice::is_auto")]
+    pub sandbox: SandboxChoice,
     /// What to keep when all steps passed. A missing path fails the job.
     pub artifacts: Vec<ArtifactRule>,
     /// Reports to read when the steps have ended.

@@ -93,16 +93,16 @@ pub(crate) static INPUT: Shape = Shape {
     habits: &[("values", "write options"), ("deprecationMessage", "write it in the description")],
 };
 
+pub(crate) const SANDBOXES: &[&str] = &["auto", "host", "landlock", "sandbox"];
+const SANDBOX: &str = "What keeps its commands from the rest of the runner's machine: auto, the default, is the best that the runner has; host is nothing; a level that is named and is not there fails the job.";
+
 pub(crate) static DEFAULTS: Shape = Shape {
     keys: &[
         optional("timeout", Form::Duration, "How long one attempt of a job may take; 60m without this. Write 90s, 15m, 2h or 7d."),
         optional("env", ENV, "Environment variables of every step of every job."),
+        optional("sandbox", Form::Choice(SANDBOXES), "As in a job, for every job and every check that names none."),
     ],
-    later: &[
-        ("runs-on", "every runner takes every job"),
-        ("sandbox", "steps run as the runner's own user"),
-        ("image", "steps run directly on the runner"),
-    ],
+    later: &[("runs-on", "every runner takes every job"), ("image", "steps run directly on the runner")],
     habits: &[("run", "each step runs in `sh -e` in the workspace; choose a folder or another shell in the script")],
 };
 
@@ -120,6 +120,7 @@ pub(crate) static JOB: Shape = Shape {
         optional("run", Form::Script, "Shorthand for one step."),
         optional("env", ENV, "Environment variables of every step."),
         optional("timeout", Form::Duration, "How long one attempt may take. Write 90s, 15m, 2h or 7d."),
+        optional("sandbox", Form::Choice(SANDBOXES), SANDBOX),
         optional("artifacts", Form::List(&Form::Mapping(&ARTIFACT)), "Files and folders to keep when the job has passed."),
         optional("reports", REPORTS, "Test reports to read when the steps have ended."),
         optional("retry", Form::Mapping(&RETRY), "When to try again."),
@@ -137,7 +138,6 @@ pub(crate) static JOB: Shape = Shape {
         ("secrets", "give the runner's own user what the job needs"),
         ("image", "steps run directly on the runner"),
         ("runs-on", "every runner takes every job"),
-        ("sandbox", "steps run as the runner's own user"),
     ],
     habits: &[
         ("uses", "not needed for a checkout: a job starts in a workspace of its revision; anything else is a command in 'run'"),
@@ -366,6 +366,7 @@ pub(crate) static RUN_CHECK: Shape = Shape {
         required("run", Form::Script, "Shell text; exit 0 passes."),
         optional("reports", REPORTS, "Test reports to read afterwards."),
         optional("timeout", Form::Duration, "How long it may take; 10m without this."),
+        optional("sandbox", Form::Choice(SANDBOXES), "As in a job; where the runner does not have it, the check is lost."),
     ],
     later: &[("prometheus", "ask with curl in 'run'")],
     habits: &[("script", "write run"), ("within", "write timeout")],

@@ -6,8 +6,8 @@ use trunkline_domain::expression::{Expression, Template};
 use trunkline_domain::foundation::{EnvironmentName, JobKey, Millis};
 use trunkline_domain::pipeline::{
     After, ArtifactRule, Check, CheckRule, Definition, EnvironmentRule, FailureMode, HttpCheck, JobRule, Part, PartKind, PathRules,
-    Pattern, ProcessPart, PushTrigger, QueuePolicy, ReleaseRule, ReportFormat, ReportRule, Retry, RetryCause, RollbackCause, RunPart, Step,
-    Tier, Triggers, VersionRule, limit,
+    Pattern, ProcessPart, PushTrigger, QueuePolicy, ReleaseRule, ReportFormat, ReportRule, Retry, RetryCause, RollbackCause, RunPart,
+    SandboxChoice, Step, Tier, Triggers, VersionRule, limit,
 };
 
 const SHOP: &str = include_str!("../tests/corpus/good/shop.yaml");
@@ -41,6 +41,7 @@ fn job(name: &str, run: &str) -> JobRule {
         steps: vec![Step { name: None, run: text(run) }],
         env: env(&[("CARGO_TERM_COLOR", "never"), ("RUN", "${{ event }}")]),
         timeout: Millis::minutes(15),
+        sandbox: SandboxChoice::Auto,
         artifacts: Vec::new(),
         reports: Vec::new(),
         retry: Retry::default(),
@@ -129,6 +130,7 @@ fn shop_environments() -> Vec<EnvironmentRule> {
         run: text("./smoke.sh"),
         reports: vec![ReportRule { format: ReportFormat::Junit, path: text("smoke.xml") }],
         timeout: Millis::minutes(2),
+        sandbox: SandboxChoice::Auto,
     };
     let version = HttpCheck {
         json: env(&[("version", "${{ release.version }}")]),
@@ -151,7 +153,7 @@ fn shop_environments() -> Vec<EnvironmentRule> {
         timeout: Millis::minutes(5),
         ..run_part("deploy/migrate.sh")
     };
-    let last = Check::Run { run: text("deploy/check.sh"), reports: Vec::new(), timeout: Millis::minutes(10) };
+    let last = Check::Run { run: text("deploy/check.sh"), reports: Vec::new(), timeout: Millis::minutes(10), sandbox: SandboxChoice::Auto };
     let main = |kind: PartKind| vec![Part { name: text("main"), kind }];
     vec![
         EnvironmentRule {
@@ -364,7 +366,7 @@ fn the_schema_names_the_keys_of_the_table() {
     let schema = schema();
     let job = &schema["properties"]["jobs"]["additionalProperties"];
     let known: Vec<&str> = job["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(known, ["needs", "if", "steps", "run", "env", "timeout", "artifacts", "reports", "retry", "failure"]);
+    assert_eq!(known, ["needs", "if", "steps", "run", "env", "timeout", "sandbox", "artifacts", "reports", "retry", "failure"]);
     assert_eq!(schema["required"], serde_json::json!(["on", "jobs"]));
     assert_eq!(job["additionalProperties"], false);
 }
@@ -433,4 +435,28 @@ fn addresses_that_can_be_asked_are_taken() {
         let (definition, diagnostics) = read(file.as_bytes());
         assert!(definition.is_some(), "{address}: {diagnostics:?}");
     }
+}
+
+#[test]
+fn the_sandbox_of_the_defaults_holds_for_jobs_and_checks_that_name_none() {
+    let text = "\
+on: push
+defaults: { sandbox: host }
+jobs: { a: { run: x }, b: { run: x, sandbox: auto }, c: { run: x, sandbox: sandbox } }
+release: { version: calver }
+environments: { test: { deploy: { kind: run, apply: x }, verify: [{ run: x }, { run: x, sandbox: landlock }] } }
+";
+    let (definition, diagnostics) = read(text.as_bytes());
+    let definition = definition.unwrap_or_else(|| panic!("{diagnostics:?}"));
+    let jobs: Vec<&str> = definition.jobs.iter().map(|job| job.sandbox.word()).collect();
+    assert_eq!(jobs, ["host", "auto", "sandbox"]);
+    let checks = definition.environments[0].verify.iter().map(|check| match &check.check {
+        Check::Run { sandbox, .. } => sandbox.word(),
+        Check::Http(_) => "",
+    });
+    assert_eq!(checks.collect::<Vec<_>>(), ["host", "landlock"]);
+    // What was asked for survives the plan's bytes; 'auto' leaves them as they were before the key.
+    let bytes = serde_json::to_string(&definition).unwrap();
+    assert_eq!(bytes.matches(r#""sandbox":"#).count(), 4, "{bytes}");
+    assert_eq!(serde_json::from_str::<Definition>(&bytes).unwrap(), definition);
 }

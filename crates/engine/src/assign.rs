@@ -90,6 +90,7 @@ fn job_work(run: &Run, plan: &Plan, key: &JobKey) -> Result<JobWork, StoreError>
         steps: rule.steps.clone(),
         env: render_all(&rule.env, &scope),
         timeout: rule.timeout,
+        sandbox: rule.sandbox,
         artifacts: rule.artifacts.clone(),
         reports: rule.reports.clone(),
         inputs,

@@ -72,6 +72,7 @@ fn push(id: u8, key: &str) -> Request {
         steps: vec![Step { name: None, run: "true".to_owned() }],
         env: Default::default(),
         timeout: Millis::minutes(1),
+        sandbox: Default::default(),
         artifacts: Vec::new(),
         reports: Vec::new(),
         retry: Retry::default(),
@@ -134,6 +135,7 @@ fn report(assignment: &Assignment, digest: Digest) -> Call {
     let outcome = JobOutcome {
         result: AttemptResult::Passed,
         reason: None,
+        sandbox: None,
         steps: Vec::new(),
         outputs: Default::default(),
         artifacts: Vec::new(),

@@ -10,11 +10,12 @@ use crate::slot::{Site, lost_check, stop_reason};
 use crate::step::{End, Leftovers, Output, Step};
 use crate::variables::shown;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use trunkline_api::runner::VerifyWork;
 use trunkline_domain::deployment::{CheckOutcome, CheckVerdict};
 use trunkline_domain::foundation::Millis;
-use trunkline_domain::pipeline::{Check, HttpCheck, ReportRule};
+use trunkline_domain::pipeline::{Check, HttpCheck, ReportRule, SandboxChoice};
 use trunkline_domain::report::TestSummary;
 
 /// Bytes of an answer.
@@ -29,7 +30,10 @@ pub fn run(site: &mut Site<'_>, work: &VerifyWork, log: &mut Log) -> CheckOutcom
     let since = Instant::now();
     let outcome = match &work.check.check {
         Check::Http(check) => http(site, check, log),
-        Check::Run { run, reports, timeout } => script(site, work, run, reports, *timeout, log),
+        Check::Run { run, reports, timeout, sandbox } => {
+            let script = Script { text: run, reports, timeout: *timeout, sandbox: *sandbox };
+            run_script(site, work, &script, log)
+        }
     };
     let took = Millis::from(since.elapsed());
     match outcome {
@@ -128,24 +132,29 @@ fn members(check: &HttpCheck, status: u16, body: &[u8]) -> Result<Vec<String>, S
     Ok(seen)
 }
 
-/// Runs a script in a fresh folder of the release.
-fn script(
-    site: &mut Site<'_>,
-    work: &VerifyWork,
-    text: &str,
-    reports: &[ReportRule],
+/// A check of kind `run`.
+struct Script<'a> {
+    text: &'a str,
+    reports: &'a [ReportRule],
     timeout: Millis,
-    log: &mut Log,
-) -> Result<CheckOutcome, Failure> {
+    sandbox: SandboxChoice,
+}
+
+/// Runs a script in a fresh folder of the release.
+fn run_script(site: &mut Site<'_>, work: &VerifyWork, script: &Script<'_>, log: &mut Log) -> Result<CheckOutcome, Failure> {
+    let Script { text, reports, timeout, sandbox } = *script;
+    let level = site.sandboxes.choose(sandbox).map_err(Failure)?;
     let folder = site.slot.empty_folder("content")?;
     let configuration = site.slot.absent_file("configuration")?;
     artifact::place_contents(&**site.port, site.hold, &work.contents, &folder, &configuration)?;
     let mut env: BTreeMap<String, String> = site.base_env()?;
     env.insert("TRUNKLINE_CONFIG".to_owned(), shown(&configuration));
+    let read: Vec<&Path> = [configuration.as_path()].into_iter().filter(|path| path.exists()).collect();
+    let sandbox = site.sandbox(level, &folder, &[&folder], &read);
     site.slot.note.will_start(&site.marker).doing("note the check")?;
     log.open_step(&work.check.name).doing("keep the log")?;
     let step = Step {
-        invocation: Invocation { text, folder: &folder, env: &env },
+        invocation: Invocation { text, folder: &folder, env: &env, sandbox: &sandbox },
         marker: &site.marker,
         output: Output::Pipe,
         leftovers: Leftovers::End,

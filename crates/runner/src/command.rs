@@ -1,5 +1,6 @@
 //! From a step's text to a process: directly where no shell is needed, otherwise `sh -e -c`.
 
+use crate::sandbox::Sandbox;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -35,6 +36,8 @@ pub struct Invocation<'a> {
     pub folder: &'a Path,
     /// All of its environment.
     pub env: &'a BTreeMap<String, String>,
+    /// What stands between it and the rest of the machine.
+    pub sandbox: &'a Sandbox,
 }
 
 impl Invocation<'_> {
@@ -43,7 +46,17 @@ impl Invocation<'_> {
     /// Whatever cannot be executed directly (not found, not executable, no `#!` line) is left to the shell, so that
     /// exit codes 126 and 127 and their messages are the shell's own either way.
     pub fn start(&self, output: impl Fn() -> io::Result<(Stdio, Stdio)>) -> io::Result<Child> {
-        if let Some((program, arguments)) = self.direct() {
+        let direct = self.direct();
+        if let Some((wall, arguments)) = self.sandbox.prefix.split_first() {
+            let mut command = Command::new(wall);
+            // What it cannot execute directly, the launcher leaves to the shell, as below.
+            command.args(arguments).args(["--", self.text]);
+            if let Some((program, arguments)) = direct {
+                command.arg(program).args(arguments);
+            }
+            return self.spawn(command, output()?);
+        }
+        if let Some((program, arguments)) = direct {
             let mut command = Command::new(program);
             command.args(arguments);
             if let Ok(child) = self.spawn(command, output()?) {

@@ -109,6 +109,7 @@ fn report(runner: &RunnerKey, lease: &Lease) -> ReportRequest {
     let outcome = JobOutcome {
         result: AttemptResult::Passed,
         reason: None,
+        sandbox: None,
         steps: Vec::new(),
         outputs: Default::default(),
         artifacts: Vec::new(),

@@ -7,6 +7,7 @@ use crate::lease::Standing;
 use crate::log::Log;
 use crate::process_tree::Marker;
 use crate::report;
+use crate::sandbox::Sandbox;
 use crate::slot::{Site, stop_reason};
 use crate::step::{End, Leftovers, Output, Step};
 use crate::variables::shown;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use trunkline_api::runner::JobWork;
 use trunkline_domain::foundation::Millis;
-use trunkline_domain::pipeline;
+use trunkline_domain::pipeline::{self, SandboxLevel};
 use trunkline_domain::run::{AttemptResult, JobOutcome, StepOutcome};
 
 /// Bytes of the file named by `TRUNKLINE_OUTPUT`.
@@ -30,6 +31,7 @@ pub fn run(site: &mut Site<'_>, work: &JobWork, log: &mut Log) -> JobOutcome {
     let mut outcome = JobOutcome {
         result: AttemptResult::Passed,
         reason: None,
+        sandbox: None,
         steps: Vec::new(),
         outputs: BTreeMap::new(),
         artifacts: Vec::new(),
@@ -44,7 +46,16 @@ pub fn run(site: &mut Site<'_>, work: &JobWork, log: &mut Log) -> JobOutcome {
 
 fn attempt(site: &mut Site<'_>, work: &JobWork, log: &mut Log, outcome: &mut JobOutcome) -> Result<(), Failure> {
     let deadline = Instant::now() + work.timeout.duration();
-    let bench = Bench::set(site, work)?;
+    let level = match site.sandboxes.choose(work.sandbox) {
+        Ok(level) => level,
+        Err(reason) => {
+            outcome.result = AttemptResult::Failed;
+            outcome.reason = Some(reason);
+            return Ok(());
+        }
+    };
+    let bench = Bench::set(site, work, level)?;
+    outcome.sandbox = Some(level);
     steps(site, work, log, outcome, &bench, deadline)?;
     if site.hold.standing() >= Standing::Abandoned {
         return Ok(());
@@ -67,23 +78,29 @@ struct Bench {
     workspace: PathBuf,
     output: PathBuf,
     env: BTreeMap<String, String>,
+    sandbox: Sandbox,
 }
 
 impl Bench {
-    fn set(site: &mut Site<'_>, work: &JobWork) -> Result<Self, Failure> {
+    fn set(site: &mut Site<'_>, work: &JobWork, level: SandboxLevel) -> Result<Self, Failure> {
         site.slot.workspace.prepare(&**site.port, site.hold, &site.subject.project, &site.subject.revision)?;
         let artifacts = site.slot.empty_folder("artifacts")?;
         for input in &work.inputs {
             artifact::place(&**site.port, site.hold, input, &artifacts)?;
         }
-        let output = site.slot.absent_file("output")?;
+        // In a folder of its own, so that it may be made, and replaced, from behind a wall.
+        let outputs = site.slot.empty_folder("output")?;
+        let output = outputs.join("output");
         let mut env = site.base_env()?;
         env.insert("TRUNKLINE_ARTIFACTS".to_owned(), shown(&artifacts));
         env.insert("TRUNKLINE_OUTPUT".to_owned(), shown(&output));
         env.extend(work.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         // The mark is how leftovers are found; a job's own variable must not hide them.
         env.insert(crate::process_tree::MARKER_VARIABLE.to_owned(), site.marker.value().to_owned());
-        Ok(Self { workspace: folder_of(site.slot.workspace.path(), &work.folder)?, output, env })
+        let root = site.slot.workspace.path();
+        let workspace = folder_of(root, &work.folder)?;
+        let sandbox = site.sandbox(level, &workspace, &[root, &artifacts, &outputs], &[]);
+        Ok(Self { workspace, output, env, sandbox })
     }
 }
 
@@ -113,7 +130,7 @@ fn steps(
         log.open_step(&shown_name(step)).doing("keep the log")?;
         let since = Instant::now();
         let end = one_step(site, &step.run, bench, deadline).run(site.hold, log, |group| note_start(site, &site.marker, group))?;
-        outcome.steps.push(StepOutcome { code: end.code(), took: Millis::from(since.elapsed()) });
+        outcome.steps.push(StepOutcome { code: end.code(), took: Millis::from(since.elapsed()), usage: None });
         match end {
             End::Exited(0) => {}
             End::Exited(code) => {
@@ -137,7 +154,7 @@ fn steps(
 
 fn one_step<'a>(site: &'a Site<'_>, text: &'a str, bench: &'a Bench, deadline: Instant) -> Step<'a> {
     Step {
-        invocation: Invocation { text, folder: &bench.workspace, env: &bench.env },
+        invocation: Invocation { text, folder: &bench.workspace, env: &bench.env, sandbox: &bench.sandbox },
         marker: &site.marker,
         output: Output::Pipe,
         leftovers: Leftovers::End,

@@ -19,6 +19,7 @@ mod orphan;
 mod port;
 mod process_tree;
 mod report;
+mod sandbox;
 mod slot;
 mod step;
 mod supervisor;
@@ -34,5 +35,8 @@ pub use failure::Failure;
 pub use http::HttpPort;
 pub use port::{CallError, Port};
 pub use report::parse as parse_report;
+pub use sandbox::{
+    Levels as SandboxLevels, Missing as SandboxMissing, Places as SandboxPlaces, Sandboxes, VERB as SANDBOX_VERB, sandbox_main,
+};
 pub use supervisor::{Status as SupervisorStatus, Supervised, supervise_list, supervise_main, supervise_stop};
 pub use worker::{Config, Runner};

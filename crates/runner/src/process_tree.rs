@@ -51,6 +51,15 @@ impl Marker {
     }
 }
 
+/// Who leads the group of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leader {
+    /// The step itself.
+    Step,
+    /// The wall around it, with which all of it ends at once: TERM goes past it, to those inside.
+    Wall,
+}
+
 /// A process group and the moment of its start.
 #[derive(Clone, Debug)]
 pub struct Tree {
@@ -60,9 +69,22 @@ pub struct Tree {
     pub marker: Marker,
     /// When the leader was started.
     pub since: Instant,
+    /// Who it is.
+    pub leader: Leader,
 }
 
 impl Tree {
+    /// Asks everybody to end. The leader must not have been reaped yet.
+    pub fn ask_to_end(&self) {
+        match self.leader {
+            Leader::Step => self.signal_group(Signal::SIGTERM),
+            Leader::Wall => {
+                let inside: Vec<u32> = marked(&self.marker).into_iter().filter(|pid| *pid != self.group).collect();
+                self.signal_marked(&inside, rustix::process::Signal::TERM);
+            }
+        }
+    }
+
     /// Sends a signal to the group. The leader must not have been reaped yet, or its number may be another's.
     pub fn signal_group(&self, signal: Signal) {
         // ESRCH: nobody is left, which is what was wanted.
@@ -79,7 +101,7 @@ impl Tree {
     pub fn end_after(&self, linger: Duration) -> usize {
         let mut left = self.survivors();
         if !left.is_empty() {
-            self.signal_group(Signal::SIGTERM);
+            self.ask_to_end();
             self.signal_marked(&left, rustix::process::Signal::TERM);
             left = self.wait_until(Instant::now() + linger, |_| {});
         }

@@ -6,6 +6,7 @@ use crate::log::Log;
 use crate::orphan::Note;
 use crate::port::Port;
 use crate::process_tree::{MARKER_VARIABLE, Marker};
+use crate::sandbox::{Room, Sandbox, Sandboxes};
 use crate::workspace::{Workspace, discard};
 use crate::{check, driver, job, variables};
 use std::collections::BTreeMap;
@@ -16,7 +17,13 @@ use std::time::Duration;
 use trunkline_api::runner::{Assignment, LogEnd, Outcome, Subject, Work};
 use trunkline_domain::deployment::{ApplyOutcome, CheckOutcome, CheckVerdict, Health, Live, Observed};
 use trunkline_domain::foundation::{Millis, RunnerKey};
+use trunkline_domain::pipeline::SandboxLevel;
 use trunkline_domain::run::{AttemptResult, JobOutcome};
+
+/// The slot's folder that is `HOME`.
+const HOME: &str = "home";
+/// The slot's folder that is `TMPDIR`.
+const TEMPORARY: &str = "tmp";
 
 /// A slot's folders. The workspace is kept for the next job; the rest is emptied before each piece of work.
 pub struct Slot {
@@ -76,6 +83,8 @@ pub struct Site<'a> {
     pub folder: &'a Path,
     /// Starts `trunkline supervise`.
     pub supervise: &'a [String],
+    /// What its steps can be put behind.
+    pub sandboxes: &'a Sandboxes,
     /// Between TERM and KILL.
     pub grace: Duration,
     /// The mark of this attempt's processes.
@@ -85,9 +94,19 @@ pub struct Site<'a> {
 impl Site<'_> {
     /// The environment that every command of this piece of work gets.
     pub fn base_env(&self) -> Result<BTreeMap<String, String>, Failure> {
-        let mut env = variables::base(self.subject, &self.slot.empty_folder("home")?, &self.slot.empty_folder("tmp")?);
+        let mut env = variables::base(self.subject, &self.slot.empty_folder(HOME)?, &self.slot.empty_folder(TEMPORARY)?);
         env.insert(MARKER_VARIABLE.to_owned(), self.marker.value().to_owned());
         Ok(env)
+    }
+
+    /// A sandbox of this level for commands that start in `folder`, with the environment of [`Site::base_env`]. They may
+    /// change what is in `write` and read what is in `read`; all of it exists.
+    pub fn sandbox(&self, level: SandboxLevel, folder: &Path, write: &[&Path], read: &[&Path]) -> Sandbox {
+        let (home, temporary) = (self.slot.folder.join(HOME), self.slot.folder.join(TEMPORARY));
+        let mut room = Room { folder: folder.to_owned(), temporary: Some(temporary.clone()), ..Room::default() };
+        room.write.extend(write.iter().map(|path| path.to_path_buf()).chain([home, temporary]));
+        room.read.extend(read.iter().map(|path| path.to_path_buf()));
+        self.sandboxes.ready(level, &room)
     }
 }
 
@@ -110,6 +129,7 @@ pub fn not_begun(work: &Work, reason: &str) -> Outcome {
         Work::Job(_) => Outcome::Job(JobOutcome {
             result: AttemptResult::Lost,
             reason: Some(reason.to_owned()),
+            sandbox: None,
             steps: Vec::new(),
             outputs: BTreeMap::new(),
             artifacts: Vec::new(),

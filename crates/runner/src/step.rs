@@ -4,7 +4,7 @@ use crate::command::Invocation;
 use crate::failure::{Failure, While};
 use crate::lease::{Hold, Standing};
 use crate::log::Log;
-use crate::process_tree::{Marker, Tree};
+use crate::process_tree::{Leader, Marker, Tree};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -16,6 +16,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+use trunkline_domain::pipeline::SandboxLevel;
 
 const PIPE_BYTES: i32 = 1 << 20;
 const READ_BYTES: usize = 256 << 10;
@@ -81,7 +82,7 @@ impl Step<'_> {
         let since = Instant::now();
         let (mut child, mut source) = self.start().doing("start the command")?;
         started(child.id());
-        let tree = Tree { group: child.id(), marker: self.marker.clone(), since };
+        let tree = Tree { group: child.id(), marker: self.marker.clone(), since, leader: self.leader() };
         let watched = self.watch(&tree, hold, &mut source, log);
         // Whatever went wrong while watching, nobody may be left behind.
         let stop = watched.as_ref().map_or(Some(Standing::Abandoned), |stop| *stop);
@@ -100,6 +101,10 @@ impl Step<'_> {
             Some(Standing::Held) => End::TimedOut(code),
             Some(standing) => End::Stopped(code, standing),
         })
+    }
+
+    fn leader(&self) -> Leader {
+        if self.invocation.sandbox.level == SandboxLevel::Sandbox { Leader::Wall } else { Leader::Step }
     }
 
     fn start(&self) -> io::Result<(Child, Source)> {
@@ -137,7 +142,7 @@ impl Step<'_> {
             let standing = hold.standing();
             match stop {
                 None if standing != Standing::Held || Instant::now() >= self.deadline => {
-                    tree.signal_group(Signal::SIGTERM);
+                    tree.ask_to_end();
                     // A lost lease means that somebody else may start the same work any moment.
                     let grace = if standing == Standing::Lost { Duration::ZERO } else { self.grace };
                     stop = Some((standing, Instant::now() + grace));

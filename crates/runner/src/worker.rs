@@ -5,6 +5,7 @@ use crate::lease::{Hold, Leases, Pause, Standing, boottime_ms};
 use crate::orphan::end_noted;
 use crate::port::{CallError, Port};
 use crate::process_tree::Marker;
+use crate::sandbox::{Levels, Places, Sandboxes};
 use crate::slot::{Site, Slot, execute, not_begun};
 use crate::supervisor::supervise_revive;
 use crate::workspace::{discard, remove_tree};
@@ -34,6 +35,12 @@ pub struct Config {
     pub folder: PathBuf,
     /// The program and first arguments that start `trunkline supervise`; a folder is appended.
     pub supervise: Vec<String>,
+    /// The program and first arguments that start [`crate::sandbox_main`]; empty: steps run at level `host` only.
+    pub launcher: Vec<String>,
+    /// What no step behind a wall may read: the server's data folder, if that is more than `folder`.
+    pub private: PathBuf,
+    /// What every step may read beside the system and its tools.
+    pub readable: Vec<PathBuf>,
     /// Between TERM and KILL of a job: 30 s.
     pub grace: Duration,
     /// Between TERM and KILL of a deployment's script: 120 s.
@@ -52,8 +59,11 @@ impl Config {
         Self {
             name,
             slots,
+            private: folder.clone(),
             folder,
             supervise,
+            launcher: Vec::new(),
+            readable: Vec::new(),
             grace: Duration::from_secs(30),
             deployment_grace: Duration::from_secs(120),
             stop_within: Duration::from_secs(10),
@@ -73,6 +83,7 @@ pub struct Runner {
 
 struct Shared {
     config: Config,
+    sandboxes: Sandboxes,
     port: Arc<dyn Port>,
     leases: Leases,
     stopping: AtomicBool,
@@ -99,8 +110,15 @@ impl Runner {
         let lock = lock(&config.folder)?;
         let config = prepared(config)?;
         let slots: Vec<Slot> = (1..=config.slots.max(1)).map(|number| open_slot(&config.folder, number)).collect::<Result<_, _>>()?;
-        let shared =
-            Arc::new(Shared { config, port, leases: Leases::default(), stopping: AtomicBool::new(false), bell: Default::default() });
+        let sandboxes = Sandboxes::look(config.launcher.clone(), Places::of_machine(&config.private, &config.readable));
+        let shared = Arc::new(Shared {
+            config,
+            sandboxes,
+            port,
+            leases: Leases::default(),
+            stopping: AtomicBool::new(false),
+            bell: Default::default(),
+        });
         let mut threads = Vec::new();
         for (index, mut slot) in slots.into_iter().enumerate() {
             let shared = shared.clone();
@@ -113,6 +131,11 @@ impl Runner {
         let own = shared.clone();
         threads.push(spawn("revive".to_owned(), move || revive(&own))?);
         Ok(Runner { shared, threads, _lock: lock })
+    }
+
+    /// Which sandboxes its steps can have.
+    pub fn sandboxes(&self) -> &Levels {
+        self.shared.sandboxes.levels()
     }
 
     /// Takes no new work, lets running work end for a while, then ends it and reports it as lost. Bounded by
@@ -228,6 +251,7 @@ fn execute_safely(shared: &Shared, slot: &mut Slot, assignment: &Assignment, hol
         slot,
         folder: &shared.config.folder,
         supervise: &shared.config.supervise,
+        sandboxes: &shared.sandboxes,
         grace: if has_effect { shared.config.deployment_grace } else { shared.config.grace },
         marker: Marker::fresh(),
     };

@@ -18,7 +18,7 @@ use trunkline_domain::foundation::{RepositoryKey, RunnerKey};
 use trunkline_domain::reading::{ProjectRow, Row, Table};
 use trunkline_domain::record::{Key, State};
 use trunkline_engine::{Engine, Read, StoreError};
-use trunkline_runner::{Config, Runner};
+use trunkline_runner::{Config, Runner, SandboxLevels};
 use trunkline_store::{DataFolder, FileBlobs, FolderError, LogStore, SqliteReader, SqliteStore};
 
 /// How to serve.
@@ -32,6 +32,10 @@ pub struct Options {
     pub slots: usize,
     /// The program and first arguments that start a supervisor.
     pub supervise: Vec<String>,
+    /// The program and first arguments that start the launcher of sandboxes; empty: jobs run without.
+    pub launcher: Vec<String>,
+    /// What jobs in a sandbox may read beside the system and its tools.
+    pub readable: Vec<PathBuf>,
     /// Believe a wall clock that is far ahead of the record.
     pub accept_clock: bool,
 }
@@ -115,6 +119,9 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
     });
     let runner = (options.slots > 0).then(|| {
         let mut config = Config::new(runner_name, options.slots, folder.runner(), options.supervise.clone());
+        config.launcher = options.launcher.clone();
+        config.readable = options.readable.clone();
+        config.private = folder.root().to_owned();
         // In the same process a renewal costs nothing, so a cancel is noticed at once.
         config.renew_every = std::time::Duration::from_millis(500);
         Runner::start(config, Arc::new(LocalPort::new(shared.clone())))
@@ -133,6 +140,11 @@ impl Serving {
         let secret: String = entropy()?.iter().map(|byte| format!("{byte:02x}")).collect();
         self.shared.keys.link_add(&secret, self.shared.clock.now());
         Ok(format!("/l/{secret}"))
+    }
+
+    /// Which sandboxes the built-in runner's jobs can have; none without a runner.
+    pub fn sandboxes(&self) -> Option<&SandboxLevels> {
+        self.runner.as_ref().map(Runner::sandboxes)
     }
 
     /// Answers until `stop` is ready; then takes no new work, lets calls end and returns.

@@ -37,7 +37,15 @@ impl Server {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {
                 let listen = "127.0.0.1:0".parse().unwrap();
-                let options = Options { data, listen, slots, supervise: vec!["/bin/false".to_owned()], accept_clock: false };
+                let options = Options {
+                    data,
+                    listen,
+                    slots,
+                    supervise: vec!["/bin/false".to_owned()],
+                    launcher: Vec::new(),
+                    readable: Vec::new(),
+                    accept_clock: false,
+                };
                 let serving: Serving = serve(options).await.unwrap();
                 ready.send((format!("http://{}", serving.address), serving.token.clone())).unwrap();
                 let stop = async {

@@ -8,6 +8,7 @@ use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, RenewRequ
 use trunkline_domain::deployment::{self, ApplyOutcome, CheckOutcome, CheckVerdict, Live};
 use trunkline_domain::foundation::{DeploymentId, Digest, EnvironmentKey, Millis};
 use trunkline_domain::pipeline::PartKind;
+use trunkline_domain::pipeline::SandboxLevel;
 use trunkline_domain::run::{Artifact, ArtifactForm, AttemptResult, JobOutcome, StepOutcome};
 use trunkline_engine::{Answer, Call, Report as LogReport};
 
@@ -186,8 +187,8 @@ fn artifact(name: &str) -> Artifact {
 fn job_outcome(result: AttemptResult, artifacts: Vec<Artifact>) -> JobOutcome {
     let code = i32::from(result != AttemptResult::Passed);
     let artifacts = if result == AttemptResult::Passed { artifacts } else { Vec::new() };
-    let steps = vec![StepOutcome { code, took: Millis(5) }];
-    JobOutcome { result, reason: None, steps, outputs: Default::default(), artifacts, tests: None }
+    let steps = vec![StepOutcome { code, took: Millis(5), usage: None }];
+    JobOutcome { result, reason: None, sandbox: Some(SandboxLevel::Landlock), steps, outputs: Default::default(), artifacts, tests: None }
 }
 
 fn unobserved() -> deployment::Observed {

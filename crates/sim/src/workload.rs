@@ -97,6 +97,7 @@ fn jobs(random: &mut Random) -> Vec<JobRule> {
                 steps: vec![Step { name: None, run: "true".to_owned() }],
                 env: Default::default(),
                 timeout: Millis::minutes(10),
+                sandbox: Default::default(),
                 artifacts: vec![ArtifactRule { name: format!("artifact{index}"), path: "out".to_owned() }],
                 reports: Vec::new(),
                 retry: if random.chance(30) { Retry { max: 1, on: vec![RetryCause::Failed] } } else { Retry::default() },
@@ -155,6 +156,6 @@ fn parts(random: &mut Random) -> Vec<Part> {
 }
 
 fn check(index: u64) -> CheckRule {
-    let check = Check::Run { run: "true".to_owned(), reports: Vec::new(), timeout: Millis::minutes(5) };
+    let check = Check::Run { run: "true".to_owned(), reports: Vec::new(), timeout: Millis::minutes(5), sandbox: Default::default() };
     CheckRule { name: format!("check{index}"), check }
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trunkline_domain::deployment::{CheckVerdict, DeploymentResult, Observed};
 use trunkline_domain::foundation::{DeploymentId, Digest, EnvironmentName, JobKey, ProjectKey, ReleaseId, Revision, RunId, Timestamp};
-use trunkline_domain::pipeline::Tier;
+use trunkline_domain::pipeline::{SandboxLevel, Tier};
 use trunkline_domain::report::TestSummary;
-use trunkline_domain::run::{Artifact, JobResult, ReleaseVerdict, RunResult, Trigger};
+use trunkline_domain::run::{Artifact, JobResult, ReleaseVerdict, RunResult, StepOutcome, Trigger};
 
 /// All projects: what is where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +137,12 @@ pub struct JobView {
     pub ended_at: Option<Timestamp>,
     /// Which runner has it.
     pub runner: Option<String>,
+    /// What kept its steps from the rest of the machine; absent where none was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxLevel>,
+    /// Each step of the last try that was started, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepOutcome>,
     /// Its tests; failures with messages where they are still kept.
     pub tests: Option<TestSummary>,
     /// What it kept.

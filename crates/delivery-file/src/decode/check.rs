@@ -1,6 +1,7 @@
 //! `verify`: the checks after a deployment.
 
-use super::job::reports;
+use super::Defaults;
+use super::job::{reports, sandbox};
 use super::part::{Script, free_name};
 use crate::Code;
 use crate::fields::{Fields, Placed, Reader, first_line};
@@ -25,7 +26,7 @@ pub(super) struct Checks {
     pub read: bool,
 }
 
-pub(super) fn checks(reader: &mut Reader<'_>, environment: &Fields<'_>) -> Checks {
+pub(super) fn checks(reader: &mut Reader<'_>, environment: &Fields<'_>, defaults: &Defaults) -> Checks {
     let mut checks = Checks { read: true, ..Checks::default() };
     let Some(node) = environment.value("verify") else { return checks };
     let Some(items) = reader.list(node, "verify") else { return Checks::default() };
@@ -33,7 +34,7 @@ pub(super) fn checks(reader: &mut Reader<'_>, environment: &Fields<'_>) -> Check
     let mut taken = HashSet::new();
     for (index, item) in items.iter().enumerate() {
         let owner = format!("check {} of {}", index + 1, environment.owner);
-        let Some((name, check)) = check(reader, item, owner, &mut checks.scripts) else {
+        let Some((name, check)) = check(reader, item, owner, defaults, &mut checks.scripts) else {
             checks.read = false;
             continue;
         };
@@ -54,7 +55,7 @@ pub(super) fn checks(reader: &mut Reader<'_>, environment: &Fields<'_>) -> Check
 
 type NamedCheck = (Option<Placed<String>>, Check);
 
-fn check(reader: &mut Reader<'_>, node: &Node, owner: String, scripts: &mut Vec<Script>) -> Option<NamedCheck> {
+fn check(reader: &mut Reader<'_>, node: &Node, owner: String, defaults: &Defaults, scripts: &mut Vec<Script>) -> Option<NamedCheck> {
     let entries = reader.mapping(node, &owner)?;
     let at = first_line(reader.text, &node.at);
     let http = entries.iter().any(|entry| entry.key == "http");
@@ -77,7 +78,8 @@ fn check(reader: &mut Reader<'_>, node: &Node, owner: String, scripts: &mut Vec<
             scripts.push(Script::read(reader, fields.value("run")?, &run.value));
             let reports = fields.get("reports").map(|entry| reports(reader, entry)).unwrap_or_default();
             let timeout = fields.duration(reader, "timeout").unwrap_or(Millis::minutes(10));
-            Some((name, Check::Run { run: run.value, reports, timeout }))
+            let sandbox = sandbox(reader, &fields).or(defaults.sandbox).unwrap_or_default();
+            Some((name, Check::Run { run: run.value, reports, timeout, sandbox }))
         }
         (false, None) => {
             // Neither kind: the keys that it has, such as 'script', may say what was meant.

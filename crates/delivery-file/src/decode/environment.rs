@@ -1,7 +1,7 @@
 //! Environments.
 
 use super::part::{self, Listen, Script};
-use super::{check, names};
+use super::{Defaults, check, names};
 use crate::Code;
 use crate::fields::{Fields, Placed, Reader};
 use crate::finding::{Finding, shown};
@@ -27,14 +27,14 @@ pub(crate) struct EnvironmentDraft {
     pub verify_read: bool,
 }
 
-pub(super) fn environment(reader: &mut Reader<'_>, entry: &Entry) -> Option<EnvironmentDraft> {
+pub(super) fn environment(reader: &mut Reader<'_>, entry: &Entry, defaults: &Defaults) -> Option<EnvironmentDraft> {
     let name: Option<EnvironmentName> = reader.name(&entry.key, &entry.key_at, "an environment");
     let owner = format!("environment '{}'", shown(&entry.key));
     let fields = reader.fields(&entry.value, &keys::ENVIRONMENT, owner, entry.key_at.clone());
     let fields = fields?;
     let (after, after_at) = fields.get("after").map(|entry| after(reader, entry)).unwrap_or_default();
     let parts = part::parts(reader, &fields);
-    let checks = check::checks(reader, &fields);
+    let checks = check::checks(reader, &fields, defaults);
     let mut scripts = parts.scripts;
     scripts.extend(checks.scripts);
     let tier = tier(reader, &fields);

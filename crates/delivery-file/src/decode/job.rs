@@ -9,7 +9,9 @@ use crate::tree::{Content, Entry, Node};
 use std::ops::Range;
 use trunkline_domain::expression::{Place, Type};
 use trunkline_domain::foundation::JobKey;
-use trunkline_domain::pipeline::{ArtifactRule, FailureMode, JobRule, ReportFormat, ReportRule, Retry, RetryCause, Step, limit};
+use trunkline_domain::pipeline::{
+    ArtifactRule, FailureMode, JobRule, ReportFormat, ReportRule, Retry, RetryCause, SandboxChoice, SandboxLevel, Step, limit,
+};
 
 pub(crate) struct JobDraft {
     pub rule: JobRule,
@@ -37,6 +39,7 @@ pub(super) fn job(reader: &mut Reader<'_>, entry: &Entry, defaults: &Defaults) -
     let (artifacts, artifacts_at) = artifacts(reader, &fields);
     let steps = steps(reader, &fields);
     let timeout = fields.duration(reader, "timeout").or(defaults.timeout).unwrap_or(TIMEOUT);
+    let sandbox = sandbox(reader, &fields).or(defaults.sandbox).unwrap_or_default();
     let reports = fields.get("reports").map(|entry| reports(reader, entry)).unwrap_or_default();
     let retry = fields.get("retry").map(|entry| retry(reader, entry)).unwrap_or_default();
     let failure = match fields.choice(reader, "failure") {
@@ -44,8 +47,18 @@ pub(super) fn job(reader: &mut Reader<'_>, entry: &Entry, defaults: &Defaults) -
         _ => FailureMode::Fail,
     };
     // Only now: what else is wrong with a job of a bad name was to be found too.
-    let rule = JobRule { key: key?, needs, condition, steps, env, timeout, artifacts, reports, retry, failure };
+    let rule = JobRule { key: key?, needs, condition, steps, env, timeout, sandbox, artifacts, reports, retry, failure };
     Some(JobDraft { rule, at: entry.key_at.clone(), needs_at, artifacts_at })
+}
+
+/// `sandbox`, where it is given.
+pub(super) fn sandbox(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<SandboxChoice> {
+    Some(match fields.choice(reader, "sandbox")? {
+        "host" => SandboxChoice::Exactly(SandboxLevel::Host),
+        "landlock" => SandboxChoice::Exactly(SandboxLevel::Landlock),
+        "sandbox" => SandboxChoice::Exactly(SandboxLevel::Sandbox),
+        _ => SandboxChoice::Auto,
+    })
 }
 
 /// `run`, or `steps`: one of them.

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use trunkline_domain::expression::{Place, Template};
 use trunkline_domain::foundation::Millis;
-use trunkline_domain::pipeline::{Definition, Triggers, limit};
+use trunkline_domain::pipeline::{Definition, SandboxChoice, Triggers, limit};
 
 /// Attempts of a job and scripts of a part end after this, where the file says nothing.
 pub(crate) const TIMEOUT: Millis = Millis::minutes(60);
@@ -81,6 +81,7 @@ impl Draft {
 struct Defaults {
     timeout: Option<Millis>,
     env: BTreeMap<String, Template>,
+    sandbox: Option<SandboxChoice>,
 }
 
 pub(crate) fn definition(reader: &mut Reader<'_>, root: &Node) -> Option<Draft> {
@@ -104,7 +105,7 @@ pub(crate) fn definition(reader: &mut Reader<'_>, root: &Node) -> Option<Draft> 
     };
     let mut environments = Vec::new();
     for entry in named(reader, &file, "environments", "an environment", limit::ENVIRONMENTS_MAX) {
-        environments.extend(environment::environment(reader, entry));
+        environments.extend(environment::environment(reader, entry, &defaults));
     }
     Some(Draft {
         name: file.text(reader, "name").map(|name| name.value),
@@ -130,7 +131,7 @@ fn defaults(reader: &mut Reader<'_>, file: &Fields<'_>) -> Defaults {
         reader.findings.add(Finding::error(Code::TooMany, entry.key_at.clone(), message).help("give it to the jobs that need it"));
         env.clear();
     }
-    Defaults { timeout: fields.duration(reader, "timeout"), env }
+    Defaults { timeout: fields.duration(reader, "timeout"), env, sandbox: job::sandbox(reader, &fields) }
 }
 
 /// The entries of a mapping whose keys are the user's names; at least one where it is given.

@@ -1,6 +1,6 @@
 //! Triggers, jobs and the release rule.
 
-use super::{EnvironmentRule, ManualTrigger, PathRules, Pattern};
+use super::{EnvironmentRule, ManualTrigger, PathRules, Pattern, SandboxChoice};
 use crate::expression::{Expression, Template};
 use crate::foundation::{JobKey, Millis};
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,9 @@ pub struct JobRule {
     pub env: BTreeMap<String, Template>,
     /// How long one attempt may take.
     pub timeout: Millis,
+    /// What keeps its steps from the rest of the runner's machine.
+    #[serde(default, skip_serializing_if = "SandboxChoice::is_auto")]
+    pub sandbox: SandboxChoice,
     /// Files to keep when the job has passed.
     pub artifacts: Vec<ArtifactRule>,
     /// Test reports to read when the steps have ended, passed or not.

@@ -1,6 +1,6 @@
 //! Environments: their order, parts, checks.
 
-use super::ReportRule;
+use super::{ReportRule, SandboxChoice};
 use crate::expression::Template;
 use crate::foundation::{EnvironmentName, Millis};
 use serde::{Deserialize, Serialize};
@@ -185,6 +185,9 @@ pub enum Check {
         reports: Vec<ReportRule>,
         /// How long it may take.
         timeout: Millis,
+        /// What keeps it from the rest of the runner's machine.
+        #[serde(default, skip_serializing_if = "SandboxChoice::is_auto")]
+        sandbox: SandboxChoice,
     },
 }
 

@@ -8,6 +8,7 @@ mod environment;
 mod input;
 mod pattern;
 mod plan;
+mod sandbox;
 mod skeleton;
 
 pub use definition::{
@@ -20,6 +21,7 @@ pub use environment::{
 pub use input::{InputKind, InputRule, ManualTrigger};
 pub use pattern::{PathRules, Pattern};
 pub use plan::{FrozenFile, Plan};
+pub use sandbox::{SandboxChoice, SandboxLevel};
 pub use skeleton::{EnvironmentSkeleton, JobSkeleton, PartSkeleton, ReleaseSkeleton};
 
 /// Limits of a definition. Each refusal names the one that bit.

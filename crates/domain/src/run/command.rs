@@ -1,9 +1,9 @@
 //! What may be asked of a run, what happens to it, and why it refuses.
 
-use super::{Artifact, AttemptResult, JobOutcome, JobResult, ReleaseVerdict, RunResult};
+use super::{Artifact, AttemptResult, JobOutcome, JobResult, ReleaseVerdict, RunResult, StepOutcome};
 use crate::change::ChangeNote;
 use crate::foundation::{Digest, JobKey, ProjectKey, Revision, RunnerKey};
-use crate::pipeline::{JobSkeleton, ReleaseSkeleton};
+use crate::pipeline::{JobSkeleton, ReleaseSkeleton, SandboxLevel};
 use crate::report::TestSummary;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -183,6 +183,12 @@ pub struct JobEnded {
     pub result: JobResult,
     /// Why, in a sentence.
     pub reason: Option<String>,
+    /// What kept its steps from the rest of the machine; absent where none was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxLevel>,
+    /// Each step of the last try that was started, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepOutcome>,
     /// What it kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<Artifact>,
@@ -195,6 +201,23 @@ pub struct JobEnded {
     /// What it printed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<LogNote>,
+}
+
+impl JobEnded {
+    /// The end of a job of which nobody reported any step.
+    pub fn without_steps(job: JobKey, result: JobResult, reason: Option<String>) -> Self {
+        Self {
+            job,
+            result,
+            reason,
+            sandbox: None,
+            steps: Vec::new(),
+            artifacts: Vec::new(),
+            outputs: BTreeMap::new(),
+            tests: None,
+            log: None,
+        }
+    }
 }
 
 /// A log by its size and digest.

@@ -8,7 +8,7 @@ use super::{
 use crate::context::Context;
 use crate::expression::{Expression, Scope, Value};
 use crate::foundation::{JobKey, RunnerKey, shortened};
-use crate::pipeline::{FailureMode, JobSkeleton, ReleaseSkeleton, RetryCause, VersionRule};
+use crate::pipeline::{FailureMode, JobSkeleton, ReleaseSkeleton, RetryCause, VersionRule, limit::STEPS_MAX};
 
 /// Whether the command may happen, and what follows from it.
 pub fn decide(state: Option<&Run>, command: Command, context: &Context) -> Result<Vec<Fact>, Refusal> {
@@ -47,7 +47,7 @@ impl<'a> Course<'a> {
     }
 
     fn end_job(&mut self, job: JobKey, result: JobResult, reason: Option<String>) {
-        let ended = JobEnded { job, result, reason, artifacts: Vec::new(), outputs: Default::default(), tests: None, log: None };
+        let ended = JobEnded::without_steps(job, result, reason);
         self.record(Fact::JobEnded(Box::new(ended)));
     }
 
@@ -157,9 +157,7 @@ fn unblock(run: &Run, index: usize) -> Option<Fact> {
 }
 
 fn job_end(job: &JobSkeleton, result: JobResult, reason: Option<String>) -> Fact {
-    let ended =
-        JobEnded { job: job.key.clone(), result, reason, artifacts: Vec::new(), outputs: Default::default(), tests: None, log: None };
-    Fact::JobEnded(Box::new(ended))
+    Fact::JobEnded(Box::new(JobEnded::without_steps(job.key.clone(), result, reason)))
 }
 
 fn lease(run: &Run, job: JobKey, runner: RunnerKey, context: &Context) -> Result<Vec<Fact>, Refusal> {
@@ -197,6 +195,9 @@ fn report(run: &Run, key: &JobKey, epoch: u64, outcome: JobOutcome, log: LogNote
         job: key.clone(),
         result,
         reason: outcome.reason.as_deref().map(shorten),
+        sandbox: outcome.sandbox,
+        // A runner tells no more steps than the plan has, unless it is broken.
+        steps: outcome.steps.into_iter().take(STEPS_MAX).collect(),
         artifacts: outcome.artifacts,
         outputs: outcome.outputs,
         tests: outcome.tests.map(|tests| tests.without_messages()),

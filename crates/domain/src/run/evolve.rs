@@ -76,14 +76,14 @@ fn attempt_of(state: &JobState) -> u32 {
 }
 
 fn end(state: &JobState, ended: &JobEnded, at: Timestamp) -> EndedJob {
-    let JobEnded { result, reason, artifacts, outputs, tests, log, .. } = ended.clone();
+    let JobEnded { result, reason, sandbox, steps, artifacts, outputs, tests, log, .. } = ended.clone();
     let (attempt, began) = match state {
         JobState::Leased(leased) => (leased.attempt, Some(leased.since)),
         // It was queued and never ran in this try.
         JobState::Queued { attempt, .. } => (attempt - 1, None),
         JobState::Blocked | JobState::Ended(_) => (0, None),
     };
-    EndedJob { result, reason, attempt, began, at, artifacts, outputs, tests, log }
+    EndedJob { result, reason, attempt, began, at, sandbox, steps, artifacts, outputs, tests, log }
 }
 
 fn cancel(run: &mut Run, at: Timestamp) {

@@ -16,7 +16,7 @@ mod tests;
 pub use command::{Command, Fact, JobEnded, LogNote, PlanNote, Refusal, StartRun, Started, Trigger};
 pub use decide::decide;
 pub use evolve::evolve;
-pub use outcome::{Artifact, ArtifactForm, AttemptResult, JobOutcome, StepOutcome};
+pub use outcome::{Artifact, ArtifactForm, AttemptResult, JobOutcome, StepOutcome, Usage, UsageSource};
 pub use scope::change_scope;
 pub use state::{EndedJob, Job, JobResult, JobState, LeasedJob, ReleaseVerdict, Run, RunResult, RunStatus, SkipCause, Want, wants};
 

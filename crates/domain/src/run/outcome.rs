@@ -1,6 +1,7 @@
 //! What a runner says of one attempt of a job.
 
 use crate::foundation::{Digest, Millis};
+use crate::pipeline::SandboxLevel;
 use crate::report::TestSummary;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,6 +13,9 @@ pub struct JobOutcome {
     pub result: AttemptResult,
     /// Why, in one sentence, where the result alone does not say it.
     pub reason: Option<String>,
+    /// What kept the steps from the rest of the machine; absent where none was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxLevel>,
     /// Each step that was started, in order.
     pub steps: Vec<StepOutcome>,
     /// `name=value` lines of the file named by `TRUNKLINE_OUTPUT`.
@@ -45,6 +49,31 @@ pub struct StepOutcome {
     pub code: i32,
     /// How long it took.
     pub took: Millis,
+    /// What it used of the machine, with all that it started; absent where that was not learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// What a step and all that it started used of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Time of processors, user and system together, in milliseconds.
+    pub cpu_ms: u64,
+    /// The most memory, in KiB; absent where it was less than could be told from the runner's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_kb: Option<u64>,
+    /// Where both come from, and so what they mean.
+    pub source: UsageSource,
+}
+
+/// Where the figures of a [`Usage`] come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UsageSource {
+    /// `wait4`: processes that were waited for; the memory is that of the largest single one.
+    Rusage,
+    /// A control group of the step's own: every process, memory together and with caches.
+    Cgroup,
 }
 
 /// Kept bytes, by name.

@@ -1,9 +1,9 @@
 //! What a run is, between two facts.
 
-use super::{Artifact, PlanNote, Trigger};
+use super::{Artifact, PlanNote, StepOutcome, Trigger};
 use crate::change::ChangeNote;
 use crate::foundation::{JobKey, ProjectKey, Revision, RunnerKey, Timestamp};
-use crate::pipeline::JobSkeleton;
+use crate::pipeline::{JobSkeleton, SandboxLevel};
 use crate::report::TestSummary;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -109,6 +109,12 @@ pub struct EndedJob {
     pub began: Option<Timestamp>,
     /// When it ended.
     pub at: Timestamp,
+    /// What kept its steps from the rest of the machine; absent where none was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxLevel>,
+    /// Each step of the last try that was started, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepOutcome>,
     /// What it kept.
     pub artifacts: Vec<Artifact>,
     /// What it said to later jobs.

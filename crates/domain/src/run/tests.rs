@@ -5,7 +5,7 @@ use crate::change::ChangeNote;
 use crate::context::Context;
 use crate::expression::Expression;
 use crate::foundation::{Actor, Digest, JobKey, Timestamp};
-use crate::pipeline::{FailureMode, JobSkeleton, ReleaseSkeleton, Retry, RetryCause, VersionRule};
+use crate::pipeline::{FailureMode, JobSkeleton, ReleaseSkeleton, Retry, RetryCause, SandboxLevel, VersionRule};
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -90,7 +90,8 @@ impl Life {
         let outcome = JobOutcome {
             result,
             reason: None,
-            steps: vec![StepOutcome { code, took: Millis(1) }],
+            sandbox: None,
+            steps: vec![StepOutcome { code, took: Millis(1), usage: None }],
             outputs: Default::default(),
             artifacts: Vec::new(),
             tests: None,
@@ -344,6 +345,7 @@ fn what_a_runner_says_is_kept_within_limits() {
     let outcome = JobOutcome {
         result: AttemptResult::Failed,
         reason: Some(endless()),
+        sandbox: None,
         steps: Vec::new(),
         outputs: Default::default(),
         artifacts: Vec::new(),
@@ -351,4 +353,25 @@ fn what_a_runner_says_is_kept_within_limits() {
     };
     let facts = life.when(Command::Report { job: key("a"), epoch: 7, outcome: Box::new(outcome), log: log() }).unwrap();
     assert!(serde_json::to_string(&facts).unwrap().len() < 50_000);
+}
+
+#[test]
+fn what_kept_the_steps_and_what_they_used_is_written_into_the_run() {
+    let (mut life, _) = Life::of(vec![job("a", &[])]);
+    life.lease("a");
+    let usage = Usage { cpu_ms: 12, peak_kb: Some(3_000), source: UsageSource::Rusage };
+    let step = StepOutcome { code: 0, took: Millis(7), usage: Some(usage) };
+    let outcome = JobOutcome {
+        result: AttemptResult::Passed,
+        reason: None,
+        sandbox: Some(SandboxLevel::Landlock),
+        // More than any plan has: a broken runner must not fill the record.
+        steps: vec![step.clone(); 5_000],
+        outputs: Default::default(),
+        artifacts: Vec::new(),
+        tests: None,
+    };
+    life.when(Command::Report { job: key("a"), epoch: 7, outcome: Box::new(outcome), log: log() }).unwrap();
+    let ended = life.run.as_ref().unwrap().job(&key("a")).unwrap().state.ended().unwrap().clone();
+    assert_eq!((ended.sandbox, ended.steps.len(), &ended.steps[0]), (Some(SandboxLevel::Landlock), 100, &step));
 }

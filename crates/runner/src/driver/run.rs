@@ -10,6 +10,7 @@ use crate::failure::{Failure, While};
 use crate::lease::{Standing, boottime_ms};
 use crate::log::Log;
 use crate::process_tree::{Marker, boot_id, leads_its_group, marked, pid_of, start_time};
+use crate::sandbox::Sandbox;
 use crate::slot::{Site, stop_reason};
 use crate::step::{End, Leftovers, Output, Step};
 use crate::variables::shown;
@@ -178,7 +179,7 @@ impl Stage {
 
     fn script(&self, site: &Site<'_>, part: &RunPart, text: &str, log: &mut Log) -> Result<End, Failure> {
         let step = Step {
-            invocation: Invocation { text, folder: &self.content, env: &self.env },
+            invocation: Invocation { text, folder: &self.content, env: &self.env, sandbox: &Sandbox::HOST },
             marker: &site.marker,
             output: Output::File(&self.output),
             leftovers: Leftovers::Keep,

@@ -3,7 +3,8 @@
 use super::durable::service_log_open;
 use super::status::{InstanceRecord, Spec};
 use crate::command::{Invocation, simple_words};
-use crate::process_tree::{MARKER_VARIABLE, Marker, Tree, start_time};
+use crate::process_tree::{Leader, MARKER_VARIABLE, Marker, Tree, start_time};
+use crate::sandbox::Sandbox;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use std::collections::BTreeMap;
@@ -48,7 +49,7 @@ impl Instance {
             Ok((Stdio::from(file.try_clone()?), Stdio::from(file)))
         };
         let child = match socket {
-            None => Invocation { text: &spec.run, folder: &spec.content, env: &env }.start(log)?,
+            None => Invocation { text: &spec.run, folder: &spec.content, env: &env, sandbox: &Sandbox::HOST }.start(log)?,
             Some(socket) => {
                 env.insert("LISTEN_FDS".to_owned(), "1".to_owned());
                 let words = simple_words(&spec.run).unwrap_or_else(|| vec!["/bin/sh", "-e", "-c", &spec.run]);
@@ -60,7 +61,7 @@ impl Instance {
         };
         let pid = child.id();
         let record = InstanceRecord { marker: marker.value().to_owned(), fence: spec.fence, pid: Some(pid), start: start_time(pid) };
-        Ok(Self { record, since, tree: Tree { group: pid, marker: marker.clone(), since }, child: Some(child) })
+        Ok(Self { record, since, tree: Tree { group: pid, marker: marker.clone(), since, leader: Leader::Step }, child: Some(child) })
     }
 
     /// Takes over an instance that an earlier supervisor started, if it still lives.
@@ -70,7 +71,7 @@ impl Instance {
         record.start.filter(|start| start_time(pid) == Some(*start))?;
         let now = Instant::now();
         // Old enough that its descendants are looked for everywhere.
-        let tree = Tree { group: pid, marker, since: now.checked_sub(Duration::from_secs(5)).unwrap_or(now) };
+        let tree = Tree { group: pid, marker, leader: Leader::Step, since: now.checked_sub(Duration::from_secs(5)).unwrap_or(now) };
         Some(Self { record: record.clone(), since: now, tree, child: None })
     }
 

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use trunkline_api::runner::*;
 use trunkline_domain::foundation::*;
-use trunkline_domain::pipeline::Step;
+use trunkline_domain::pipeline::{SandboxChoice, SandboxLevel, Step};
 use trunkline_domain::run::{Artifact, ArtifactForm, JobOutcome};
-use trunkline_runner::{CallError, Config, Port, Runner};
+use trunkline_runner::{CallError, Config, Port, Runner, SANDBOX_VERB, SandboxLevels};
 
 /// How long a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -216,6 +216,7 @@ pub fn job(commands: &[&str]) -> JobWork {
         steps: commands.iter().map(|&run| Step { name: None, run: run.to_owned() }).collect(),
         env: BTreeMap::new(),
         timeout: Millis::seconds(60),
+        sandbox: SandboxChoice::Exactly(SandboxLevel::Host),
         artifacts: Vec::new(),
         reports: Vec::new(),
         inputs: Vec::new(),
@@ -245,6 +246,11 @@ impl Bench {
         Self { fake, folder, runner: Some(runner), _temporary: temporary }
     }
 
+    /// Which sandboxes the runner has.
+    pub fn levels(&self) -> &SandboxLevels {
+        self.runner.as_ref().unwrap().sandboxes()
+    }
+
     /// Stops the runner and starts another one in the same folder.
     pub fn restart(&mut self) {
         assert_eq!(self.runner.take().unwrap().stop(), 0, "all work ended");
@@ -268,6 +274,8 @@ pub fn config(folder: &Path) -> Config {
     let script = r#"TRUNKLINE_TEST_SUPERVISE="$1" exec "$0" --exact supervise_entry --nocapture"#;
     let supervise = ["/bin/sh", "-c", script, &this].map(str::to_owned).to_vec();
     let mut config = Config::new("test".parse().unwrap(), 2, folder.to_owned(), supervise);
+    config.launcher = vec![env!("CARGO_BIN_EXE_sandbox-launcher").to_owned(), SANDBOX_VERB.to_owned()];
+    config.private = folder.parent().unwrap().to_owned();
     config.grace = Duration::from_millis(300);
     config.deployment_grace = Duration::from_millis(300);
     config.stop_within = Duration::from_millis(500);

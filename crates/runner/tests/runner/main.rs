@@ -11,6 +11,7 @@ mod job;
 mod log;
 mod process;
 mod run;
+mod sandbox;
 mod shop;
 mod verify;
 

@@ -89,7 +89,8 @@ fn deliver(bench: &Bench, revision: &Revision, address: &str, fence: u64) -> [Ch
     let json = BTreeMap::from([("version".to_owned(), Template("1.42".to_owned()))]);
     let http = HttpCheck { url: Template(format!("http://{address}/version")), status: 200, json, text: None, within: Millis::seconds(10) };
     let reports = vec![ReportRule { format: ReportFormat::Junit, path: "smoke.xml".to_owned() }];
-    let smoke = Check::Run { run: format!("./smoke.sh http://{address}"), reports, timeout: Millis::seconds(30) };
+    let smoke =
+        Check::Run { run: format!("./smoke.sh http://{address}"), reports, timeout: Millis::seconds(30), sandbox: Default::default() };
     [Check::Http(http), smoke].map(|check| {
         let work = VerifyWork { check: CheckRule { name: "check".to_owned(), check }, contents: contents.clone() };
         match bench.fake.do_work(Work::Verify(work), qa(fence)).outcome {

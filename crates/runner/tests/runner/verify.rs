@@ -78,7 +78,11 @@ fn a_script_runs_in_a_folder_of_the_release_and_its_report_is_counted() {
         configuration: Some(bench.fake.put(b"PORT=1\n")),
     };
     let reports = vec![ReportRule { format: ReportFormat::Junit, path: "smoke.xml".to_owned() }];
-    let outcome = check(&bench, Check::Run { run: "checks/smoke.sh".to_owned(), reports, timeout: Millis::seconds(30) }, contents);
+    let outcome = check(
+        &bench,
+        Check::Run { run: "checks/smoke.sh".to_owned(), reports, timeout: Millis::seconds(30), sandbox: Default::default() },
+        contents,
+    );
     assert_eq!(outcome.verdict, CheckVerdict::Failed);
     assert_eq!(outcome.evidence, "exit 1, 1 of 2 tests failed: price (smoke.py:12)");
 }

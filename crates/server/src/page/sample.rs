@@ -87,6 +87,8 @@ fn job(key: &str, began: Timestamp, seconds: u64, tests: Option<TestSummary>) ->
         began: Some(began),
         ended_at: Some(began + Millis::seconds(seconds)),
         runner: None,
+        sandbox: None,
+        steps: Vec::new(),
         tests,
         artifacts: Vec::new(),
         log_bytes: Some(4_096),

@@ -109,6 +109,8 @@ fn job_view(shared: &Shared, id: RunId, run: &Run, job: Job<'_>) -> Result<JobVi
         began: None,
         ended_at: None,
         runner: None,
+        sandbox: None,
+        steps: Vec::new(),
         tests: None,
         artifacts: Vec::new(),
         log_bytes: None,
@@ -131,6 +133,8 @@ fn job_view(shared: &Shared, id: RunId, run: &Run, job: Job<'_>) -> Result<JobVi
             view.reason = ended.reason.clone();
             (view.attempt, view.began, view.ended_at) = (ended.attempt, ended.began, Some(ended.at));
             view.tests = tests_with_messages(shared, &view.work, ended.tests.clone())?;
+            view.sandbox = ended.sandbox;
+            view.steps = ended.steps.clone();
             view.artifacts = ended.artifacts.clone();
             view.log_bytes = ended.log.as_ref().map(|log| log.bytes);
             view.log_sealed = ended.log.as_ref().map(|log| log.sealed);

@@ -9,11 +9,14 @@ use crate::render::table::{Cell, Table};
 use crate::render::text::bytes;
 use crate::render::time::Clock;
 use crate::token;
+use std::borrow::Cow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use trunkline_api::request::Position;
 use trunkline_domain::foundation::Millis;
+use trunkline_domain::pipeline::SandboxLevel;
+use trunkline_runner::{SandboxLevels, SandboxMissing, SandboxPlaces, Sandboxes};
 
 /// `cat-file --batch-command`, which the server uses, and what else it asks of git came with this version.
 const GIT_MIN: (u32, u32) = (2, 38);
@@ -27,20 +30,20 @@ struct Finding {
     name: &'static str,
     mark: Mark,
     text: String,
-    help: &'static str,
+    help: Cow<'static, str>,
 }
 
 impl Finding {
     fn good(name: &'static str, text: impl Into<String>) -> Self {
-        Self { name, mark: Mark::Passed, text: text.into(), help: "" }
+        Self { name, mark: Mark::Passed, text: text.into(), help: Cow::Borrowed("") }
     }
 
-    fn bad(name: &'static str, text: impl Into<String>, help: &'static str) -> Self {
-        Self { name, mark: Mark::Failed, text: text.into(), help }
+    fn bad(name: &'static str, text: impl Into<String>, help: impl Into<Cow<'static, str>>) -> Self {
+        Self { name, mark: Mark::Failed, text: text.into(), help: help.into() }
     }
 
-    fn note(name: &'static str, text: impl Into<String>, help: &'static str) -> Self {
-        Self { name, mark: Mark::Waiting, text: text.into(), help }
+    fn note(name: &'static str, text: impl Into<String>, help: impl Into<Cow<'static, str>>) -> Self {
+        Self { name, mark: Mark::Waiting, text: text.into(), help: help.into() }
     }
 }
 
@@ -48,7 +51,7 @@ impl Finding {
 pub fn run(globals: &Globals) -> anyhow::Result<Exit> {
     let folder = globals.data_folder_here();
     let mut findings = vec![git(), shell(), data_folder(&folder), token_file(&folder), disk(&folder)];
-    findings.extend(sandbox(&folder));
+    findings.extend(sandboxes(&folder));
     findings.extend(server(globals));
     let screen = globals.screen();
     let mut table = Table::new(["", "FOUND", "WHAT TO DO"]);
@@ -61,7 +64,7 @@ pub fn run(globals: &Globals) -> anyhow::Result<Exit> {
         table.row([
             Cell::mark(finding.mark, finding.name).plain(format!("{state} {}", finding.name)),
             Cell::text(&finding.text),
-            Cell::text(finding.help),
+            Cell::text(finding.help.as_ref()),
         ]);
     }
     let object = |finding: &Finding| serde_json::json!({ "name": finding.name, "good": finding.mark != Mark::Failed, "found": finding.text, "help": finding.help });
@@ -128,11 +131,33 @@ fn token_file(folder: &Path) -> Finding {
     }
 }
 
-/// What jobs of a server on this machine may touch: nothing keeps them from it in this version.
-fn sandbox(folder: &Path) -> Option<Finding> {
-    let text = format!("host: jobs run as the server's user, and could read {} with its token", folder.display());
-    let help = "let only people push whom you would give that user's shell";
-    folder.exists().then(|| Finding::note("sandbox", text, help))
+/// What jobs of a server on this machine stand behind. What each level needs is tried here and now.
+fn sandboxes(folder: &Path) -> Vec<Finding> {
+    if !folder.exists() {
+        return Vec::new();
+    }
+    let launcher = super::serve::launcher().unwrap_or_default();
+    let sandboxes = Sandboxes::look(launcher, SandboxPlaces::of_machine(folder, &[]));
+    sandbox(folder, sandboxes.levels())
+}
+
+/// The level that `sandbox: auto` becomes, and what a better one lacks.
+fn sandbox(folder: &Path, levels: &SandboxLevels) -> Vec<Finding> {
+    let level = levels.best();
+    let mut findings = vec![match level {
+        SandboxLevel::Host => {
+            let text = format!("host: jobs run as the server's user, and could read {} with its token", folder.display());
+            Finding::note("sandbox", text, "let only people push whom you would give that user's shell, or see below")
+        }
+        SandboxLevel::Landlock => Finding::good("sandbox", "landlock: jobs cannot read the data folder, nor write elsewhere"),
+        SandboxLevel::Sandbox => Finding::good("sandbox", "sandbox: jobs see neither the data folder nor other processes"),
+    }];
+    for better in [SandboxLevel::Landlock, SandboxLevel::Sandbox].into_iter().filter(|better| *better > level) {
+        if let Some(SandboxMissing { why, help }) = levels.missing(better) {
+            findings.push(Finding::note("sandbox", format!("no level '{better}': {why}"), help.clone()));
+        }
+    }
+    findings
 }
 
 fn disk(folder: &Path) -> Finding {
@@ -219,6 +244,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_sandbox_lacks_is_said_with_what_to_do() {
+        let missing = |why: &str, help: &str| Some(SandboxMissing { why: why.to_owned(), help: help.to_owned() });
+        let bare = missing("bubblewrap is not installed", "apt-get install bubblewrap");
+        let mut levels = SandboxLevels { landlock: missing("old", "a newer kernel"), sandbox: bare, ..SandboxLevels::default() };
+        let told = |levels: &SandboxLevels| {
+            let told = sandbox(Path::new("/data"), levels).into_iter();
+            told.map(|one| (one.mark, format!("{} | {}", one.text, one.help))).collect::<Vec<_>>()
+        };
+        let host = told(&levels);
+        assert_eq!(host.len(), 3);
+        assert!(host[0].0 == Mark::Waiting && host[0].1.contains("could read /data"));
+        assert_eq!(host[2].1, "no level 'sandbox': bubblewrap is not installed | apt-get install bubblewrap");
+        levels.landlock = None;
+        assert_eq!(told(&levels).iter().map(|one| one.0).collect::<Vec<_>>(), [Mark::Passed, Mark::Waiting]);
+        levels.sandbox = None;
+        assert_eq!(told(&levels).len(), 1);
+    }
+
+    #[test]
     fn an_open_folder_is_bad() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -226,8 +270,7 @@ mod tests {
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         assert_eq!(data_folder(folder.path()).mark, Mark::Passed);
         assert_eq!(data_folder(&folder.path().join("later")).mark, Mark::Waiting);
-        assert!(sandbox(folder.path()).unwrap().text.contains("jobs run as the server's user"));
-        assert!(sandbox(&folder.path().join("later")).is_none(), "no server of this machine");
+        assert!(sandboxes(&folder.path().join("later")).is_empty(), "no server of this machine");
         assert_eq!(disk(&folder.path().join("later")).name, "disk");
     }
 }

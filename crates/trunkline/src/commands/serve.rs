@@ -9,7 +9,10 @@ use crate::render::paint::Mark;
 use anyhow::Context as _;
 use serde_json::json;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
+use trunkline_domain::pipeline::SandboxLevel;
+use trunkline_runner::SANDBOX_VERB;
 use trunkline_server::{Options, Serving, StartError, serve};
 
 /// Threads that answer: pages and calls are short, and the machine's cores belong to the jobs.
@@ -24,9 +27,18 @@ pub struct Arguments {
     /// Pieces of work at a time; 0 starts no runner [default: the machine's cores, at least 2]
     #[arg(long, value_parser = clap::value_parser!(u16).range(0..=256))]
     slots: Option<u16>,
+    /// A folder that jobs in a sandbox may read and execute, such as a toolchain outside /usr and /opt; may be repeated
+    #[arg(long, value_name = "FOLDER")]
+    sandbox_read: Vec<PathBuf>,
     /// Believe a wall clock that is more than seven days ahead of the record
     #[arg(long)]
     accept_clock: bool,
+}
+
+/// The program and first arguments that start the launcher of sandboxes.
+pub fn launcher() -> anyhow::Result<Vec<String>> {
+    let program = std::env::current_exe().context("where this program is")?;
+    Ok(vec![program.display().to_string(), SANDBOX_VERB.to_owned()])
 }
 
 /// Serves.
@@ -38,6 +50,8 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         listen: arguments.listen,
         slots,
         supervise: vec![program.display().to_string(), "supervise".to_owned()],
+        launcher: launcher()?,
+        readable: arguments.sandbox_read.clone(),
         accept_clock: arguments.accept_clock,
     };
     let data = options.data.clone();
@@ -115,16 +129,23 @@ fn greet(screen: &Screen, serving: &Serving, data: &str, slots: usize) -> anyhow
     }
     let link = format!("{base}{}", serving.link()?);
     if screen.json() {
-        return screen.print_json_line(&json!({ "address": base, "link": link, "data": data, "slots": slots }));
+        let sandbox = serving.sandboxes().map(|levels| levels.best());
+        return screen.print_json_line(&json!({ "address": base, "link": link, "data": data, "slots": slots, "sandbox": sandbox }));
     }
     screen.print(&screen.out.paint.mark(Mark::Passed, &format!("Trunkline {} listens on {base}", env!("CARGO_PKG_VERSION"))))?;
     screen.print(&format!("  pages    {link}"))?;
     screen.print("           opens once, within ten minutes; another: trunkline open")?;
     screen.print(&format!("  data     {data}"))?;
-    match slots {
-        0 => screen.print("  runner   none on this machine")?,
-        _ => screen
-            .print(&format!("  runner   built-in, {slots} slots, sandbox: host (jobs run as this user and could read the data folder)"))?,
+    match serving.sandboxes() {
+        None => screen.print("  runner   none on this machine")?,
+        Some(levels) => {
+            let level = levels.best();
+            let but = match level {
+                SandboxLevel::Host => " (jobs run as this user and could read the data folder: trunkline doctor)",
+                SandboxLevel::Landlock | SandboxLevel::Sandbox => "",
+            };
+            screen.print(&format!("  runner   built-in, {slots} slots, sandbox: {level}{but}"))?;
+        }
     }
     screen.print("  next     in a git repository: trunkline project add NAME")
 }

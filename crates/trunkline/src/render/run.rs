@@ -72,6 +72,7 @@ fn job_line(job: &JobView, look: &Look) -> Vec<String> {
     facts.extend(job.tests.as_ref().map(words::tests));
     facts.extend((job.log_sealed == Some(false)).then(|| "log incomplete".to_owned()));
     facts.extend((job.attempt > 1).then(|| format!("try {}", job.attempt)));
+    facts.extend(job.sandbox.map(|level| level.to_string()));
     facts.extend(job.artifacts.iter().map(|artifact| format!("{} {}", clean(&artifact.name), bytes(artifact.size))));
     vec![format!("  {}", look.paint.mark(mark, job.key.as_str())), word.to_owned(), took, facts.join(&format!(" {} ", look.paint.dot()))]
 }

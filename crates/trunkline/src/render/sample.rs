@@ -72,6 +72,8 @@ fn job(key: &str, began: i64, took: i64) -> JobView {
         began: Some(before(began)),
         ended_at: Some(before(began - took)),
         runner: Some("here".to_owned()),
+        sandbox: None,
+        steps: Vec::new(),
         tests: None,
         artifacts: Vec::new(),
         log_bytes: Some(2_000),

@@ -1,0 +1,144 @@
+//! The launcher: this program, started again to become a step behind a wall. It runs before the command line is read,
+//! in one thread, and must stay small: each step pays for it.
+//!
+//! A closure between fork and exec would do the same without a second program, but takes `posix_spawn` from the
+//! runner, and `fork` is slow in a large process.
+
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope,
+    path_beneath_rules,
+};
+use nix::sys::wait::{WaitStatus, waitpid};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The word that makes the program the launcher.
+pub const VERB: &str = "sandbox-exec";
+/// Restrict yourself, then become the step.
+pub const LANDLOCK: &str = "landlock";
+/// You are the first process in here: start the step, and end as it ends.
+pub const FIRST: &str = "first";
+/// A path that may be read.
+pub const READ: &str = "--read";
+/// A path that may be changed.
+pub const WRITE: &str = "--write";
+/// The exit code where the wall could not be made; the step was not started.
+const NO_WALL: u8 = 125;
+/// The oldest Landlock that keeps what the level promises: before, `truncate` passed it. Linux 6.2.
+const ABI_MIN: ABI = ABI::V3;
+/// The newest that is used: from here on a step cannot signal who is outside. Linux 6.12.
+const ABI_MAX: ABI = ABI::V6;
+
+/// What to run, as the runner tells it after `--`.
+struct Order {
+    text: OsString,
+    /// The program and its arguments where no shell is needed.
+    direct: Vec<OsString>,
+}
+
+/// Does the launcher's work if the arguments (without the program's name) ask for it, and then returns only with the
+/// exit code to end with. None: they do not.
+pub fn sandbox_main(arguments: impl IntoIterator<Item = OsString>) -> Option<u8> {
+    let mut arguments = arguments.into_iter();
+    (arguments.next()?.as_os_str() == VERB).then(|| {
+        launch(arguments).unwrap_or_else(|why| {
+            eprintln!("trunkline: the sandbox cannot be made: {why}");
+            NO_WALL
+        })
+    })
+}
+
+fn launch(mut arguments: impl Iterator<Item = OsString>) -> Result<u8, String> {
+    let kind = arguments.next().unwrap_or_default();
+    let (mut read, mut write) = (Vec::new(), Vec::new());
+    loop {
+        match arguments.next().as_deref().and_then(OsStr::to_str) {
+            Some("--") => break,
+            Some(READ) => read.extend(arguments.next().map(PathBuf::from)),
+            Some(WRITE) => write.extend(arguments.next().map(PathBuf::from)),
+            _ => return Err("the launcher was called wrongly".to_owned()),
+        }
+    }
+    let text = arguments.next().ok_or("there is nothing to run")?;
+    let order = Order { text, direct: arguments.collect() };
+    match kind.to_str() {
+        Some(LANDLOCK) => {
+            drop_capabilities().map_err(|error| format!("capabilities stay: {error}"))?;
+            restrict(&read, &write).map_err(|error| format!("Landlock: {error}"))?;
+            Err(format!("the step cannot be started: {}", become_step(&order)))
+        }
+        Some(FIRST) => first(&order).map_err(|error| format!("the step cannot be started: {error}")),
+        _ => Err("the launcher was called wrongly".to_owned()),
+    }
+}
+
+/// Also of root, whom Landlock alone would leave the loading of modules and much else.
+fn drop_capabilities() -> rustix::io::Result<()> {
+    // Without the right to it there is nothing to take away either: with no new privileges, none come back.
+    for capability in CapabilitySet::all() {
+        let _ = rustix::thread::remove_capability_from_bounding_set(capability);
+    }
+    let _ = rustix::thread::clear_ambient_capability_set();
+    let none = CapabilitySet::empty();
+    rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+}
+
+fn restrict(read: &[PathBuf], write: &[PathBuf]) -> Result<(), RulesetError> {
+    // A device made in a workspace would be a way around every path.
+    let change: BitFlags<AccessFs> = AccessFs::from_all(ABI_MAX) & !(AccessFs::MakeBlock | AccessFs::MakeChar);
+    Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI_MIN))?
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(ABI_MAX))?
+        .scope(Scope::AbstractUnixSocket | Scope::Signal)?
+        .create()?
+        .add_rules(path_beneath_rules(read, AccessFs::from_read(ABI_MAX)))?
+        .add_rules(path_beneath_rules(write, change))?
+        .restrict_self()
+        .map(drop)
+}
+
+/// Returns only where neither the program nor the shell could be started.
+fn become_step(order: &Order) -> io::Error {
+    if let Some(mut command) = order.direct() {
+        // What cannot be executed is left to the shell, whose exit code and message it shall be.
+        drop(command.exec());
+    }
+    order.shell().exec()
+}
+
+/// The first process of a process namespace: whoever loses a parent becomes its child, and all end with it.
+fn first(order: &Order) -> io::Result<u8> {
+    let child = match order.direct().map(|mut command| command.spawn()) {
+        Some(Ok(child)) => child,
+        Some(Err(_)) | None => order.shell().spawn()?,
+    };
+    loop {
+        match waitpid(None, None) {
+            Ok(WaitStatus::Exited(pid, code)) if pid.as_raw() as u32 == child.id() => return Ok(code as u8),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid.as_raw() as u32 == child.id() => return Ok(128 + signal as i32 as u8),
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+impl Order {
+    fn direct(&self) -> Option<Command> {
+        let (program, arguments) = self.direct.split_first()?;
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Some(command)
+    }
+
+    fn shell(&self) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-e", "-c"]).arg(&self.text);
+        command
+    }
+}

@@ -1,0 +1,130 @@
+//! What keeps a step from the rest of the machine: the levels, which of them this machine has, and the command line
+//! that puts a step behind one.
+//!
+//! `host` is nothing. `landlock` is this program again, which restricts itself and becomes the step. `sandbox` is
+//! bubblewrap, and in it this program again as the first process of the step's own process numbers. Nothing steps
+//! down: a level that was asked for by name and is not there is an error, and `auto` says which level it became.
+
+mod launch;
+mod place;
+mod probe;
+
+pub use launch::{VERB, sandbox_main};
+pub use place::Places;
+pub use probe::{Levels, Missing};
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use trunkline_domain::pipeline::{SandboxChoice, SandboxLevel};
+
+/// What this runner puts its steps behind.
+pub struct Sandboxes {
+    /// The program and first arguments that start [`sandbox_main`].
+    launcher: Vec<String>,
+    places: Places,
+    levels: Levels,
+}
+
+/// One level, made ready for the steps of one piece of work.
+pub struct Sandbox {
+    /// The level.
+    pub level: SandboxLevel,
+    /// What stands before `-- TEXT [PROGRAM ARGUMENTS]`; empty: nothing does.
+    pub prefix: Vec<OsString>,
+}
+
+impl Sandbox {
+    /// None at all.
+    pub const HOST: Sandbox = Sandbox { level: SandboxLevel::Host, prefix: Vec::new() };
+}
+
+/// Folders and files of one piece of work.
+#[derive(Default)]
+pub struct Room {
+    /// Where it starts.
+    pub folder: PathBuf,
+    /// What it may change. They exist.
+    pub write: Vec<PathBuf>,
+    /// What it may read beside the system. They exist.
+    pub read: Vec<PathBuf>,
+    /// Its own folder for temporary files, one of `write`: what `/tmp` is where that can be.
+    pub temporary: Option<PathBuf>,
+}
+
+impl Sandboxes {
+    /// Looks once what there is; a program installed later is seen at the next start.
+    pub fn look(launcher: Vec<String>, places: Places) -> Self {
+        let mut sandboxes = Self { launcher, places, levels: Levels::default() };
+        sandboxes.levels = probe::levels(&sandboxes);
+        sandboxes
+    }
+
+    /// Which levels there are.
+    pub fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
+    /// The level for a choice, or why there is none.
+    pub fn choose(&self, choice: SandboxChoice) -> Result<SandboxLevel, String> {
+        let SandboxChoice::Exactly(level) = choice else { return Ok(self.levels.best()) };
+        match self.levels.missing(level) {
+            None => Ok(level),
+            Some(Missing { why, help }) => Err(format!("it asks for 'sandbox: {level}', which this runner does not have: {why}; {help}")),
+        }
+    }
+
+    /// Makes a level ready.
+    pub fn ready(&self, level: SandboxLevel, room: &Room) -> Sandbox {
+        let prefix = match level {
+            SandboxLevel::Host => Vec::new(),
+            SandboxLevel::Landlock => self.landlock(room),
+            SandboxLevel::Sandbox => self.bubblewrap(room),
+        };
+        Sandbox { level, prefix }
+    }
+
+    fn landlock(&self, room: &Room) -> Vec<OsString> {
+        let mut line: Vec<OsString> = self.launcher.iter().map(OsString::from).collect();
+        line.push(launch::LANDLOCK.into());
+        let mut say = |word: &str, path: &Path| line.extend([word.into(), path.as_os_str().to_owned()]);
+        self.places.system.iter().chain(&self.places.tools).chain(&room.read).for_each(|path| say(launch::READ, path));
+        say(launch::READ, Path::new("/proc"));
+        place::DEVICES.iter().for_each(|path| say(launch::WRITE, Path::new(path)));
+        room.write.iter().for_each(|path| say(launch::WRITE, path));
+        line
+    }
+
+    fn bubblewrap(&self, room: &Room) -> Vec<OsString> {
+        let program = self.levels.bubblewrap.clone().unwrap_or_else(|| PathBuf::from("bwrap"));
+        let mut line: Vec<OsString> = vec![program.into_os_string()];
+        let mut say = |words: &[&dyn AsRef<std::ffi::OsStr>]| line.extend(words.iter().map(|word| word.as_ref().to_owned()));
+        for word in ["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--as-pid-1"] {
+            say(&[&word]);
+        }
+        // A session of its own: whoever started the server at a terminal must not get typed text from a step.
+        say(&[&"--die-with-parent", &"--new-session", &"--cap-drop", &"ALL"]);
+        for path in &self.places.system {
+            match path.read_link() {
+                Ok(target) => say(&[&"--symlink", &target, path]),
+                Err(_) => say(&[&"--ro-bind", path, path]),
+            }
+        }
+        place::masked().for_each(|path| say(&[&"--ro-bind", &"/dev/null", &path]));
+        say(&[&"--proc", &"/proc", &"--dev", &"/dev"]);
+        match &room.temporary {
+            // On the disk, not in memory.
+            Some(temporary) => say(&[&"--bind", temporary, &"/tmp"]),
+            None => say(&[&"--tmpfs", &"/tmp"]),
+        }
+        say(&[&"--symlink", &"/tmp", &"/var/tmp"]);
+        self.places.tools.iter().for_each(|path| say(&[&"--ro-bind", path, path]));
+        // What the launcher is made of must be there too, and harms nobody.
+        self.launcher.iter().filter(|word| word.starts_with('/')).for_each(|path| say(&[&"--ro-bind", path, path]));
+        room.read.iter().for_each(|path| say(&[&"--ro-bind", path, path]));
+        room.write.iter().for_each(|path| say(&[&"--bind", path, path]));
+        say(&[&"--chdir", &room.folder, &"--"]);
+        self.launcher.iter().for_each(|word| say(&[word]));
+        say(&[&launch::FIRST]);
+        line
+    }
+}

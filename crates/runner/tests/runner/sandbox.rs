@@ -1,0 +1,254 @@
+//! Walls around steps: what must fail behind each, and what must work.
+
+use crate::fake::*;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use trunkline_api::runner::*;
+use trunkline_domain::deployment::CheckVerdict;
+use trunkline_domain::foundation::*;
+use trunkline_domain::pipeline::{ArtifactRule, Check, CheckRule, SandboxChoice, SandboxLevel};
+use trunkline_domain::run::AttemptResult;
+
+static SKIPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// A runner beside a token, in a folder that stands for the server's.
+fn bench() -> Bench {
+    let bench = Bench::new();
+    std::fs::write(data(&bench).join("operator.token"), "tl_secret").unwrap();
+    bench
+}
+
+fn data(bench: &Bench) -> &Path {
+    bench.folder.parent().unwrap()
+}
+
+/// The levels above host that this machine has. Says which it has not, and counts.
+fn walls(bench: &Bench) -> Vec<SandboxLevel> {
+    let mut walls = Vec::new();
+    for level in [SandboxLevel::Landlock, SandboxLevel::Sandbox] {
+        match bench.levels().missing(level) {
+            None => walls.push(level),
+            Some(missing) => {
+                let count = SKIPPED.fetch_add(1, Ordering::SeqCst) + 1;
+                eprintln!("SKIPPED ({count}): nothing is tested behind '{level}': {}; {}", missing.why, missing.help);
+            }
+        }
+    }
+    walls
+}
+
+fn job_behind(level: SandboxLevel, commands: &[&str]) -> JobWork {
+    let mut work = job(commands);
+    work.sandbox = SandboxChoice::Exactly(level);
+    work
+}
+
+/// Runs each probe as one step that goes on after a failure, and returns the names of those that succeeded.
+fn leaks(bench: &Bench, level: SandboxLevel, probes: &[(&str, String)]) -> Vec<String> {
+    let lines =
+        probes.iter().map(|(name, probe)| format!("if ( {probe} ) >/dev/null 2>&1; then echo 'LEAK {name}'; else echo 'held {name}'; fi"));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let (outcome, log) = bench.fake.do_job(job_behind(level, &[&text]));
+    assert_eq!((outcome.result, outcome.sandbox), (AttemptResult::Passed, Some(level)), "{log}");
+    let told = log.lines().filter(|line| line.starts_with("held ") || line.starts_with("LEAK "));
+    assert_eq!(told.count(), probes.len(), "{log}");
+    log.lines().filter_map(|line| line.strip_prefix("LEAK ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_wall_keeps_a_step_from_the_data_folder_and_from_writing_elsewhere() {
+    let bench = bench();
+    let data = data(&bench).display().to_string();
+    let beside = tempfile::tempdir().unwrap();
+    let beside = beside.path().display().to_string();
+    std::fs::write(format!("{beside}/file"), "of somebody").unwrap();
+    let probes = [
+        ("reads the token", format!("cat {data}/operator.token")),
+        ("reads it by a link", format!("ln -s {data}/operator.token link && cat link")),
+        ("reads it by a hard link", format!("ln {data}/operator.token hard && cat hard")),
+        ("lists the data folder", format!("ls {data}/ | grep token")),
+        ("reads what runs", format!("cat {data}/runner/running/1.json")),
+        ("reads its own spool", format!("cat {data}/runner/slots/1/log {data}/runner/slots/2/log")),
+        ("writes into the data folder", format!("echo x > {data}/new && test -s {data}/new && ls {data}/runner/lock")),
+        ("truncates the token", format!("perl -e 'truncate(\"{data}/operator.token\", 0) or exit 1'")),
+        ("reads a folder of somebody", format!("cat {beside}/file")),
+        ("lists a folder of somebody", format!("ls {beside}/ | grep file")),
+        ("reads ssh keys", "ls /root/.ssh/ || cat /root/.bashrc || cat /root/.cargo/.crates.toml".to_owned()),
+        ("writes /etc", "echo x > /etc/trunkline-probe".to_owned()),
+        ("writes /usr", "echo x > /usr/trunkline-probe".to_owned()),
+        ("makes a disk", "mknod disk b 8 0 || mknod memory c 1 1".to_owned()),
+        ("reads a disk", "dd if=/dev/vda of=/dev/null count=1 || dd if=/dev/sda of=/dev/null count=1".to_owned()),
+        ("mounts", format!("mkdir m && mount --bind {data} m && cat m/operator.token")),
+        ("is privileged again", "su nobody -s /bin/sh -c true || unshare --mount true && mount -t tmpfs x /mnt".to_owned()),
+        ("chroots", "chroot / true".to_owned()),
+    ];
+    for level in walls(&bench) {
+        assert_eq!(leaks(&bench, level, &probes), [""; 0], "behind {level}");
+        let kept = std::fs::read_to_string(format!("{data}/operator.token")).unwrap();
+        assert_eq!(kept, "tl_secret", "behind {level}");
+        assert!(!Path::new(&format!("{data}/new")).exists(), "behind {level}");
+    }
+    // Without a wall the token is open: the probes can succeed.
+    assert!(leaks(&bench, SandboxLevel::Host, &probes[..1]).contains(&"reads the token".to_owned()));
+}
+
+#[test]
+fn a_wall_keeps_a_step_from_other_processes() {
+    let bench = bench();
+    let mut other = std::process::Command::new("sleep");
+    // Ended by itself where this test fails, and in nobody's way: it holds no pipe.
+    let mut other = other.arg("60").env("SECRET", "x").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let (own, pid) = (std::process::id(), other.id());
+    let attach = |pid: u32| format!("python3 -c 'import ctypes; exit(0 if ctypes.CDLL(None).ptrace(16, {pid}, 0, 0) == 0 else 1)'");
+    let probes = [
+        ("reads an environment", format!("grep -q SECRET /proc/{pid}/environ")),
+        ("reads the environment of the runner", format!("cat /proc/{own}/environ")),
+        ("follows open files", format!("readlink /proc/{own}/fd/0")),
+        ("goes through the root of the runner", format!("ls /proc/{own}/root/etc")),
+        ("reads memory", format!("dd if=/proc/{own}/mem bs=1 count=1 skip=4194304")),
+        ("traces", attach(pid)),
+        ("signals", format!("kill -0 {pid} && kill -KILL {pid}")),
+        ("signals the runner", format!("kill -0 {own}")),
+    ];
+    for level in walls(&bench) {
+        assert_eq!(leaks(&bench, level, &probes), [""; 0], "behind {level}");
+    }
+    assert!(lives(pid));
+    assert_eq!(leaks(&bench, SandboxLevel::Host, &probes[..1]), ["reads an environment"]);
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+#[test]
+fn nothing_survives_its_step_behind_a_wall() {
+    let bench = bench();
+    // Found again by how long they sleep.
+    let span = 1_000_000 + u64::from(std::process::id());
+    for level in walls(&bench) {
+        // Daemons by the book: a new session, forked twice, deaf to TERM. One also wiped its mark, which only namespaces
+        // do not need.
+        let marked = format!("setsid sh -c 'trap \"\" TERM; (echo a > one; exec sleep {span}) &' &");
+        let wiped = format!("setsid env -i sh -c 'trap \"\" TERM; (echo b > two; exec sleep {span}) &' &");
+        let (start, wait) = match level {
+            SandboxLevel::Sandbox => (marked + &wiped, "while [ ! -s one ] || [ ! -s two ]; do :; done"),
+            SandboxLevel::Host | SandboxLevel::Landlock => (marked, "while [ ! -s one ]; do :; done"),
+        };
+        let (outcome, log) = bench.fake.do_job(job_behind(level, &[&format!("{start} {wait}")]));
+        assert_eq!(outcome.result, AttemptResult::Passed, "{log}");
+        let sleeps = |entry: &std::fs::DirEntry| {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(&span.to_string())
+        };
+        assert_eq!(std::fs::read_dir("/proc").unwrap().flatten().filter(sleeps).count(), 0, "behind {level}");
+    }
+}
+
+#[test]
+fn builds_work_behind_a_wall() {
+    let bench = bench();
+    bench.fake.file("main.c", "#include <stdio.h>\nint main(void) { puts(\"built\"); return 0; }\n");
+    let home = std::env::var("HOME").unwrap();
+    let commands = [
+        "git init -q . && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x && git status --short | grep main.c",
+        "if command -v cc; then cc -o main main.c && ./main | grep built; fi",
+        "python3 -c 'import json, tempfile, multiprocessing; multiprocessing.Lock(); tempfile.TemporaryFile().write(b\"x\")'",
+        "python3 -m venv --without-pip venv && venv/bin/python -c 'print(1)'",
+        "if command -v cargo; then cargo --version; fi",
+        "mktemp; echo x > /dev/null; head -c 4 /dev/urandom > \"$HOME/r\"; mkdir -p a/b; mv a/b c; ln main.c hard; echo err > /dev/stderr",
+        "test -r /etc/passwd && getent passwd root && sleep 0.01 && test \"$(id -u)\" = \"$UID_OUTSIDE\"",
+        "cat \"$TRUNKLINE_ARTIFACTS/input\"; echo a=b > new && mv new \"$TRUNKLINE_OUTPUT\"; mkdir -p out; echo kept > out/x",
+    ];
+    let input = bench.fake.executable("input", b"from before");
+    for level in walls(&bench) {
+        let mut work = job_behind(level, &commands);
+        work.inputs = vec![input.clone()];
+        work.artifacts = vec![ArtifactRule { name: "out".to_owned(), path: "out".to_owned() }];
+        work.env.insert("RUSTUP_HOME".to_owned(), format!("{home}/.rustup"));
+        work.env.insert("UID_OUTSIDE".to_owned(), nix_uid());
+        let (outcome, log) = bench.fake.do_job(work);
+        assert_eq!(outcome.result, AttemptResult::Passed, "behind {level}: {:?}\n{log}", outcome.reason);
+        assert_eq!((outcome.outputs["a"].as_str(), outcome.artifacts.len()), ("b", 1), "behind {level}");
+        assert!(log.contains("from before"), "{log}");
+    }
+}
+
+fn nix_uid() -> String {
+    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()).to_string()
+}
+
+#[test]
+fn a_step_ends_behind_a_wall_as_it_would_without() {
+    let bench = bench();
+    for level in walls(&bench) {
+        for (text, code) in [("false", 1), ("exit 7", 7), ("no-such-program x", 127), ("/etc/passwd x", 126), ("perl -e kill+9,$$", 137)] {
+            let (outcome, log) = bench.fake.do_job(job_behind(level, &[text]));
+            assert_eq!(outcome.steps[0].code, code, "{text} behind {level}: {log}");
+        }
+        let (_, log) =
+            bench.fake.do_job(job_behind(level, &["echo one; echo two >&2; echo three; env | grep -v =trunkline | sort | tail -1"]));
+        assert!(log.contains("\none\ntwo\nthree\n"), "{log}");
+        let mut work = job_behind(level, &["trap '' TERM; while :; do sleep 0.05; done"]);
+        work.timeout = Millis(300);
+        let (outcome, _) = bench.fake.do_job(work);
+        assert_eq!((outcome.result, outcome.steps[0].code), (AttemptResult::TimedOut, 137), "behind {level}");
+    }
+}
+
+#[test]
+fn a_cancelled_step_gets_term_and_its_grace_behind_a_wall() {
+    let bench = Bench::with(|config| config.grace = PATIENCE);
+    for level in walls(&bench) {
+        let text = "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.02; done";
+        let lease = bench.fake.offer(Work::Job(job_behind(level, &[text])), subject(), &[]);
+        eventually("the job says that it is ready", || bench.fake.state().logs.get(&lease).is_some_and(|log| log.ends_with(b"ready\n")));
+        bench.fake.state().cancel.insert(lease.clone());
+        let report = bench.fake.await_report(&lease);
+        let Outcome::Job(outcome) = &report.outcome else { panic!() };
+        assert_eq!((outcome.result, outcome.steps[0].code), (AttemptResult::Cancelled, 3), "behind {level}");
+        assert!(bench.fake.log_text(&report).ends_with("bye\n"), "behind {level}");
+    }
+}
+
+#[test]
+fn auto_is_the_best_there_is_and_says_so() {
+    let bench = bench();
+    let best = walls(&bench).last().copied().unwrap_or(SandboxLevel::Host);
+    assert_eq!(bench.levels().best(), best);
+    let mut work = job(&["true"]);
+    work.sandbox = SandboxChoice::Auto;
+    assert_eq!(bench.fake.do_job(work).0.sandbox, Some(best));
+    assert_eq!(bench.fake.do_job(job(&["true"])).0.sandbox, Some(SandboxLevel::Host));
+}
+
+#[test]
+fn a_level_that_is_asked_for_and_missing_fails_the_job_and_loses_the_check() {
+    let bench = Bench::with(|config| config.launcher.clear());
+    for level in [SandboxLevel::Landlock, SandboxLevel::Sandbox] {
+        let (outcome, log) = bench.fake.do_job(job_behind(level, &["echo never"]));
+        let reason = outcome.reason.unwrap();
+        assert_eq!((outcome.result, outcome.sandbox, log.as_str()), (AttemptResult::Failed, None, ""));
+        assert!(reason.starts_with(&format!("it asks for 'sandbox: {level}', which this runner does not have: ")), "{reason}");
+        let run =
+            Check::Run { run: "true".to_owned(), reports: Vec::new(), timeout: Millis::seconds(9), sandbox: SandboxChoice::Exactly(level) };
+        let work = VerifyWork { check: CheckRule { name: "c".to_owned(), check: run }, contents: Contents::default() };
+        let Outcome::Verify(outcome) = bench.fake.do_work(Work::Verify(work), subject()).outcome else { panic!() };
+        assert_eq!((outcome.verdict, outcome.evidence.as_str()), (CheckVerdict::Lost, reason.as_str()));
+    }
+    let mut work = job(&["true"]);
+    work.sandbox = SandboxChoice::Auto;
+    assert_eq!(bench.fake.do_job(work).0.sandbox, Some(SandboxLevel::Host), "auto is what there is");
+}
+
+#[test]
+fn a_check_script_stands_behind_a_wall_too() {
+    let bench = bench();
+    let token = data(&bench).join("operator.token").display().to_string();
+    for level in walls(&bench) {
+        let run = format!("! cat {token} && echo x > made && test -n \"$TRUNKLINE_CONFIG\"");
+        let check = Check::Run { run, reports: Vec::new(), timeout: Millis::seconds(30), sandbox: SandboxChoice::Exactly(level) };
+        let work = VerifyWork { check: CheckRule { name: "c".to_owned(), check }, contents: Contents::default() };
+        let Outcome::Verify(outcome) = bench.fake.do_work(Work::Verify(work), subject()).outcome else { panic!() };
+        assert_eq!((outcome.verdict, outcome.evidence.as_str()), (CheckVerdict::Passed, "exit 0"), "behind {level}");
+    }
+}
