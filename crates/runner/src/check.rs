@@ -161,10 +161,10 @@ fn run_script(site: &mut Site<'_>, work: &VerifyWork, script: &Script<'_>, log: 
         deadline: Instant::now() + timeout.duration(),
         grace: site.grace,
     };
-    let end = step.run(site.hold, log, |group| drop(site.slot.note.started(&site.marker, group)))?;
+    let ran = step.run(site.hold, log, |group| drop(site.slot.note.started(&site.marker, group)))?;
     let (tests, problems) = report::read_all(reports, &folder, || log.head(report::REPORT_BYTES_MAX))?;
     let evidence = |start: String| evidence(start, tests.as_ref(), &problems);
-    Ok(match end {
+    Ok(match ran.end {
         End::Exited(0) => told(CheckVerdict::Passed, evidence("exit 0".to_owned()), tests.clone()),
         End::Exited(code) => told(CheckVerdict::Failed, evidence(format!("exit {code}")), tests.clone()),
         End::TimedOut(_) => told(CheckVerdict::Failed, evidence(format!("still running after {timeout}")), tests.clone()),

@@ -9,7 +9,7 @@ use crate::process_tree::Marker;
 use crate::report;
 use crate::sandbox::Sandbox;
 use crate::slot::{Site, stop_reason};
-use crate::step::{End, Leftovers, Output, Step};
+use crate::step::{End, Leftovers, Output, Ran, Step};
 use crate::variables::shown;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -129,8 +129,9 @@ fn steps(
         }
         log.open_step(&shown_name(step)).doing("keep the log")?;
         let since = Instant::now();
-        let end = one_step(site, &step.run, bench, deadline).run(site.hold, log, |group| note_start(site, &site.marker, group))?;
-        outcome.steps.push(StepOutcome { code: end.code(), took: Millis::from(since.elapsed()), usage: None });
+        let Ran { end, usage } =
+            one_step(site, &step.run, bench, deadline).run(site.hold, log, |group| note_start(site, &site.marker, group))?;
+        outcome.steps.push(StepOutcome { code: end.code(), took: Millis::from(since.elapsed()), usage: Some(usage) });
         match end {
             End::Exited(0) => {}
             End::Exited(code) => {

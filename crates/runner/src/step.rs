@@ -7,6 +7,7 @@ use crate::log::Log;
 use crate::process_tree::{Leader, Marker, Tree};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use rustix::process::{PidfdFlags, pidfd_open};
 use std::fs::{File, OpenOptions};
@@ -17,6 +18,8 @@ use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use trunkline_domain::pipeline::SandboxLevel;
+use trunkline_domain::run::{Usage, UsageSource};
+use wait4::{ResourceUsage, Wait4};
 
 const PIPE_BYTES: i32 = 1 << 20;
 const READ_BYTES: usize = 256 << 10;
@@ -41,6 +44,15 @@ impl End {
             End::Exited(code) | End::TimedOut(code) | End::Stopped(code, _) => code,
         }
     }
+}
+
+/// A command that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ran {
+    /// How.
+    pub end: End,
+    /// What it used of the machine.
+    pub usage: Usage,
 }
 
 /// Where a command's output goes on its way into the log.
@@ -78,9 +90,9 @@ pub struct Step<'a> {
 
 impl Step<'_> {
     /// Runs it. `started` learns the process id at once.
-    pub fn run(&self, hold: &Hold, log: &mut Log, started: impl FnOnce(u32)) -> Result<End, Failure> {
+    pub fn run(&self, hold: &Hold, log: &mut Log, started: impl FnOnce(u32)) -> Result<Ran, Failure> {
         let since = Instant::now();
-        let (mut child, mut source) = self.start().doing("start the command")?;
+        let (child, mut source) = self.start().doing("start the command")?;
         started(child.id());
         let tree = Tree { group: child.id(), marker: self.marker.clone(), since, leader: self.leader() };
         let watched = self.watch(&tree, hold, &mut source, log);
@@ -92,15 +104,16 @@ impl Step<'_> {
             return Err(Failure(format!("{left} processes of a step could not be killed")));
         }
         let drained = source.drain(log);
-        let status = child.wait().doing("learn how the command ended")?;
+        let ended = child.wait4().doing("learn how the command ended")?;
         let stop = watched?;
         drained?;
-        let code = exit_code(status);
-        Ok(match stop {
+        let code = exit_code(ended.status);
+        let end = match stop {
             None => End::Exited(code),
             Some(Standing::Held) => End::TimedOut(code),
             Some(standing) => End::Stopped(code, standing),
-        })
+        };
+        Ok(Ran { end, usage: usage(&ended.rusage) })
     }
 
     fn leader(&self) -> Leader {
@@ -151,6 +164,19 @@ impl Step<'_> {
                 _ => {}
             }
         }
+    }
+}
+
+/// What the kernel counted for the leader and all that was waited for in its tree.
+fn usage(counted: &ResourceUsage) -> Usage {
+    let peak_kb = counted.maxrss >> 10;
+    // A process begins with the peak of the one that it was started from: only what is above the runner's own peak is
+    // surely the step's.
+    let own_kb = getrusage(UsageWho::RUSAGE_SELF).map_or(u64::MAX, |own| own.max_rss().unsigned_abs());
+    Usage {
+        cpu_ms: (counted.utime + counted.stime).as_millis() as u64,
+        peak_kb: (peak_kb > own_kb).then_some(peak_kb),
+        source: UsageSource::Rusage,
     }
 }
 

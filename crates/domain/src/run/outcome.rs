@@ -59,21 +59,19 @@ pub struct StepOutcome {
 pub struct Usage {
     /// Time of processors, user and system together, in milliseconds.
     pub cpu_ms: u64,
-    /// The most memory, in KiB; absent where it was less than could be told from the runner's own.
+    /// The most memory, in KiB; absent where it was no more than the runner's own and so cannot be told from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_kb: Option<u64>,
     /// Where both come from, and so what they mean.
     pub source: UsageSource,
 }
 
-/// Where the figures of a [`Usage`] come from.
+/// Where the figures of a [`Usage`] come from; there may be others later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UsageSource {
     /// `wait4`: processes that were waited for; the memory is that of the largest single one.
     Rusage,
-    /// A control group of the step's own: every process, memory together and with caches.
-    Cgroup,
 }
 
 /// Kept bytes, by name.

@@ -188,11 +188,11 @@ impl Stage {
         };
         // Before and after: an apply that starts in the moment of the runner's death is found by its mark.
         self.note_start(&site.marker, None, part.timeout).doing("note the apply")?;
-        let end = step.run(site.hold, log, |pid| drop(self.note_start(&site.marker, Some(pid), part.timeout)));
+        let ran = step.run(site.hold, log, |pid| drop(self.note_start(&site.marker, Some(pid), part.timeout)));
         if let Some(note) = &self.note {
             let _ = fs::remove_file(note);
         }
-        end
+        Ok(ran?.end)
     }
 
     fn note_start(&self, marker: &Marker, pid: Option<u32>, timeout: Millis) -> io::Result<()> {

@@ -252,3 +252,21 @@ fn a_check_script_stands_behind_a_wall_too() {
         assert_eq!((outcome.verdict, outcome.evidence.as_str()), (CheckVerdict::Passed, "exit 0"), "behind {level}");
     }
 }
+
+#[test]
+fn what_a_step_used_is_counted_at_every_level() {
+    let bench = bench();
+    let mut levels = walls(&bench);
+    levels.push(SandboxLevel::Host);
+    for level in levels {
+        let burn = "perl -e '$x = \"x\" x 300000000; while ((times)[0] < 0.3) { $i++ }' & wait; perl -e 1";
+        let (outcome, log) = bench.fake.do_job(job_behind(level, &[burn, "true"]));
+        assert_eq!(outcome.result, AttemptResult::Passed, "{log}");
+        let usage = outcome.steps[0].usage.unwrap();
+        assert!((300..20_000).contains(&usage.cpu_ms), "{usage:?} at {level}");
+        assert!(usage.peak_kb.is_some_and(|peak| (290_000..2_000_000).contains(&peak)), "{usage:?} at {level}");
+        // Less than this process has used itself: it cannot be told.
+        let small = outcome.steps[1].usage.unwrap();
+        assert!(small.peak_kb.is_none() && small.cpu_ms < 300, "{small:?} at {level}");
+    }
+}

@@ -6,9 +6,9 @@ use super::time::Clock;
 use trunkline_api::view::*;
 use trunkline_domain::deployment::{CheckVerdict, DeploymentResult};
 use trunkline_domain::foundation::{DeploymentId, Digest, Millis, ReleaseId, Revision, RunId, Timestamp};
-use trunkline_domain::pipeline::Tier;
+use trunkline_domain::pipeline::{SandboxLevel, Tier};
 use trunkline_domain::report::{TestFailure, TestSummary};
-use trunkline_domain::run::{Artifact, ArtifactForm, JobResult, ReleaseVerdict, RunResult};
+use trunkline_domain::run::{Artifact, ArtifactForm, JobResult, ReleaseVerdict, RunResult, StepOutcome, Usage, UsageSource};
 
 /// 2026-11-25T11:00:00Z.
 pub const NOW: i64 = 1_795_604_400_000;
@@ -89,7 +89,9 @@ fn tests(passed: u32) -> TestSummary {
 pub fn run() -> RunView {
     let mut build = job("build", 3_600, 130);
     build.artifacts.push(Artifact { name: "shop".to_owned(), digest: Digest::of(b"shop"), size: 84_000, form: ArtifactForm::File });
-    let unit = JobView { tests: Some(tests(1_203)), ..job("unit", 3_470, 271) };
+    let usage = Usage { cpu_ms: 421_000, peak_kb: Some(1_200_000), source: UsageSource::Rusage };
+    let steps = vec![StepOutcome { code: 0, took: Millis::seconds(271), usage: Some(usage) }];
+    let unit = JobView { tests: Some(tests(1_203)), sandbox: Some(SandboxLevel::Sandbox), steps, ..job("unit", 3_470, 271) };
     RunView {
         id: id::<RunId>("run"),
         project: "shop".parse().unwrap(),

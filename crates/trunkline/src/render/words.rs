@@ -1,11 +1,13 @@
 //! The word and the mark of every state. One word, one meaning, as in the glossary.
 
 use super::paint::Mark;
+use super::text::bytes;
 use trunkline_api::view::{DeploymentStatus, JobStatus, JobView, RunView, StationKind, StationState};
 use trunkline_domain::deployment::{CheckVerdict, DeploymentResult, FailureCause, Health, Live, Observed};
+use trunkline_domain::foundation::Millis;
 use trunkline_domain::pipeline::Tier;
 use trunkline_domain::report::TestSummary;
-use trunkline_domain::run::{JobResult, ReleaseVerdict, RunResult};
+use trunkline_domain::run::{JobResult, ReleaseVerdict, RunResult, StepOutcome};
 
 /// Where a run stands.
 pub fn run(run: &RunView) -> (Mark, &'static str) {
@@ -31,6 +33,15 @@ pub fn job(job: &JobView) -> (Mark, &'static str) {
         JobStatus::Ended(JobResult::Cancelled) => (Mark::Cancelled, "cancelled"),
         JobStatus::Ended(JobResult::Lost) => (Mark::Failed, "lost"),
     }
+}
+
+/// What a job's steps used of the machine: "cpu 1 min 3 s, 1.2 GB"; the memory is that of the largest.
+pub fn usage(steps: &[StepOutcome]) -> Option<String> {
+    let used = || steps.iter().filter_map(|step| step.usage);
+    used().next()?;
+    let cpu = Millis(used().map(|usage| usage.cpu_ms).sum());
+    let peak = used().filter_map(|usage| usage.peak_kb).max();
+    Some(format!("cpu {cpu}{}", peak.map(|peak| format!(", {}", bytes(peak << 10))).unwrap_or_default()))
 }
 
 /// Where a deployment stands.
