@@ -41,8 +41,10 @@ fn a_report_is_sent_until_the_server_is_back() {
 #[test]
 fn stop_ends_what_does_not_end_by_itself_and_reports_it_as_lost() {
     let mut bench = Bench::new();
-    let lease = bench.fake.offer(Work::Job(job(&["sleep 600"])), subject(), &[]);
-    eventually("it is claimed", || bench.fake.state().held.contains(&lease));
+    let began = bench.folder.join("began");
+    let lease = bench.fake.offer(Work::Job(job(&[&format!("touch {}; sleep 600", began.display())])), subject(), &[]);
+    // Claimed is not enough: what was claimed in the moment of the stop is never begun.
+    eventually("it has begun", || began.exists());
     bench.restart();
     let Outcome::Job(outcome) = bench.fake.await_report(&lease).outcome else { panic!() };
     assert_eq!((outcome.result, outcome.reason.as_deref()), (AttemptResult::Lost, Some("the runner was stopped")));
