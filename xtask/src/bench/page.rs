@@ -7,8 +7,9 @@ use std::fs;
 use std::process::Command;
 
 /// The bars, by workload: figure, most that is allowed, in words.
-const BARS: [(&str, &str, f64, &str); 11] = [
+const BARS: [(&str, &str, f64, &str); 12] = [
     ("w1", "ratio", 1.0, "ratio ≤ 1.0"),
+    ("w1x", "ratio", 1.5, "ratio ≤ 1.5"),
     ("w2", "ratio", 2.5, "ratio ≤ 2.5"),
     ("w2", "cpu_each", 0.010, "≤ 0.010 CPU s each"),
     ("w3", "ratio", 1.5, "ratio ≤ 1.5"),
@@ -29,7 +30,7 @@ pub fn write(sheet: &Map<String, Value>, words: &[(&str, &str)]) -> Result<()> {
          same work without a record and without a flush: a `post-receive` hook that clones and runs four `sh -c :` (w1),\n\
          `xargs -P 2` (w2, w3), `> file` (w4). Both run in turns in the same minutes, pair by pair; the median of the pairs is\n\
          told, times are medians too. On a busy machine times grow and ratios stay: compare ratios. Jobs run at sandbox level\n\
-         host.\n\n| workload | bar | measured | ours | floor | n |\n|---|---|---|---|---|---|\n",
+         host, but for w1x.\n\n| workload | bar | measured | ours | floor | n |\n|---|---|---|---|---|---|\n",
         machine()
     );
     for (name, figure, most, bar) in BARS {

@@ -99,7 +99,7 @@ fn a_page_that_was_paused_does_not_refresh_itself() {
 fn what_lies_behind_the_first_page_is_found() {
     let server = Server::start(2);
     let clone = add_project(&server);
-    let file = "on: { push: {}, manual: {} }\njobs: { a: { run: 'true' } }\nrelease: { version: calver }\nenvironments: { test: { deploy: { kind: run, apply: 'true', observe: 'echo release=none' } } }\n";
+    let file = "on: { push: {}, manual: {} }\ndefaults: { sandbox: host }\njobs: { a: { run: 'true' } }\nrelease: { version: calver }\nenvironments: { test: { deploy: { kind: run, apply: 'true', observe: 'echo release=none' } } }\n";
     let first = clone.commit(&[("trunkline.yaml", file)], "Begin");
     clone.push();
     // More than a page of everything: runs, releases, deployments, projects.
