@@ -174,7 +174,8 @@ fn usage(counted: &ResourceUsage) -> Usage {
     // surely the step's.
     let own_kb = getrusage(UsageWho::RUSAGE_SELF).map_or(u64::MAX, |own| own.max_rss().unsigned_abs());
     Usage {
-        cpu_ms: (counted.utime + counted.stime).as_millis() as u64,
+        // Rounded: many steps of less than a millisecond would add up to nothing.
+        cpu_ms: ((counted.utime + counted.stime).as_micros() as u64 + 500) / 1_000,
         peak_kb: (peak_kb > own_kb).then_some(peak_kb),
         source: UsageSource::Rusage,
     }
