@@ -15,4 +15,18 @@ pub struct Context {
     pub number: u32,
     /// A fresh lease number, higher than every earlier one, also across restarts.
     pub epoch: u64,
+    /// Whether anything may be deployed.
+    pub mode: Mode,
+    /// From where a new environment counts its fence: 0, or above what a future may have given that the record has lost.
+    pub fence: u64,
+}
+
+/// Whether anything may be deployed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// As a rule.
+    #[default]
+    Normal,
+    /// Not: the record was restored from a backup, and no operator has confirmed it yet.
+    Safe,
 }

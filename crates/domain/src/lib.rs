@@ -19,4 +19,5 @@ pub mod record;
 pub mod release;
 pub mod report;
 pub mod repository;
+pub mod restoration;
 pub mod run;

@@ -18,6 +18,7 @@ impl State {
     pub fn pieces(&self) -> Vec<Piece> {
         match self {
             State::Run(run) => run_pieces(run),
+            State::Restoration(state) => whole(state),
             State::Repository(state) => whole(state),
             State::Project(state) => whole(state),
             State::Release(state) => whole(state),
@@ -54,6 +55,7 @@ impl State {
         let first = pieces.first().map_or(&b""[..], |(_, bytes)| bytes);
         Ok(match key {
             Key::Run(_) => State::Run(run_of(pieces)?),
+            Key::Restoration(_) => State::Restoration(serde_json::from_slice(first)?),
             Key::Repository(_) => State::Repository(serde_json::from_slice(first)?),
             Key::Project(_) => State::Project(serde_json::from_slice(first)?),
             Key::Release(_) => State::Release(serde_json::from_slice(first)?),

@@ -1,8 +1,8 @@
 //! All rooms side by side: one command, one fact, one state, one refusal. Each function here only finds the room.
 
 use crate::context::Context;
-use crate::foundation::{DeploymentId, EnvironmentKey, ProjectKey, ReleaseId, RepositoryKey, RunId, Timestamp};
-use crate::{deployment, environment, project, release, repository, run};
+use crate::foundation::{DeploymentId, EnvironmentKey, ProjectKey, ReleaseId, RepositoryKey, RestorationNumber, RunId, Timestamp};
+use crate::{deployment, environment, project, release, repository, restoration, run};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -108,6 +108,7 @@ macro_rules! rooms {
 }
 
 rooms! {
+    restoration Restoration RestorationNumber, restoration::Restoration;
     repository Repository RepositoryKey, repository::Repository;
     project Project ProjectKey, project::Project;
     run Run RunId, run::Run;
@@ -126,6 +127,10 @@ impl fmt::Display for Key {
 pub fn evolve(state: Option<State>, fact: &Fact, at: Timestamp) -> Option<State> {
     const WRONG: &str = "INVARIANT: a state is looked up by its fact's key";
     match (fact, state) {
+        (Fact::Restoration { fact, .. }, None) => Some(State::Restoration(restoration::evolve(None, fact, at))),
+        (Fact::Restoration { fact, .. }, Some(State::Restoration(state))) => {
+            Some(State::Restoration(restoration::evolve(Some(state), fact, at)))
+        }
         (Fact::Repository { fact, .. }, None) => Some(State::Repository(repository::evolve(None, fact))),
         (Fact::Repository { fact, .. }, Some(State::Repository(state))) => Some(State::Repository(repository::evolve(Some(state), fact))),
         (Fact::Project { fact, .. }, None) => Some(State::Project(project::evolve(None, fact))),
@@ -169,7 +174,7 @@ pub fn follow(fact: &Fact, state: &State) -> Vec<Command> {
                 deployment::Follow::Release(id, command) => Command::Release(id, command),
             })
             .collect(),
-        (Fact::Repository { .. } | Fact::Project { .. }, _) => Vec::new(),
+        (Fact::Restoration { .. } | Fact::Repository { .. } | Fact::Project { .. }, _) => Vec::new(),
         _ => Vec::new(),
     }
 }
@@ -200,7 +205,7 @@ impl State {
         match self {
             State::Run(run) => run.due(),
             State::Deployment(deployment) => deployment.due(),
-            State::Repository(_) | State::Project(_) | State::Release(_) | State::Environment(_) => None,
+            State::Restoration(_) | State::Repository(_) | State::Project(_) | State::Release(_) | State::Environment(_) => None,
         }
     }
 
@@ -212,7 +217,7 @@ impl State {
             (State::Environment(environment), _) => Some(&environment.project),
             (State::Deployment(deployment), _) => Some(&deployment.project),
             (State::Project(_), Key::Project(project)) => Some(project),
-            (State::Project(_) | State::Repository(_), _) => None,
+            (State::Restoration(_) | State::Project(_) | State::Repository(_), _) => None,
         }
     }
 }

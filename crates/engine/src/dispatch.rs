@@ -2,30 +2,34 @@
 
 use crate::deadline::Deadlines;
 use crate::request::{Answer, Beside, Call, CommandKey, Receipt, Request};
+use crate::restore::{self, RESTORATION};
 use crate::state::States;
 use crate::store::{Head, Store, StoreError, StoredEntry};
 use crate::work::WorkIndex;
 use crate::{FOLLOW_DEPTH_MAX, FOLLOW_UPS_MAX};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use trunkline_domain::context::Context;
+use trunkline_domain::context::{Context, Mode};
 use trunkline_domain::deployment;
 use trunkline_domain::foundation::{Actor, ProjectKey, ReleaseId, Sha256, Timestamp};
 use trunkline_domain::ledger::{Entry, Via, leaf_hash};
 use trunkline_domain::reading;
 use trunkline_domain::record::{Command, Fact, Key, State, decide, follow};
 use trunkline_domain::release;
+use trunkline_domain::restoration::{self, raised};
 use trunkline_domain::run;
 
 /// Commands become recorded facts. One engine writes to a store at a time.
 pub struct Engine<S> {
     pub(crate) store: S,
-    head: Head,
+    pub(crate) head: Head,
     pub(crate) states: States,
     pub(crate) work: WorkIndex,
     pub(crate) deadlines: Deadlines,
     pub(crate) started: Timestamp,
     pub(crate) now: Timestamp,
     leases: u32,
+    /// Whether anything may be deployed, and from where a new environment counts its fence.
+    pub(crate) footing: (Mode, u64),
     /// Makes fresh ids: 10 random bytes from the shell, and a counter.
     seed: [u8; 32],
     ids: u64,
@@ -61,10 +65,13 @@ impl From<StoreError> for Stop {
 }
 
 impl<S: Store> Engine<S> {
-    /// Takes over a store. `seed` is fresh entropy; lease numbers of this start are higher than all before.
+    /// Takes over a store; one that was restored from a backup begins in safe mode. `seed` is fresh entropy; lease numbers of this start are higher than all before.
     pub fn open(mut store: S, now: Timestamp, seed: [u8; 32]) -> Result<Self, OpenError> {
         let mut head = store.head()?;
-        head.starts += 1;
+        let restored = restore::mark(&store)?;
+        let starts = u64::from(head.starts);
+        let starts = if restored.is_some() { raised(starts, now) } else { starts + 1 };
+        head.starts = u32::try_from(starts).map_err(|_| StoreError::Damaged("no start is left to count".to_owned()))?;
         store.begin()?;
         store.head_put(&head)?;
         store.commit()?;
@@ -78,7 +85,12 @@ impl<S: Store> Engine<S> {
                 deadlines.set(&key, state.due());
             }
         }
-        Ok(Self { store, head, states, work, deadlines, started: now, now, leases: 0, seed, ids: 0, dirty: false })
+        let footing = restore::footing(&store)?;
+        let mut engine = Self { store, head, states, work, deadlines, started: now, now, leases: 0, footing, seed, ids: 0, dirty: false };
+        if let Some(backup) = restored {
+            engine.begin_safe_mode(backup)?;
+        }
+        Ok(engine)
     }
 
     /// The store, for reading.
@@ -138,6 +150,7 @@ impl<S: Store> Engine<S> {
             Call::Claim(claim) => self.claim(&claim),
             Call::Report(report) => self.report(*report),
             Call::Renew(renew) => self.renew(&renew),
+            Call::Resume(actor) => self.resume(&actor),
         }
     }
 
@@ -149,12 +162,12 @@ impl<S: Store> Engine<S> {
             return Ok(if same { Answer::Done(Receipt { seq: Some(seq), facts: Vec::new() }) } else { Answer::Conflict(seq) });
         }
         self.store.mark()?;
-        let head = self.head.clone();
+        let (head, footing) = (self.head.clone(), self.footing);
         let mut draft = Draft { facts: Vec::new(), touched: HashSet::new(), follow_ups: 0 };
         match self.record(request, &mut draft) {
             Ok(receipt) => Ok(Answer::Done(receipt)),
             Err(stop) => {
-                self.head = head;
+                (self.head, self.footing) = (head, footing);
                 for key in &draft.touched {
                     self.states.forget(key);
                 }
@@ -218,8 +231,9 @@ impl<S: Store> Engine<S> {
         };
         self.leases += 1;
         let epoch = u64::from(self.head.starts) << 32 | u64::from(self.leases);
-        let context =
-            Context { now: self.now, actor: if depth == 0 { actor.clone() } else { Actor::system() }, id, number: number as u32, epoch };
+        let actor = if depth == 0 { actor.clone() } else { Actor::system() };
+        let (mode, fence) = self.footing;
+        let context = Context { now: self.now, actor, id, number: number as u32, epoch, mode, fence };
         let state = self.states.get(&self.store, &key)?;
         let facts = match decide(state, command, &context) {
             Ok(facts) => facts,
@@ -236,6 +250,7 @@ impl<S: Store> Engine<S> {
         draft.touched.insert(key.clone());
         for fact in facts {
             self.states.evolve(&key, &fact, self.now);
+            self.footing = restore::footing_after(self.footing, &fact);
             draft.facts.push(fact);
         }
         Ok(())
@@ -354,6 +369,7 @@ impl<S: Store> Engine<S> {
 /// The name under which what this command may create is counted.
 fn counter_of(command: &Command) -> Option<String> {
     match command {
+        Command::Restoration(_, restoration::Command::Begin(_)) => Some(RESTORATION.to_owned()),
         Command::Run(_, run::Command::Start(start)) => Some(format!("run/{}", start.project)),
         Command::Release(_, release::Command::Cut(cut)) => Some(format!("release/{}", cut.note.project)),
         Command::Deployment(_, deployment::Command::Request(requested)) => Some(format!("deployment/{}", requested.project)),

@@ -1,11 +1,12 @@
 //! What facts name and the ledger does not hold: plans and people's words. Each is kept under its digest.
 
+use crate::restore::RESTORATION;
 use crate::store::Read;
 use crate::verify::VerifyError;
 use std::collections::BTreeMap;
 use trunkline_domain::foundation::Digest;
 use trunkline_domain::record::Fact;
-use trunkline_domain::{deployment, release, run};
+use trunkline_domain::{deployment, release, restoration, run};
 
 /// Everything that facts name by digest, with whose it is, and the highest number of each kind.
 #[derive(Default)]
@@ -24,6 +25,7 @@ impl Kept {
                 self.texts.push((of.clone(), started.change.text));
                 self.plans.extend(started.plan.as_ref().map(|plan| (of, plan.digest)));
             }
+            Fact::Restoration { id, fact: restoration::Fact::Restored { .. } } => self.count(RESTORATION.to_owned(), id.0),
             Fact::Release { fact: release::Fact::Cut(cut), .. } => {
                 self.count(format!("release/{}", cut.project), cut.number);
             }

@@ -26,7 +26,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn give(&mut self, runner: &RunnerKey) -> Result<Option<Assignment>, StoreError> {
-        let Some(work) = self.work.next(self.now) else { return Ok(None) };
+        let Some(work) = self.work.next(self.now, self.footing.0) else { return Ok(None) };
         let command = match &work {
             WorkRef::Job(run, job) => Command::Run(*run, run::Command::Lease { job: job.clone(), runner: runner.clone() }),
             WorkRef::Piece(id, piece) => Command::Deployment(*id, deployment::Command::Lease { work: *piece, runner: runner.clone() }),
@@ -177,7 +177,7 @@ fn expire(key: &Key) -> Option<Call> {
     let command = match key {
         Key::Run(run) => Command::Run(*run, run::Command::Expire),
         Key::Deployment(id) => Command::Deployment(*id, deployment::Command::Expire),
-        Key::Repository(_) | Key::Project(_) | Key::Release(_) | Key::Environment(_) => return None,
+        Key::Restoration(_) | Key::Repository(_) | Key::Project(_) | Key::Release(_) | Key::Environment(_) => return None,
     };
     Some(Call::Command(Box::new(Request::new(Actor::system(), Via::Timer, command))))
 }

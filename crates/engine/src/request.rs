@@ -18,6 +18,8 @@ pub enum Call {
     Report(Box<Report>),
     /// A runner still holds its leases.
     Renew(RenewRequest),
+    /// A person ends the safe mode of a restored record.
+    Resume(Actor),
 }
 
 /// Commands that happen together or not at all.
@@ -40,7 +42,12 @@ pub struct Request {
 impl Request {
     /// One command without anything beside it.
     pub fn new(actor: Actor, via: Via, command: Command) -> Self {
-        Self { actor, via, key: None, commands: vec![command], keyed: Vec::new(), beside: Beside::default() }
+        Self { commands: vec![command], ..Self::none(actor, via) }
+    }
+
+    /// No command yet.
+    pub fn none(actor: Actor, via: Via) -> Self {
+        Self { actor, via, key: None, commands: Vec::new(), keyed: Vec::new(), beside: Beside::default() }
     }
 }
 

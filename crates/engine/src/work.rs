@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::str::FromStr;
 use trunkline_api::runner::{LOST_AFTER, Lease};
+use trunkline_domain::context::Mode;
 use trunkline_domain::deployment::{self, WorkKey, WorkState};
 use trunkline_domain::foundation::{DeploymentId, JobKey, RunId, RunnerKey, Timestamp};
 use trunkline_domain::record::{Fact, Key, State};
@@ -138,12 +139,14 @@ impl WorkIndex {
         }
     }
 
-    /// The next piece of work that may be given out now.
-    pub fn next(&self, now: Timestamp) -> Option<WorkRef> {
+    /// The next piece of work that may be given out now. In safe mode nothing is applied; there are at most as many
+    /// applies to pass over as environments.
+    pub fn next(&self, now: Timestamp, mode: Mode) -> Option<WorkRef> {
+        let allowed = |work: &WorkRef| mode == Mode::Normal || !matches!(work, WorkRef::Piece(_, WorkKey::Apply(_)));
         [0, 1].into_iter().find_map(|rank| {
             let from = (rank, Timestamp(i64::MIN), 0);
             let until = (rank, now, u64::MAX);
-            self.waiting.range(from..=until).next().map(|(_, work)| work.clone())
+            self.waiting.range(from..=until).map(|(_, work)| work).find(|work| allowed(work)).cloned()
         })
     }
 
@@ -182,6 +185,11 @@ impl WorkIndex {
     pub fn held_by(&self, runner: &RunnerKey) -> Vec<(WorkRef, u64)> {
         let held = self.held.iter().filter(|(_, held)| &held.runner == runner);
         held.map(|(work, held)| (work.clone(), held.epoch)).collect()
+    }
+
+    /// All leases that are held.
+    pub fn held(&self) -> Vec<(WorkRef, u64)> {
+        self.held.iter().map(|(work, held)| (work.clone(), held.epoch)).collect()
     }
 
     /// How much waits, and how much is held.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 /// Every kind of fact that the workload can bring about, as `room.fact`.
-pub const FACTS: [&str; 46] = [
+pub const FACTS: [&str; 50] = [
+    "restoration.restored",
+    "restoration.confirmed",
     "project.added",
     "repository.created",
     "repository.ref-moved",
@@ -28,6 +30,7 @@ pub const FACTS: [&str; 46] = [
     "environment.forbidden",
     "environment.lock-granted",
     "environment.lock-released",
+    "environment.restored",
     "deployment.requested",
     "deployment.begun",
     "deployment.leased",
@@ -42,6 +45,7 @@ pub const FACTS: [&str; 46] = [
     "deployment.tried-again",
     "deployment.checked",
     "deployment.cancel-requested",
+    "deployment.restored",
     "deployment.ended",
     "ended.succeeded",
     "ended.failed",

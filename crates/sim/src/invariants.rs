@@ -4,13 +4,14 @@ use crate::gates;
 use crate::target::Targets;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use trunkline_domain::deployment::{self, CheckVerdict, DeploymentResult, FailureCause, Live, Observed};
+use trunkline_domain::deployment::{self, CheckVerdict, DeploymentResult, FailureCause, Live, Observed, WorkKey};
 use trunkline_domain::environment;
 use trunkline_domain::foundation::{DeploymentId, EnvironmentKey, EnvironmentName, ReleaseId, RunId, Timestamp};
 use trunkline_domain::ledger::Entry;
 use trunkline_domain::pipeline::FailureMode;
 use trunkline_domain::record::{Fact, Key, State, evolve};
 use trunkline_domain::release::{self, Veto};
+use trunkline_domain::restoration;
 use trunkline_domain::run::{self, JobResult, Run, RunResult};
 
 /// An invariant that did not hold.
@@ -33,7 +34,7 @@ pub(crate) fn violated<T>(invariant: &'static str, what: impl Into<String>) -> R
 }
 
 /// What the ledger says so far, folded entry by entry.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Witness {
     /// Entries taken in.
     pub seq: u64,
@@ -47,9 +48,18 @@ pub struct Witness {
     keys: HashSet<String>,
     /// Every veto ever set, by release.
     vetoed: HashMap<ReleaseId, Vec<EnvironmentName>>,
+    /// The last fence of each environment.
+    fences: HashMap<EnvironmentKey, u64>,
+    /// Whether the record was restored and nobody has confirmed it.
+    pub safe: bool,
 }
 
 impl Witness {
+    /// The witness of a backup, after a future that the record has lost: what that future gave out is still out there.
+    pub fn after(self, lost: Witness) -> Witness {
+        Witness { epochs: lost.epochs, idempotent: lost.idempotent, fences: lost.fences, ..self }
+    }
+
     /// Takes in the next entry.
     pub fn take(&mut self, entry: &Entry<Fact>) -> Result<(), Violation> {
         if entry.seq != self.seq + 1 {
@@ -85,11 +95,16 @@ impl Witness {
             Fact::Run { id, fact } => self.run(*id, fact),
             Fact::Environment { id, fact } => {
                 gates::hold(&self.states, &self.vetoed, id, fact)?;
+                self.fences_strictly_rise(id, fact)?;
                 self.one_holder_per_environment(id, fact)
             }
             Fact::Deployment { id, fact } => self.deployment(*id, fact),
             Fact::FollowRefused { target, reason } => violated("follow", format!("{target} refused a follow-up: {reason}")),
             Fact::Release { id, fact } => self.release(*id, fact),
+            Fact::Restoration { fact, .. } => {
+                self.safe = matches!(fact, restoration::Fact::Restored { .. });
+                Ok(())
+            }
             Fact::Repository { .. } | Fact::Project { .. } => Ok(()),
         }
     }
@@ -121,6 +136,9 @@ impl Witness {
             deployment::Fact::Requested(requested) => {
                 self.idempotent.insert(id, requested.skeleton.parts.iter().all(|part| part.idempotent));
                 Ok(())
+            }
+            deployment::Fact::Leased { work: WorkKey::Apply(_), .. } if self.safe => {
+                violated("S19", format!("{id} is applied before anybody confirmed the restored record"))
             }
             deployment::Fact::Leased { epoch, .. } => self.epochs_strictly_rise(id.to_string(), *epoch),
             deployment::Fact::Ended { .. } => {
@@ -182,6 +200,15 @@ impl Witness {
         }
     }
 
+    /// S9 and S19: over restorations too.
+    fn fences_strictly_rise(&mut self, key: &EnvironmentKey, fact: &environment::Fact) -> Result<(), Violation> {
+        let environment::Fact::LockGranted { fence, .. } = fact else { return Ok(()) };
+        match self.fences.insert(key.clone(), *fence) {
+            Some(before) if before >= *fence => violated("S19", format!("{key}: fence {fence} after {before}")),
+            _ => Ok(()),
+        }
+    }
+
     /// I8.
     fn one_final_state(&mut self, thing: String) -> Result<(), Violation> {
         if self.ended.insert(thing.clone()) { Ok(()) } else { violated("I8", format!("{thing} ended twice")) }
@@ -190,6 +217,9 @@ impl Witness {
     /// I5.
     fn one_holder_per_environment(&mut self, key: &EnvironmentKey, fact: &environment::Fact) -> Result<(), Violation> {
         match fact {
+            environment::Fact::LockGranted { .. } if self.safe => {
+                violated("S19", format!("{key} gave its lock before anybody confirmed the restored record"))
+            }
             environment::Fact::LockGranted { deployment, .. } => match self.holders.insert(key.clone(), *deployment) {
                 Some(holder) => violated("I5", format!("{key}: {deployment} got the lock that {holder} holds")),
                 None => Ok(()),

@@ -1,10 +1,17 @@
 //! What goes wrong around an engine: it is killed, its runners die or sleep, clocks jump, calls arrive late.
 
-use crate::invariants::Violation;
+use crate::invariants::{Violation, Witness};
 use crate::store::CrashStore;
 use crate::world::{World, seed_bytes};
-use trunkline_domain::foundation::Millis;
-use trunkline_engine::Engine;
+use trunkline_domain::foundation::{Actor, Millis};
+use trunkline_domain::restoration;
+use trunkline_engine::{Call, Engine, Read, mark_restored};
+
+/// An older copy of the store, and what was known then.
+pub(crate) struct Backup {
+    store: CrashStore,
+    witness: Witness,
+}
 
 impl World {
     /// The process was killed: open again what is left.
@@ -38,6 +45,47 @@ impl World {
         let found = self.engine.as_ref().expect("an engine").work_picture();
         if known != found {
             return Err(Violation { invariant: "F1", what: format!("the engine knew this work: {known:?}, its states want {found:?}") });
+        }
+        Ok(())
+    }
+
+    /// A copy is taken, or the record goes back to one. Runners, targets and what is on its way stay as they are.
+    pub(crate) fn back_up_or_restore(&mut self) -> Result<(), Violation> {
+        // The same copy may come back more than once.
+        match &self.backup {
+            Some(backup) if self.random.chance(60) => {
+                let (store, witness) = (backup.store.clone(), backup.witness.clone());
+                self.restore(store, witness)
+            }
+            _ => {
+                self.coverage.fault("backup taken");
+                let store = self.engine.as_ref().expect("an engine").store().clone().recovered();
+                self.backup = Some(Backup { store, witness: self.witness.clone() });
+                Ok(())
+            }
+        }
+    }
+
+    fn restore(&mut self, mut store: CrashStore, witness: Witness) -> Result<(), Violation> {
+        self.coverage.fault("older record restored");
+        self.engine = None;
+        self.now = self.now + Millis::minutes(1 + self.random.below(30));
+        let failed = |error: trunkline_engine::StoreError| Violation { invariant: "S19", what: error.to_string() };
+        let head = store.head().map_err(failed)?;
+        let (entries, root) = (head.frontier.size(), head.frontier.root());
+        mark_restored(&mut store, &restoration::Backup { taken_at: head.at, entries, root }).map_err(failed)?;
+        self.acknowledged = entries;
+        self.witness = witness.after(std::mem::take(&mut self.witness));
+        self.reopen(store)
+    }
+
+    /// An operator has looked, and ends safe mode.
+    pub(crate) fn resume(&mut self) -> Result<(), Violation> {
+        while self.witness.safe {
+            // A crash may come in between: in the end it is done.
+            if self.call(Call::Resume(Actor::person("ana")))?.is_some() {
+                break;
+            }
         }
         Ok(())
     }

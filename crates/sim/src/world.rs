@@ -6,6 +6,7 @@ use crate::random::Random;
 use crate::runner::SimRunner;
 use crate::store::CrashStore;
 use crate::target::{Named, Targets};
+use crate::trouble::Backup;
 use crate::workload;
 use std::sync::Arc;
 use trunkline_domain::deployment::{self, SettledAs, WorkState};
@@ -66,7 +67,8 @@ pub(crate) struct World {
     pub(crate) runners: Vec<SimRunner>,
     pub(crate) targets: Targets,
     pub(crate) late: Vec<LateApply>,
-    witness: Witness,
+    pub(crate) witness: Witness,
+    pub(crate) backup: Option<Backup>,
     pub(crate) coverage: Coverage,
     projects: Vec<ProjectKey>,
     pushes: u64,
@@ -96,6 +98,7 @@ impl World {
             targets,
             late: Vec::new(),
             witness: Witness::default(),
+            backup: None,
             coverage: Coverage::default(),
             projects,
             pushes: 0,
@@ -117,6 +120,8 @@ impl World {
             self.check()?;
         }
         self.calm = true;
+        self.resume()?;
+        self.check()?;
         for _ in 0..CALM_STEPS {
             if self.witness.open().is_empty() {
                 return self.finish();
@@ -147,7 +152,9 @@ impl World {
             86..88 => self.accept(),
             88..90 => self.resend(),
             90..94 => self.trouble_runner(),
-            94..97 => self.crash(),
+            94..96 => self.crash(),
+            96 => self.back_up_or_restore(),
+            97..99 => self.resume(),
             _ => self.due(),
         }
     }

@@ -80,6 +80,8 @@ pub enum Command {
     Cancel,
     /// Look at the deadlines.
     Expire,
+    /// The record was restored from a backup that was taken while it was open.
+    Restore,
 }
 
 /// What a person says of an unknown deployment.
@@ -200,6 +202,9 @@ pub enum Fact {
     },
     /// Somebody wants it to end.
     CancelRequested,
+    /// The record was restored: nobody knows what it did after the backup. Where it was under way, or once it begins with
+    /// parts that must not be applied twice, each part is observed from the first on.
+    Restored,
     /// It ended.
     Ended {
         /// How.
@@ -235,6 +240,9 @@ pub enum Refusal {
         /// The epoch that was named.
         epoch: u64,
     },
+    /// Nothing is put in place in safe mode.
+    #[error("the record was restored: nothing is put in place until an operator says `trunkline resume`")]
+    SafeMode,
     /// It is not unknown.
     #[error("the deployment is not unknown: there is nothing to settle")]
     NotUnknown,

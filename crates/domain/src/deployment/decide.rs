@@ -5,7 +5,7 @@ use super::{
     APPLIES_MAX, ApplyOutcome, CheckOutcome, CheckVerdict, Command, Deployment, DeploymentResult, EVIDENCE_BYTES_MAX, Fact, FailureCause,
     Live, Observed, Progress, REASON_BYTES_MAX, Refusal, SettledAs, Stage, TRIES_MAX, WorkKey, WorkState,
 };
-use crate::context::Context;
+use crate::context::{Context, Mode};
 use crate::foundation::{RunnerKey, shortened};
 use crate::report::TestSummary;
 use crate::run::LogNote;
@@ -24,7 +24,7 @@ pub fn decide(state: Option<&Deployment>, command: Command, context: &Context) -
     match (&deployment.stage, command) {
         (_, Command::Request(_)) => Err(Refusal::Exists),
         // Its environment may tell it what it said itself.
-        (Stage::Ended { .. }, Command::Expire | Command::GiveUp { .. }) => Ok(Vec::new()),
+        (Stage::Ended { .. }, Command::Expire | Command::GiveUp { .. } | Command::Restore) => Ok(Vec::new()),
         (Stage::Ended { result, .. }, _) => Err(Refusal::Ended(*result)),
         (Stage::Waiting { .. }, Command::Begin { fence }) => Ok(begin(deployment, fence, context)),
         (Stage::Waiting { .. }, Command::GiveUp { result, reason }) => Ok(vec![Fact::Ended { result, reason }]),
@@ -33,6 +33,7 @@ pub fn decide(state: Option<&Deployment>, command: Command, context: &Context) -
             Ok(vec![Fact::Ended { result: DeploymentResult::Cancelled, reason: Some("it waited too long".to_owned()) }])
         }
         (Stage::Waiting { .. }, Command::Expire) => Ok(Vec::new()),
+        (Stage::Waiting { .. } | Stage::Running(_), Command::Restore) => Ok(vec![Fact::Restored]),
         (Stage::Waiting { .. }, _) => Err(Refusal::Waiting),
         (Stage::Running(_), Command::Begin { .. } | Command::GiveUp { .. }) => Ok(Vec::new()),
         (Stage::Running(progress), Command::Lease { work, runner }) => lease(progress, work, runner, context),
@@ -94,6 +95,7 @@ fn begin(deployment: &Deployment, fence: u64, context: &Context) -> Vec<Fact> {
 
 fn lease(progress: &Progress, work: WorkKey, runner: RunnerKey, context: &Context) -> Result<Vec<Fact>, Refusal> {
     match progress.state {
+        WorkState::Queued { .. } if matches!(work, WorkKey::Apply(_)) && context.mode == Mode::Safe => Err(Refusal::SafeMode),
         WorkState::Queued { after } if progress.work == work && after <= context.now => {
             Ok(vec![Fact::Leased { work, epoch: context.epoch, runner }])
         }
@@ -129,7 +131,7 @@ fn run(deployment: &Deployment, progress: &Progress, command: Command, context: 
         }
         Command::Expire if deployment.due().is_some_and(|due| due <= context.now) => Ok(expire(course, progress)),
         Command::Expire => Ok(Vec::new()),
-        Command::Request(_) | Command::Begin { .. } | Command::GiveUp { .. } | Command::Lease { .. } => {
+        Command::Request(_) | Command::Begin { .. } | Command::GiveUp { .. } | Command::Lease { .. } | Command::Restore => {
             unreachable!("handled by the caller")
         }
     }
@@ -173,6 +175,12 @@ fn after_observation(deployment: &Deployment, progress: &Progress, part: u32, ob
             asking("the part has no way to be observed: look, then say `trunkline settle`")
         }
         Live::Unknown(_) => Fact::AskedAgain { part },
+        _ if let Some(held) = observed.fence.filter(|held| *held > progress.fence) => {
+            asking(&format!("the target holds fence {held}, this deployment has {}: something newer was put there", progress.fence))
+        }
+        Live::Release(_) | Live::Named(_) if before != Some(seen) && progress.doubted => {
+            asking("the record was restored, and does not know how what the target shows came there")
+        }
         Live::Release(_) | Live::Named(_) if before != Some(seen) => {
             asking("the target shows neither this release nor what was there before it")
         }

@@ -21,14 +21,27 @@ pub fn evolve(state: Option<Deployment>, fact: &Fact, at: Timestamp) -> Deployme
 fn begin(requested: &Requested, at: Timestamp) -> Deployment {
     let Requested { project, environment, number, release, brief, cause, skeleton } = requested.clone();
     let stage = Stage::Waiting { due: at + WAIT_MAX };
-    Deployment { project, environment, number, release, brief, cause, skeleton, requested_at: at, stage }
+    Deployment { project, environment, number, release, brief, cause, skeleton, requested_at: at, stage, restored: false }
 }
 
 /// Changes the state in place.
 pub(super) fn apply(deployment: &mut Deployment, fact: &Fact, at: Timestamp) {
     match fact {
         Fact::Requested(_) => unreachable!("INVARIANT: a deployment is requested once"),
-        Fact::Begun { fence } => deployment.stage = Stage::Running(Box::new(start(*fence, at))),
+        Fact::Begun { fence } => {
+            let mut progress = start(*fence, at);
+            // A second apply of what counts as idempotent is harmless; any other may have happened after the backup.
+            if deployment.restored && deployment.skeleton.parts.iter().any(|part| !part.idempotent) {
+                doubt_all(&mut progress, at);
+            }
+            deployment.stage = Stage::Running(Box::new(progress));
+        }
+        Fact::Restored => {
+            deployment.restored = true;
+            if let Stage::Running(progress) = &mut deployment.stage {
+                doubt_all(progress, at);
+            }
+        }
         Fact::Ended { result, reason } => end(deployment, *result, reason.clone(), at),
         fact => {
             let parts = deployment.skeleton.parts.len() as u32;
@@ -52,6 +65,7 @@ fn start(fence: u64, at: Timestamp) -> Progress {
         unknown_since: None,
         cancelling: false,
         due: at + RUN_MAX,
+        doubted: false,
     }
 }
 
@@ -82,9 +96,7 @@ fn advance(progress: &mut Progress, fact: &Fact, parts: u32, at: Timestamp) {
         Fact::Applied { part, .. } => place(progress, *part, parts, false, at),
         Fact::Found { part } => place(progress, *part, parts, true, at),
         Fact::BecameUnknown { part, .. } => {
-            progress.unknown_since = Some(at);
-            progress.due = progress.due.max(at + OBSERVE_MAX);
-            go_to(progress, WorkKey::Observe(*part), at);
+            unknown(progress, *part, at);
         }
         Fact::AskedAgain { .. } => {
             let pause = OBSERVE_AGAIN_AFTER.0.saturating_mul(1 << (progress.attempt - 1).min(16));
@@ -117,7 +129,7 @@ fn advance(progress: &mut Progress, fact: &Fact, parts: u32, at: Timestamp) {
             progress.cancelling = true;
             progress.due = progress.due.min(at + CANCEL_GRACE);
         }
-        Fact::Requested(_) | Fact::Begun { .. } | Fact::Ended { .. } => unreachable!("handled by the caller"),
+        Fact::Requested(_) | Fact::Begun { .. } | Fact::Restored | Fact::Ended { .. } => unreachable!("handled by the caller"),
     }
 }
 
@@ -135,6 +147,30 @@ fn place(progress: &mut Progress, part: u32, parts: u32, found: bool, at: Timest
     progress.applied.push(AppliedPart { part, at, found });
     progress.unknown_since = None;
     progress.applies = 0;
-    let next = if part + 1 < parts { WorkKey::Observe(part + 1) } else { WorkKey::Verify(0) };
-    go_to(progress, next, at);
+    match part + 1 {
+        next if next == parts => go_to(progress, WorkKey::Verify(0), at),
+        next if progress.doubted => doubt(progress, next, at),
+        next => go_to(progress, WorkKey::Observe(next), at),
+    }
+}
+
+/// Nobody knows whether this part took effect.
+fn unknown(progress: &mut Progress, part: u32, at: Timestamp) {
+    progress.unknown_since = Some(at);
+    progress.due = progress.due.max(at + OBSERVE_MAX);
+    go_to(progress, WorkKey::Observe(part), at);
+}
+
+/// Begins anew: what was in place when the backup was taken need not be any more.
+fn doubt_all(progress: &mut Progress, at: Timestamp) {
+    progress.doubted = true;
+    progress.applied.clear();
+    progress.checks.clear();
+    doubt(progress, 0, at);
+}
+
+/// As [`unknown`], where the record does not even know whether it was ever applied: it may have been.
+fn doubt(progress: &mut Progress, part: u32, at: Timestamp) {
+    progress.applies = progress.applies.max(1);
+    unknown(progress, part, at);
 }

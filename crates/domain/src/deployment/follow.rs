@@ -44,7 +44,8 @@ pub fn follow_environment(fact: &environment::Fact, environment: &Environment) -
         | environment::Fact::Pending(_)
         | environment::Fact::Accepted
         | environment::Fact::Declined { .. }
-        | environment::Fact::LockReleased { .. } => None,
+        | environment::Fact::LockReleased { .. }
+        | environment::Fact::Restored { .. } => None,
     }
 }
 

@@ -70,6 +70,9 @@ pub struct Deployment {
     pub requested_at: Timestamp,
     /// Where it stands.
     pub stage: Stage,
+    /// Whether the record was restored while it was open: it may have been at work after the backup.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub restored: bool,
 }
 
 /// Where a deployment stands.
@@ -123,6 +126,9 @@ pub struct Progress {
     pub cancelling: bool,
     /// Until when at most.
     pub due: Timestamp,
+    /// Whether each part may have been put in place in a future that the record has lost: that must be seen first.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub doubted: bool,
 }
 
 /// A part in place.
@@ -219,6 +225,10 @@ pub enum FailureCause {
     Stale,
     /// A person said that the old release runs.
     Settled,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl DeploymentResult {

@@ -1,7 +1,7 @@
 //! Given facts, when a command, then facts or a refusal.
 
 use super::*;
-use crate::context::Context;
+use crate::context::{Context, Mode};
 use crate::foundation::{Actor, Digest};
 use crate::pipeline::{After, PartSkeleton, QueuePolicy, RollbackCause, Tier};
 use crate::run::LogNote;
@@ -9,7 +9,7 @@ use crate::run::LogNote;
 const NOW: Timestamp = Timestamp(1_000_000);
 
 fn context() -> Context {
-    Context { now: NOW, actor: Actor::person("ana"), id: uuid::Uuid::nil(), number: 31, epoch: 7 }
+    Context { now: NOW, actor: Actor::person("ana"), id: uuid::Uuid::nil(), number: 31, epoch: 7, mode: Default::default(), fence: 0 }
 }
 
 fn manifest() -> Digest {
@@ -337,4 +337,61 @@ fn a_target_that_does_not_answer_is_asked_less_and_less_often() {
     assert_eq!(pauses[..3], [Millis::seconds(10), Millis::seconds(20), Millis::seconds(40)]);
     assert_eq!(pauses.last(), Some(&OBSERVE_AGAIN_MAX));
     assert!(asked < 160, "asked {asked} times in a day");
+}
+
+#[test]
+fn a_restored_deployment_looks_at_every_part_before_it_goes_on() {
+    let restore = |deployment: &Deployment| decide(Some(deployment), Command::Restore, &context()).unwrap();
+    let two = |mut deployment: Deployment| {
+        deployment.skeleton.parts.push(PartSkeleton { name: "web".to_owned(), idempotent: false });
+        deployment
+    };
+    let begun = two(given(requested(true, &["smoke"]), &[Fact::Begun { fence: 3 }]));
+    let between = given(two(applying(true)), &[Fact::Applied { part: 0, log: None }]);
+    for under_way in [begun, between] {
+        let facts = restore(&under_way);
+        assert_eq!(facts, [Fact::Restored]);
+        let doubted = given(given(under_way, &facts), &[leased(WorkKey::Observe(0))]);
+        assert!(doubted.progress().unwrap().touched(DeploymentResult::Cancelled), "it may have been applied after the backup");
+        let facts = observe(&doubted, seen(Live::Release(manifest()), Some(3)));
+        assert_eq!(facts[1], Fact::Found { part: 0 });
+        let next = given(doubted, &facts);
+        let progress = next.progress().unwrap();
+        assert_eq!((progress.work, progress.unknown_since), (WorkKey::Observe(1), Some(NOW)), "the next part is unknown as well");
+        assert!(matches!(&decide(Some(&next), Command::Settle { runs: SettledAs::Live }, &context()).unwrap()[..], [Fact::Settled { .. }]));
+    }
+}
+
+#[test]
+fn what_waited_when_the_record_was_restored_may_have_been_applied_since() {
+    for (idempotent, doubted) in [(true, false), (false, true)] {
+        let restored = given(requested(idempotent, &[]), &[Fact::Restored, Fact::Begun { fence: 2_000_000 }, leased(WorkKey::Observe(0))]);
+        assert_eq!(restored.progress().unwrap().unknown_since.is_some(), doubted, "idempotent: {idempotent}");
+        for live in [Live::Release(manifest()), Live::Named("1.41".to_owned())] {
+            let facts = observe(&restored, seen(live, Some(4)));
+            assert_eq!(facts.iter().any(|fact| matches!(fact, Fact::Asking { .. })), doubted, "{facts:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_put_in_place_in_safe_mode() {
+    let safe = Context { mode: Mode::Safe, ..context() };
+    let runner = || "r1".parse().unwrap();
+    let begun = given(requested(true, &[]), &[Fact::Begun { fence: 3 }]);
+    let look = Command::Lease { work: WorkKey::Observe(0), runner: runner() };
+    assert!(decide(Some(&begun), look, &safe).is_ok(), "looking goes on");
+    let observed = Fact::Observed { part: 0, observed: seen(Live::Nothing, None) };
+    let seen = given(begun, &[leased(WorkKey::Observe(0)), observed]);
+    let apply = || Command::Lease { work: WorkKey::Apply(0), runner: runner() };
+    assert_eq!(decide(Some(&seen), apply(), &safe), Err(Refusal::SafeMode));
+    assert!(decide(Some(&seen), apply(), &context()).is_ok());
+}
+
+#[test]
+fn a_fence_above_ours_makes_a_person_decide() {
+    for live in [Live::Release(manifest()), Live::Nothing, Live::Named("1.41".to_owned())] {
+        let facts = observe(&unknown_over(true, live.clone()), seen(live, Some(9)));
+        assert!(matches!(&facts[1], Fact::Asking { reason } if reason.contains("fence 9")), "{facts:?}");
+    }
 }

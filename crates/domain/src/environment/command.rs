@@ -45,6 +45,10 @@ pub enum Command {
         /// Which deployment.
         deployment: DeploymentId,
     },
+    /// The record was restored: later grants must be above what the lost future gave.
+    Restore,
+    /// Safe mode has ended: what waits may begin.
+    Resume,
 }
 
 /// A release that may come.
@@ -133,6 +137,11 @@ pub enum Fact {
         result: DeploymentResult,
         /// Whether something may have changed on a target. If not, what ran before runs on.
         touched: bool,
+    },
+    /// The record was restored from a backup.
+    Restored {
+        /// The fence from now on.
+        fence: u64,
     },
 }
 

@@ -2,20 +2,21 @@
 
 use super::command::Declined;
 use super::{Cause, Command, Current, Environment, Fact, Offer, QUEUE_MAX, Refusal, Slot, VERIFIED_MAX, VerifiedRelease};
-use crate::context::Context;
+use crate::context::{Context, Mode};
 use crate::deployment::{DeploymentResult, FailureCause};
 use crate::foundation::{DeploymentId, EnvironmentName, ReleaseId, Timestamp};
 use crate::pipeline::{QueuePolicy, RollbackCause};
 use crate::release::{self, Release};
+use crate::restoration::raised;
 
 /// Whether the command may happen, and what follows from it.
 pub fn decide(state: Option<&Environment>, command: Command, context: &Context) -> Result<Vec<Fact>, Refusal> {
     match (state, command) {
-        (None, Command::Open { project, name }) => Ok(vec![Fact::Opened { project, name, accepted: true }]),
+        (None, Command::Open { project, name }) => Ok(opened(Fact::Opened { project, name, accepted: true }, context)),
         (Some(_), Command::Open { .. }) => Ok(Vec::new()),
         (None, Command::Offer(offer)) => Ok(open(*offer, context)),
         // Nothing waits where nothing ever came.
-        (None, Command::Forbid { .. }) => Ok(Vec::new()),
+        (None, Command::Forbid { .. } | Command::Restore | Command::Resume) => Ok(Vec::new()),
         (None, _) => Err(Refusal::Missing),
         (Some(environment), Command::Forbid { release }) => Ok(forbid(environment, release)),
         (Some(environment), Command::Offer(offer)) => Ok(take(environment, *offer, context)),
@@ -25,6 +26,8 @@ pub fn decide(state: Option<&Environment>, command: Command, context: &Context) 
             Ok(settle(environment, deployment, result, touched, context))
         }
         (Some(environment), Command::Withdraw { deployment }) => withdraw(environment, deployment),
+        (Some(environment), Command::Restore) => Ok(vec![Fact::Restored { fence: raised(environment.fence, context.now) }]),
+        (Some(environment), Command::Resume) => Ok(Course::of(environment, context).grant()),
     }
 }
 
@@ -45,8 +48,11 @@ impl<'a> Course<'a> {
         self.facts.push(fact);
     }
 
-    /// Grants the lock to the next in the queue, if nobody holds it.
+    /// Grants the lock to the next in the queue, if nobody holds it and anything may be deployed.
     fn grant(mut self) -> Vec<Fact> {
+        if self.context.mode == Mode::Safe {
+            return self.facts;
+        }
         while self.environment.holder.is_none()
             && let Some(next) = self.environment.queue.first()
         {
@@ -62,11 +68,17 @@ impl<'a> Course<'a> {
     }
 }
 
+/// A restored record may have lost the environment: its targets then hold fences that this record never gave.
+fn opened(opened: Fact, context: &Context) -> Vec<Fact> {
+    let raised = (context.fence > 0).then_some(Fact::Restored { fence: context.fence });
+    [opened].into_iter().chain(raised).collect()
+}
+
 fn open(offer: Offer, context: &Context) -> Vec<Fact> {
-    let opened = Fact::Opened { project: offer.project.clone(), name: offer.skeleton.name.clone(), accepted: false };
-    let environment = evolve(None, &opened, context.now);
-    let mut facts = vec![opened];
-    facts.extend(take(&environment, offer, context));
+    let first = Fact::Opened { project: offer.project.clone(), name: offer.skeleton.name.clone(), accepted: false };
+    let mut facts = opened(first, context);
+    let environment = facts.iter().fold(None, |environment, fact| Some(evolve(environment, fact, context.now)));
+    facts.extend(environment.iter().flat_map(|environment| take(environment, offer.clone(), context)));
     facts
 }
 
@@ -111,7 +123,8 @@ fn declined(environment: &Environment, offer: &Offer) -> Option<Declined> {
     if coming || (here && environment.holder.is_none() && environment.queue.is_empty()) {
         return Some(Declined::AlreadyHere);
     }
-    let busy = environment.holder.is_some();
+    // In safe mode one waits that would have the lock otherwise.
+    let busy = environment.holder.is_some() || !environment.queue.is_empty();
     match offer.skeleton.queue {
         QueuePolicy::Reject if busy => Some(Declined::Busy),
         QueuePolicy::Queue if environment.queue.len() >= QUEUE_MAX => Some(Declined::QueueFull),
@@ -252,6 +265,7 @@ fn apply(environment: &mut Environment, fact: &Fact, at: Timestamp) {
             environment.holder = Some(slot);
         }
         Fact::LockReleased { deployment, result, touched } => release_lock(environment, *deployment, *result, *touched, at),
+        Fact::Restored { fence } => environment.fence = *fence,
     }
 }
 

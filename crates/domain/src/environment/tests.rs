@@ -2,11 +2,12 @@
 
 use super::command::Declined;
 use super::*;
-use crate::context::Context;
+use crate::context::{Context, Mode};
 use crate::deployment::{DeploymentResult, FailureCause};
 use crate::foundation::Actor;
 use crate::pipeline::{PartSkeleton, QueuePolicy, RollbackCause, Tier};
 use crate::release::{self, Veto};
+use crate::restoration::STEP;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const FAILED: DeploymentResult = DeploymentResult::Failed(FailureCause::Verify);
@@ -82,7 +83,11 @@ impl Life {
     }
 
     fn when(&mut self, command: Command, id: u8) -> Result<Vec<Fact>, Refusal> {
-        let context = Context { now: NOW, actor: Actor::person("ana"), id: uuid(id), number: 0, epoch: 0 };
+        self.when_in(Mode::Normal, command, id)
+    }
+
+    fn when_in(&mut self, mode: Mode, command: Command, id: u8) -> Result<Vec<Fact>, Refusal> {
+        let context = Context { now: NOW, actor: Actor::person("ana"), id: uuid(id), number: 0, epoch: 0, mode, fence: 0 };
         let facts = decide(self.environment.as_ref(), command, &context)?;
         for fact in &facts {
             self.environment = Some(evolve(self.environment.take(), fact, NOW));
@@ -376,5 +381,30 @@ fn what_was_not_touched_runs_on() {
         life.when(Command::Settle { deployment: deployment(2), result, touched: false }, 8).unwrap();
         assert_eq!((life.now().current.clone(), life.now().verified.clone()), before, "{result:?}");
         assert_eq!(life.now().holder, None);
+    }
+}
+
+#[test]
+fn in_safe_mode_releases_wait_and_later_grants_are_far_above_the_earlier_ones() {
+    let mut life = Life::new();
+    life.offer(1);
+    assert_eq!(life.when_in(Mode::Safe, Command::Restore, 9).unwrap(), [Fact::Restored { fence: STEP }]);
+    life.when_in(Mode::Safe, Command::Settle { deployment: deployment(1), result: FAILED, touched: true }, 9).unwrap();
+    for (n, policy, waits) in
+        [(2, QueuePolicy::Reject, 1), (3, QueuePolicy::Reject, 1), (4, QueuePolicy::Queue, 2), (5, QueuePolicy::Newest, 1)]
+    {
+        life.when_in(Mode::Safe, offer(n, policy), n).unwrap();
+        assert_eq!((life.now().queue.len(), &life.now().holder), (waits, &None), "{n} {policy:?}");
+    }
+    assert_eq!(granted(&life.when(Command::Resume, 9).unwrap()), [(deployment(5), STEP + 1)]);
+    assert_eq!(life.when(Command::Resume, 9), Ok(Vec::new()), "it has its lock");
+    let context = Context { now: NOW, actor: Actor::system(), id: uuid(1), number: 0, epoch: 0, mode: Mode::Normal, fence: 7_000 };
+    let facts = decide(None, offer(1, QueuePolicy::Queue), &context).unwrap();
+    assert!(
+        matches!(&facts[..], [Fact::Opened { .. }, Fact::Restored { fence: 7_000 }, Fact::Pending(_)]),
+        "the lost future may have had it"
+    );
+    for command in [Command::Restore, Command::Resume] {
+        assert_eq!(Life::unheard_of().when(command, 9), Ok(Vec::new()));
     }
 }

@@ -127,6 +127,25 @@ fn is_name(text: &str, bytes_max: usize) -> bool {
         && !text.contains("..")
 }
 
+/// The number of a restoration of the record, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RestorationNumber(pub u32);
+
+impl fmt::Display for RestorationNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for RestorationNumber {
+    type Err = IdParseError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = text.parse().map_err(|_| IdParseError { text: text.to_owned(), expected: "the number of a restoration" })?;
+        Ok(Self(number))
+    }
+}
+
 /// An environment of a project, written `shop/production`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EnvironmentKey {

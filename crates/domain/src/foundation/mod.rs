@@ -7,7 +7,10 @@ mod time;
 mod visible;
 
 pub use digest::{Digest, DigestParseError, Sha256};
-pub use id::{DeploymentId, EnvironmentKey, EnvironmentName, IdParseError, JobKey, ProjectKey, ReleaseId, RepositoryKey, RunId, RunnerKey};
+pub use id::{
+    DeploymentId, EnvironmentKey, EnvironmentName, IdParseError, JobKey, ProjectKey, ReleaseId, RepositoryKey, RestorationNumber, RunId,
+    RunnerKey,
+};
 pub use text::{Actor, ActorKind, Revision, RevisionParseError, alias_of, shortened};
 pub use time::{Millis, Timestamp};
 pub use visible::is_obeyed;

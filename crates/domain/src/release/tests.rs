@@ -9,7 +9,7 @@ use crate::run::ArtifactForm;
 const NOW: Timestamp = Timestamp(1_000_000);
 
 fn context() -> Context {
-    Context { now: NOW, actor: Actor::person("ana"), id: uuid::Uuid::nil(), number: 42, epoch: 0 }
+    Context { now: NOW, actor: Actor::person("ana"), id: uuid::Uuid::nil(), number: 42, epoch: 0, mode: Default::default(), fence: 0 }
 }
 
 fn name(text: &str) -> EnvironmentName {

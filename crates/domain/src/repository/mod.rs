@@ -144,7 +144,15 @@ mod tests {
     use crate::foundation::{Actor, Timestamp};
 
     fn moved(state: &Repository, name: &str, new: Option<&str>) -> Result<Repository, Refusal> {
-        let context = Context { now: Timestamp(1), actor: Actor::system(), id: Default::default(), number: 0, epoch: 0 };
+        let context = Context {
+            now: Timestamp(1),
+            actor: Actor::system(),
+            id: Default::default(),
+            number: 0,
+            epoch: 0,
+            mode: Default::default(),
+            fence: 0,
+        };
         let old = state.refs.get(name).cloned();
         let new = new.map(|digit| digit.repeat(40).parse().unwrap());
         let facts = decide(Some(state), Command::MoveRef { name: name.to_owned(), old, new }, &context)?;

@@ -10,7 +10,7 @@ use crate::pipeline::{FailureMode, JobSkeleton, ReleaseSkeleton, Retry, RetryCau
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
 fn context() -> Context {
-    Context { now: NOW, actor: Actor::person("ana"), id: uuid::Uuid::nil(), number: 812, epoch: 7 }
+    Context { now: NOW, actor: Actor::person("ana"), id: uuid::Uuid::nil(), number: 812, epoch: 7, mode: Default::default(), fence: 0 }
 }
 
 fn key(name: &str) -> JobKey {
