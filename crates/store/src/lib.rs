@@ -1,5 +1,6 @@
 //! Where state, ledger, rows and bytes are kept: in memory for tests and the simulator, in SQLite and files for real.
 
+pub mod backup;
 mod blobs;
 mod folder;
 mod log;

@@ -84,6 +84,12 @@ impl SqliteReader {
         Ok(SqliteSnapshot { connection })
     }
 
+    /// Writes what is committed now into a new database, while the writer goes on. Needs no more memory for more entries.
+    pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let path = path.to_str().ok_or_else(|| StoreError::Damaged(format!("{} is not UTF-8", path.display())))?;
+        self.with(|connection| connection.execute("vacuum into $1", [path]).map(drop).map_err(failed("copying the database")))
+    }
+
     fn connect(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags).map_err(failed("opening the database for reading"))?;
