@@ -23,6 +23,7 @@
 //! | `POST projects/P/environments/E/accept` | [`Act`] → `EnvironmentView` |
 //! | `GET projects/P/trace/E` | → [`super::view::TraceView`] |
 //! | `GET projects/P/where/Q` | → [`super::view::WhereView`]; Q is a commit (at least 4 digits), or `pr-N` |
+//! | `POST resume` | [`Act`] → [`super::view::StatusView`]; ends the safe mode of a restored record |
 //! | `GET ledger/head` | → [`Position`] |
 //! | `POST links` | [`Act`] → [`Link`] |
 //!

@@ -67,6 +67,9 @@ codes! {
     "TL0231" CannotListen Failed "The server cannot listen there."
     "TL0232" ClockAhead Blocked "The wall clock is far ahead of the record."
     "TL0233" Service Failed "The service cannot be installed, asked or upgraded."
+    "TL0234" Backup Failed "The backup cannot be written."
+    "TL0235" BackupDamaged Failed "The backup is damaged, or is none."
+    "TL0236" RestoreFolder Usage "The backup cannot be restored into that folder."
     "TL0240" DemoFailed Failed "The demo did not show what it promises."
     "TL0241" DemoNeeds Usage "The demo lacks something on this machine."
 }

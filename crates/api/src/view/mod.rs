@@ -21,6 +21,22 @@ pub struct StatusView {
     pub at: Timestamp,
     /// Sorted by name.
     pub projects: Vec<ProjectView>,
+    /// The record was restored from a backup, and nothing is deployed until an operator says `trunkline resume`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safe_mode: Option<SafeMode>,
+}
+
+/// A record that was restored, and that nobody has confirmed yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SafeMode {
+    /// Which restoration of the record it is, from 1.
+    pub restoration: u32,
+    /// When the backup was taken.
+    pub taken_at: Timestamp,
+    /// How many entries the ledger had then.
+    pub entries: u64,
+    /// When the server started with it.
+    pub since: Timestamp,
 }
 
 /// A project: its last run and its environments.

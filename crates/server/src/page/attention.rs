@@ -5,7 +5,7 @@ use super::look::{self, Look, ROLLED_BACK, TO_ACCEPT};
 use super::part::{badge, branch, change_href, clip, command, revision_of, subject};
 use super::time;
 use maud::{Markup, html};
-use trunkline_api::view::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView, StatusView};
+use trunkline_api::view::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView, SafeMode, StatusView};
 use trunkline_domain::deployment::DeploymentResult;
 use trunkline_domain::foundation::{ProjectKey, Timestamp};
 use trunkline_domain::run::{JobResult, RunResult};
@@ -32,8 +32,8 @@ pub enum Kind {
 pub struct Item<'a> {
     /// What it is about.
     pub kind: Kind,
-    /// Whose.
-    pub project: &'a ProjectKey,
+    /// Whose; absent where all are concerned.
+    pub project: Option<&'a ProjectKey>,
     /// The page's headline, should this be the only entry.
     pub headline: String,
     look: Look,
@@ -46,7 +46,7 @@ pub struct Item<'a> {
 /// Everything that wants a look, most urgent first.
 pub fn items(status: &StatusView) -> Vec<Item<'_>> {
     let scope = Scope { now: status.at, several: status.projects.len() > 1 };
-    let mut items = Vec::new();
+    let mut items: Vec<Item<'_>> = status.safe_mode.iter().map(|safe| safe_mode(status.at, safe)).collect();
     for project in &status.projects {
         items.extend(project.last_run.as_ref().and_then(|run| scope.run(project, run)));
         for environment in &project.environments {
@@ -57,6 +57,23 @@ pub fn items(status: &StatusView) -> Vec<Item<'_>> {
     }
     items.sort_by_key(|item| item.kind);
     items
+}
+
+/// The record was restored, and nobody has confirmed it.
+fn safe_mode<'a>(now: Timestamp, safe: &SafeMode) -> Item<'a> {
+    Item {
+        kind: Kind::Asks,
+        project: None,
+        headline: "Nothing is deployed until you confirm the restored record".to_owned(),
+        look: TO_ACCEPT,
+        what: "safe mode".to_owned(),
+        href: None,
+        why: html! {
+            "The record was restored from a backup taken " (time::ago(now, safe.taken_at)) ". It does not know what happened since, and "
+            "targets may hold something newer. Look at what runs; then let deployments begin again."
+        },
+        command: Some("trunkline resume".to_owned()),
+    }
 }
 
 /// The list; nothing where all is well.
@@ -111,7 +128,7 @@ impl Scope {
         };
         Some(Item {
             kind: Kind::Fails,
-            project: name,
+            project: Some(name),
             headline,
             look: look::run(run),
             what: format!("{name} on {branch}"),
@@ -195,7 +212,16 @@ impl Scope {
         let Told { kind, headline, look, why, command, release } = told;
         let revision = release.and_then(|release| revision_of(project, release));
         let href = revision.map(|revision| change_href(&project.name, revision));
-        Item { kind, project: &project.name, headline, look, what: format!("{} in {}", project.name, environment.name), href, why, command }
+        Item {
+            kind,
+            project: Some(&project.name),
+            headline,
+            look,
+            what: format!("{} in {}", project.name, environment.name),
+            href,
+            why,
+            command,
+        }
     }
 
     /// A command that means this project wherever it is typed.

@@ -61,7 +61,7 @@ pub fn moves(project: &ProjectView) -> bool {
 }
 
 fn group(project: &ProjectView, items: &[Item<'_>]) -> Group {
-    match items.iter().any(|item| item.project == &project.name) {
+    match items.iter().any(|item| item.project == Some(&project.name)) {
         true => Group::Attention,
         false if moves(project) => Group::Moving,
         false => Group::Quiet,

@@ -7,7 +7,7 @@ use super::sample::*;
 use super::{Refresh, STYLE};
 use std::collections::BTreeSet;
 use trunkline_api::view::*;
-use trunkline_domain::foundation::Timestamp;
+use trunkline_domain::foundation::{Millis, Timestamp};
 use trunkline_domain::run::RunResult;
 
 fn board(status: &StatusView) -> String {
@@ -38,6 +38,8 @@ fn pages() -> Vec<(&'static str, String)> {
     hostile_board.last_run.as_mut().unwrap().commit = hostile().run.commit;
     let mut retired = project("shop", 3, &["test", "qa", "production"]);
     retired.environments[2].retired = true;
+    let safe = SafeMode { restoration: 1, taken_at: NOW - Millis::hours(1), entries: 900, since: NOW };
+    let safe_mode = StatusView { safe_mode: Some(safe), ..status(vec![project("shop", 3, &["test", "qa", "production"])]) };
     let queued = {
         let mut view = moving();
         view.stations[6].state = StationState::Waiting;
@@ -54,6 +56,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("board-unknown", one(unknown)),
         ("board-hostile", one(hostile_board)),
         ("board-retired", one(retired)),
+        ("board-safe-mode", board(&safe_mode)),
         ("board-first-push", one(new)),
         ("board-empty", board(&status(Vec::new()))),
         ("change-live", change(&live(), NOW)),
@@ -95,6 +98,7 @@ fn the_headline_of_the_board_answers() {
         ("board-deploying", "shop 2026.11.4 is on its way into qa"),
         ("board-asking", "shop asks you what runs in production"),
         ("board-unknown", "Nobody knows yet what shop runs in production"),
+        ("board-safe-mode", "Nothing is deployed until you confirm the restored record"),
         ("board-first-push", "shop waits for its first push"),
         ("board-empty", "No projects yet"),
     ];
@@ -117,6 +121,7 @@ fn what_wants_a_person_comes_with_its_command() {
     }
     // In a server with one project, a command needs no project.
     assert!(page("board-asking").contains("trunkline settle deployment/44 --live<"));
+    assert!(page("board-safe-mode").contains("trunkline resume"));
     assert!(page("board-empty").contains("trunkline project add NAME"));
     assert!(page("board-first-push").contains("git push trunkline main"));
     assert!(!page("board-quiet").contains("class=\"attn\""));

@@ -37,6 +37,7 @@ pub fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/wait", get(wait))
         .route("/api/v1/ledger/head", get(head))
         .route("/api/v1/links", post(link))
+        .route("/api/v1/resume", post(resume))
         .route("/api/v1/projects", get(projects).post(add_project))
         .route("/api/v1/projects/{project}", get(one_project))
         .nest("/api/v1/projects/{project}", in_project())
@@ -112,6 +113,11 @@ async fn link(_: Authorized<Administer>, State(shared): Server, Body(Act {}): Bo
     let secret = hex(&shared.random::<32>()?);
     shared.keys.link_add(&secret, shared.clock.now());
     Ok(Json(Link { path: format!("/l/{secret}") }))
+}
+
+async fn resume(by: Authorized<Operate>, State(shared): Server, Body(Act {}): Body<Act>) -> Answer<trunkline_api::view::StatusView> {
+    crate::shared::receipt(shared.writer.call(trunkline_engine::Call::Resume(by.actor)).await.map_err(Failure::from)?)?;
+    answer(&shared, view::status).await
 }
 
 /// Lower-case hex digits.

@@ -11,6 +11,9 @@ use trunkline_domain::foundation::{DeploymentId, ProjectKey, Timestamp};
 use trunkline_domain::reading::{DeploymentRow, Table, numbered};
 use trunkline_domain::record::{Key, State};
 
+/// Why nothing begins in safe mode.
+const SAFE_MODE: &str = "the record was restored from a backup: an operator confirms with trunkline resume";
+
 /// One deployment by its number.
 pub fn deployment(shared: &Shared, project: &ProjectKey, number: u32) -> Result<DeploymentView, Failure> {
     let row: Option<DeploymentRow> = row(shared, Table::Deployment, &numbered(project, number))?;
@@ -37,7 +40,7 @@ pub fn by_id(shared: &Shared, id: DeploymentId) -> Result<DeploymentView, Failur
     let deployment = state(shared, id)?;
     let release = release_state(shared, deployment.release)?;
     let progress = deployment.done();
-    let (status, reason, _) = standing(&deployment);
+    let (status, reason, _) = standing(shared, &deployment)?;
     let undoes = match &deployment.cause {
         Cause::Rollback { undoes: Some(undone), .. } => Some(state(shared, *undone)?.number),
         Cause::Rollback { undoes: None, .. } | Cause::Promotion | Cause::Person(_) => None,
@@ -69,7 +72,17 @@ pub fn by_id(shared: &Shared, id: DeploymentId) -> Result<DeploymentView, Failur
 }
 
 /// Where a deployment stands, why, and since when.
-fn standing(deployment: &Deployment) -> (DeploymentStatus, Option<String>, Timestamp) {
+fn standing(shared: &Shared, deployment: &Deployment) -> Result<(DeploymentStatus, Option<String>, Timestamp), Failure> {
+    let waits = matches!(deployment.stage, Stage::Waiting { .. });
+    let applies = deployment.progress().filter(|progress| matches!(progress.work, WorkKey::Apply(_)));
+    let (status, reason, since) = standing_by_itself(deployment);
+    if (waits || applies.is_some()) && super::safe_mode(shared)?.is_some() {
+        return Ok((DeploymentStatus::Waiting, Some(SAFE_MODE.to_owned()), since));
+    }
+    Ok((status, reason, since))
+}
+
+fn standing_by_itself(deployment: &Deployment) -> (DeploymentStatus, Option<String>, Timestamp) {
     match &deployment.stage {
         Stage::Waiting { .. } => {
             (DeploymentStatus::Waiting, Some("another deployment has the environment".to_owned()), deployment.requested_at)
@@ -133,6 +146,6 @@ fn checks(shared: &Shared, id: DeploymentId, deployment: &Deployment, progress: 
 pub fn named(shared: &Shared, id: DeploymentId) -> Result<DeploymentRef, Failure> {
     let deployment = state(shared, id)?;
     let release = release_state(shared, deployment.release)?;
-    let (status, reason, since) = standing(&deployment);
+    let (status, reason, since) = standing(shared, &deployment)?;
     Ok(DeploymentRef { number: deployment.number, release: reference(deployment.release, &release), status, reason, since })
 }

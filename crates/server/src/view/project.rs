@@ -3,7 +3,7 @@
 use super::{environments, runs};
 use crate::shared::{Failure, Shared};
 use trunkline_api::request::Position;
-use trunkline_api::view::{ProjectView, SourceView, StatusView};
+use trunkline_api::view::{ProjectView, SafeMode, SourceView, StatusView};
 use trunkline_domain::foundation::{ProjectKey, RepositoryKey};
 use trunkline_domain::reading::{ProjectRow, Table};
 use trunkline_domain::record::{Key, State};
@@ -62,5 +62,17 @@ fn source(shared: &Shared, repository: &RepositoryKey) -> Result<Option<SourceVi
 pub fn status(shared: &Shared) -> Result<StatusView, Failure> {
     let position = position(shared)?;
     let projects = project_rows(shared)?.iter().map(|row| project(shared, &row.project)).collect::<Result<_, _>>()?;
-    Ok(StatusView { as_of: position.seq, at: position.at, projects })
+    Ok(StatusView { as_of: position.seq, at: position.at, projects, safe_mode: safe_mode(shared)? })
+}
+
+/// The restoration that nobody has confirmed yet.
+pub fn safe_mode(shared: &Shared) -> Result<Option<SafeMode>, Failure> {
+    let newest = trunkline_engine::restoration(&shared.reader)?;
+    let unconfirmed = newest.filter(|(_, restoration)| restoration.confirmed.is_none());
+    Ok(unconfirmed.map(|(number, restoration)| SafeMode {
+        restoration: number.0,
+        taken_at: restoration.backup.taken_at,
+        entries: restoration.backup.entries,
+        since: restoration.at,
+    }))
 }

@@ -14,6 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use trunkline_api::request::Position;
+use trunkline_api::view::StatusView;
 use trunkline_domain::foundation::Millis;
 use trunkline_domain::pipeline::SandboxLevel;
 use trunkline_runner::{SandboxLevels, SandboxMissing, SandboxPlaces, Sandboxes};
@@ -215,20 +216,29 @@ fn answers(client: &Client, address: &Address) -> Vec<Finding> {
         Err(failure) => findings.push(Finding::bad("access", failure.what, "see the token above")),
         Ok(_) => findings.push(Finding::good("access", "the server takes the token")),
     }
-    findings.extend(clock(client));
+    if let Ok(status) = client.get::<StatusView>("status") {
+        findings.push(clock(&status));
+        findings.extend(safe_mode(&status));
+    }
     findings
 }
 
+/// A restored record that nobody has confirmed.
+fn safe_mode(status: &StatusView) -> Option<Finding> {
+    let safe = status.safe_mode.as_ref()?;
+    let text = format!("the record was restored from a backup of {}: nothing is deployed", safe.taken_at.iso());
+    Some(Finding::note("safe mode", text, "look at what runs, then trunkline resume"))
+}
+
 /// Compares this machine's clock with that of the server.
-fn clock(client: &Client) -> Option<Finding> {
-    let status: trunkline_api::view::StatusView = client.get("status").ok()?;
+fn clock(status: &StatusView) -> Finding {
     let now = Clock::of_machine(true).now;
     let apart = now.since(status.at).max(status.at.since(now));
-    Some(if apart > CLOCK_MAX {
+    if apart > CLOCK_MAX {
         Finding::note("clock", format!("{apart} apart from the server's"), "set both clocks by NTP")
     } else {
         Finding::good("clock", "agrees with the server's")
-    })
+    }
 }
 
 #[cfg(test)]

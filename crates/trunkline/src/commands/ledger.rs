@@ -13,7 +13,7 @@ use trunkline_engine::{Read as _, StoreError, Verification, VerifyError};
 use trunkline_store::SqliteReader;
 
 /// The database in a data folder.
-const DATABASE: &str = "trunkline.db";
+pub const DATABASE: &str = "trunkline.db";
 /// What to do with the ledger.
 #[derive(clap::Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]

@@ -1,6 +1,7 @@
 //! The table of verbs: what each is called, what its help says, which function does it. One file for each verb.
 
 mod act;
+mod backup;
 mod cancel;
 mod check;
 mod completion;
@@ -16,12 +17,14 @@ mod ledger;
 mod local;
 mod log;
 mod man;
+mod meter;
 mod open;
 mod projects;
 mod promote;
 #[cfg(test)]
 mod reference;
 mod releases;
+mod resume;
 mod rollback;
 mod runs;
 mod schema;
@@ -66,9 +69,9 @@ pub struct Line {
 
 /// Groups of verbs, as the help shows them. A test holds that every shown verb is in exactly one.
 pub const GROUPS: [(&str, &[&str]); 4] = [
-    ("Deliver", &["init", "check", "run", "start", "sync", "promote", "rollback", "cancel", "settle"]),
+    ("Deliver", &["init", "check", "run", "start", "sync", "promote", "rollback", "cancel", "settle", "resume"]),
     ("Look", &["status", "where", "watch", "log", "tests", "trace", "runs", "releases", "deployments", "environments", "projects", "open"]),
-    ("Run it", &["demo", "serve", "service", "doctor", "ledger"]),
+    ("Run it", &["demo", "serve", "service", "doctor", "ledger", "backup", "restore"]),
     ("Help", &["explain", "schema", "completion", "man", "version", "help"]),
 ];
 
@@ -126,6 +129,9 @@ pub enum Verb {
     /// Say what runs after a deployment that nobody knows the end of
     #[command(after_long_help = "Look at the target first.\n\nExample:\n  trunkline settle deployment/31 --live")]
     Settle(settle::Arguments),
+    /// End the safe mode of a server that was restored from a backup
+    #[command(after_long_help = "Shows what the record says, asks, and lets deployments begin again.\n\nExample:\n  trunkline resume")]
+    Resume(resume::Arguments),
     /// Show what is where
     #[command(after_long_help = "Example:\n  trunkline status\n  trunkline status production")]
     Status(status::Arguments),
@@ -175,6 +181,16 @@ pub enum Verb {
     /// Check the record, or say where it ends
     #[command(after_long_help = "Example:\n  trunkline ledger head\n  trunkline ledger verify --at-size 4812 --root sha256:...")]
     Ledger(ledger::Arguments),
+    /// Write the server's data into one file, beside the running server
+    #[command(
+        after_long_help = "Holds the record, repositories, artifacts and logs; no tokens, and nothing of the runner's.\n\nExample:\n  trunkline backup /backup/trunkline-$(date +%F)\n  trunkline backup - | ssh HOST 'cat > trunkline.backup'"
+    )]
+    Backup(backup::Arguments),
+    /// Make a data folder of a backup; its server begins in safe mode
+    #[command(
+        after_long_help = "The folder must be missing or empty. Nothing is deployed until you say trunkline resume.\n\nExample:\n  trunkline restore /backup/trunkline-2026-11-24 --data /srv/trunkline"
+    )]
+    Restore(backup::RestoreArguments),
     /// Explain an error code
     #[command(after_long_help = "Example:\n  trunkline explain TL0142")]
     Explain(explain::Arguments),
@@ -216,6 +232,7 @@ pub fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         Verb::Rollback(arguments) => rollback::run(&arguments, globals),
         Verb::Cancel(arguments) => cancel::run(&arguments, globals),
         Verb::Settle(arguments) => settle::run(&arguments, globals),
+        Verb::Resume(arguments) => resume::run(&arguments, globals),
         Verb::Status(arguments) => status::run(&arguments, globals),
         Verb::Where(arguments) => where_is::run(&arguments, globals),
         Verb::Watch(arguments) => watch::run(&arguments, globals),
@@ -230,6 +247,8 @@ pub fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         Verb::Open => open::run(globals),
         Verb::Doctor => doctor::run(globals),
         Verb::Ledger(arguments) => ledger::run(&arguments, globals),
+        Verb::Backup(arguments) => backup::run(&arguments, globals),
+        Verb::Restore(arguments) => backup::run_restore(&arguments, globals),
         Verb::Explain(arguments) => explain::run(&arguments, globals),
         Verb::Schema => schema::run(globals),
         Verb::Completion(arguments) => completion::run(&arguments, globals),
@@ -304,7 +323,7 @@ mod unit {
 
     #[test]
     fn every_act_that_asks_can_be_told_not_to() {
-        for act in ["promote 1 qa", "rollback qa", "cancel 7", "settle 7 --old", "environments accept qa"] {
+        for act in ["promote 1 qa", "rollback qa", "cancel 7", "settle 7 --old", "environments accept qa", "resume"] {
             for option in ["-y", "--yes", "--dry-run"] {
                 let line = std::iter::once("trunkline").chain(act.split(' ')).chain([option]);
                 assert!(parse(line).is_ok(), "{act} {option}");

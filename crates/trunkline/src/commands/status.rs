@@ -27,6 +27,9 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         view.projects.retain(|project| !project.environments.is_empty());
     }
     let screen = remote.screen;
+    if let Some(safe) = &view.safe_mode {
+        screen.note(&render::status::safe_mode(safe, &screen.err));
+    }
     if !screen.json() && screen.out_terminal {
         screen.print(&render::status::matrix(&view, &screen.out))?;
     } else {

@@ -4,7 +4,16 @@ use super::Look;
 use super::paint::Mark;
 use super::table::{Cell, Table};
 use super::words;
-use trunkline_api::view::{EnvironmentView, ProjectView, StatusView};
+use trunkline_api::view::{EnvironmentView, ProjectView, SafeMode, StatusView};
+
+/// That nothing is deployed, and what ends that.
+pub fn safe_mode(safe: &SafeMode, look: &Look) -> String {
+    let words = format!(
+        "safe mode: the record was restored from a backup of {}; nothing is deployed until you say trunkline resume",
+        look.clock.ago(safe.taken_at)
+    );
+    look.paint.mark(Mark::Waiting, &words)
+}
 
 /// The matrix for people.
 pub fn matrix(view: &StatusView, look: &Look) -> String {
