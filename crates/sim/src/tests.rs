@@ -20,7 +20,11 @@ fn a_seed_gives_the_same_world_again() {
 
 #[test]
 fn planted_bugs_are_found() {
-    for (plant, invariants) in [(Plant::ForgetfulStore, ["I1", "I12"]), (Plant::FencelessTarget, ["I6", "I7"])] {
+    for (plant, invariants) in [
+        (Plant::ForgetfulStore, &["I1", "I12"][..]),
+        (Plant::FencelessTarget, &["I6", "I7"]),
+        (Plant::UnmarkedRestore, &["I3", "I7", "S19"]),
+    ] {
         let found = (0..200).filter_map(|seed| run_seed(seed, plant).violation).next();
         let violation = found.unwrap_or_else(|| panic!("{plant:?} was not found in 200 seeds"));
         assert!(invariants.contains(&violation.invariant), "{plant:?}: {violation}");

@@ -73,7 +73,9 @@ impl World {
         let failed = |error: trunkline_engine::StoreError| Violation { invariant: "S19", what: error.to_string() };
         let head = store.head().map_err(failed)?;
         let (entries, root) = (head.frontier.size(), head.frontier.root());
-        mark_restored(&mut store, &restoration::Backup { taken_at: head.at, entries, root }).map_err(failed)?;
+        if !self.unmarked {
+            mark_restored(&mut store, &restoration::Backup { taken_at: head.at, entries, root }).map_err(failed)?;
+        }
         self.acknowledged = entries;
         self.witness = witness.after(std::mem::take(&mut self.witness));
         self.reopen(store)

@@ -31,6 +31,8 @@ pub enum Plant {
     ForgetfulStore,
     /// Targets do not compare fences.
     FencelessTarget,
+    /// An older copy of the store is put back as it is, and the engine does not know.
+    UnmarkedRestore,
 }
 
 /// What a seed came to.
@@ -69,6 +71,8 @@ pub(crate) struct World {
     pub(crate) late: Vec<LateApply>,
     pub(crate) witness: Witness,
     pub(crate) backup: Option<Backup>,
+    /// A planted bug: a copy that is put back is not marked.
+    pub(crate) unmarked: bool,
     pub(crate) coverage: Coverage,
     projects: Vec<ProjectKey>,
     pushes: u64,
@@ -99,6 +103,7 @@ impl World {
             late: Vec::new(),
             witness: Witness::default(),
             backup: None,
+            unmarked: plant == Plant::UnmarkedRestore,
             coverage: Coverage::default(),
             projects,
             pushes: 0,
