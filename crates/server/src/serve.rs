@@ -46,6 +46,8 @@ pub struct Serving {
     pub address: SocketAddr,
     /// The operator's token.
     pub token: String,
+    /// Whether the record was restored from a backup and nobody has confirmed it: nothing is deployed.
+    pub safe_mode: bool,
     listener: tokio::net::TcpListener,
     shared: Arc<Shared>,
     runner: Option<Runner>,
@@ -131,7 +133,8 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
         None => None,
     };
     let announced = Announced::write(folder.root(), address).map_err(io("the file 'address'"))?;
-    Ok(Serving { address, token, listener, shared, runner, _announced: announced, _folder: folder })
+    let safe_mode = trunkline_engine::restoration(&shared.reader)?.is_some_and(|(_, restoration)| restoration.confirmed.is_none());
+    Ok(Serving { address, token, safe_mode, listener, shared, runner, _announced: announced, _folder: folder })
 }
 
 impl Serving {

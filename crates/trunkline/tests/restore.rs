@@ -101,6 +101,7 @@ impl World {
         self.server = Some(child);
         let said: Value = serde_json::from_str(&line).unwrap();
         self.address = said["address"].as_str().unwrap().to_owned();
+        assert_eq!(said["safe_mode"], json!(data == "restored"));
     }
 
     /// As `kill -9`.
@@ -204,6 +205,10 @@ fn a_restored_server_deploys_nothing_until_a_person_confirms_it() {
     let after = world.journal();
     let (last, lost) = (&after[after.len() - 1], &before[before.len() - 1]);
     assert_eq!((after.len(), last.1.as_str()), (4, "four"), "{after:?}");
+    // What was there is in the record now: a fence that it never gave.
+    let output = world.sh("restored", "trunkline deployment view 3 -p shop --json").output().unwrap();
+    let deployment: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(deployment["before"][0]["fence"], json!(lost.0), "{deployment:#}");
     assert!(last.0 > lost.0 + 100_000, "its fence {} is above that of the lost future, {}", last.0, lost.0);
     assert_eq!(world.tried("restored", "trunkline resume --yes").0, 5, "there is nothing to resume any more");
     world.run("restored", "trunkline ledger verify");

@@ -13,10 +13,13 @@ use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use trunkline_domain::foundation::Millis;
 use trunkline_store::backup::{BackupError, Told, Wanted, back_up, restore};
 
 /// Standard output or input.
 const PIPE: &str = "-";
+/// How far the clock may be ahead of a record before the server asks; the backup is not older than its record.
+const OLD_AFTER: Millis = Millis::days(7);
 
 /// Where to.
 #[derive(clap::Args)]
@@ -146,7 +149,10 @@ pub fn run_restore(arguments: &RestoreArguments, globals: &Globals) -> anyhow::R
         let words = format!("{}: {} and {}, as they were {taken}", data.display(), entries(&told), count(told.files as usize, "file"));
         screen.print(&format!("{}\nroot {}", screen.out.paint.mark(Mark::Passed, &words), told.manifest.root))?;
     }
-    screen.note(&format!("next: stop the old server if one still runs, then trunkline serve --data {}", data.display()));
+    // The record of an old backup ends long ago, which a start would otherwise ask about.
+    let old = screen.out.clock.now.since(told.manifest.taken_at) > OLD_AFTER;
+    let accept = if old { " --accept-clock" } else { "" };
+    screen.note(&format!("next: stop the old server if one still runs, then trunkline serve --data {}{accept}", data.display()));
     screen.note("it begins in safe mode: runs go on, nothing is deployed until you say trunkline resume");
     if !told.manifest.secrets {
         screen.note("the backup holds no tokens: the server makes a new one for you");

@@ -131,6 +131,8 @@ fn greet(screen: &Screen, serving: &Serving, data: &str, slots: usize) -> anyhow
     if screen.json() {
         let sandbox = serving.sandboxes().map(|levels| levels.best());
         return screen.print_json_line(&json!({ "address": base, "link": link, "data": data, "slots": slots, "sandbox": sandbox }));
+        return screen
+            .print_json_line(&json!({ "address": base, "link": link, "data": data, "slots": slots, "safe_mode": serving.safe_mode }));
     }
     screen.print(&screen.out.paint.mark(Mark::Passed, &format!("Trunkline {} listens on {base}", env!("CARGO_PKG_VERSION"))))?;
     screen.print(&format!("  pages    {link}"))?;
@@ -146,6 +148,9 @@ fn greet(screen: &Screen, serving: &Serving, data: &str, slots: usize) -> anyhow
             };
             screen.print(&format!("  runner   built-in, {slots} slots, sandbox: {level}{but}"))?;
         }
+    }
+    if serving.safe_mode {
+        screen.print("  safe mode: the record was restored from a backup, nothing is deployed until you say trunkline resume")?;
     }
     screen.print("  next     in a git repository: trunkline project add NAME")
 }
