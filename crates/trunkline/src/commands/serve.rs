@@ -18,6 +18,8 @@ use trunkline_server::{Options, Serving, StartError, serve};
 /// Threads that answer: pages and calls are short, and the machine's cores belong to the jobs.
 const ANSWERING_THREADS: usize = 2;
 
+const SAFE_MODE: &str = "safe mode: the record was restored from a backup, nothing is deployed until you say trunkline resume";
+
 /// How to serve.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -77,8 +79,9 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     Ok(Exit::Good)
 }
 
-fn greet_briefly(screen: &Screen, base: &str, data: &str) -> anyhow::Result<()> {
-    screen.print(&format!("Trunkline {} listens on {base}, data in {data}; pages: trunkline open", env!("CARGO_PKG_VERSION")))
+fn greet_briefly(screen: &Screen, serving: &Serving, base: &str, data: &str) -> anyhow::Result<()> {
+    screen.print(&format!("Trunkline {} listens on {base}, data in {data}; pages: trunkline open", env!("CARGO_PKG_VERSION")))?;
+    if serving.safe_mode { screen.print(SAFE_MODE) } else { Ok(()) }
 }
 
 /// Tells the service manager that the server answers (sd_notify(3)), where there is one that asks.
@@ -125,14 +128,15 @@ fn greet(screen: &Screen, serving: &Serving, data: &str, slots: usize) -> anyhow
     let base = format!("http://{}", serving.address);
     if !screen.json() && !screen.out_terminal {
         // A link that opens the pages does not belong into a journal that others may read.
-        return greet_briefly(screen, &base, data);
+        return greet_briefly(screen, serving, &base, data);
     }
     let link = format!("{base}{}", serving.link()?);
     if screen.json() {
         let sandbox = serving.sandboxes().map(|levels| levels.best());
-        return screen.print_json_line(&json!({ "address": base, "link": link, "data": data, "slots": slots, "sandbox": sandbox }));
-        return screen
-            .print_json_line(&json!({ "address": base, "link": link, "data": data, "slots": slots, "safe_mode": serving.safe_mode }));
+        let safe_mode = serving.safe_mode;
+        return screen.print_json_line(
+            &json!({ "address": base, "link": link, "data": data, "slots": slots, "sandbox": sandbox, "safe_mode": safe_mode }),
+        );
     }
     screen.print(&screen.out.paint.mark(Mark::Passed, &format!("Trunkline {} listens on {base}", env!("CARGO_PKG_VERSION"))))?;
     screen.print(&format!("  pages    {link}"))?;
@@ -150,7 +154,7 @@ fn greet(screen: &Screen, serving: &Serving, data: &str, slots: usize) -> anyhow
         }
     }
     if serving.safe_mode {
-        screen.print("  safe mode: the record was restored from a backup, nothing is deployed until you say trunkline resume")?;
+        screen.print(&format!("  {SAFE_MODE}"))?;
     }
     screen.print("  next     in a git repository: trunkline project add NAME")
 }
