@@ -67,7 +67,9 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let slots = if arguments.shell { 1 } else { slots(arguments.slots) };
     let program = std::env::current_exe()?.display().to_string();
     let config = Config::new("local".parse()?, slots, folder.path().join("runner"), vec![program, "supervise".to_owned()]);
-    let config = Config { renew_every: Duration::from_millis(100), grace: Duration::from_secs(5), ..config };
+    // Behind the same wall as on a server, so that what passes here passes there.
+    let launcher = super::serve::launcher()?;
+    let config = Config { launcher, renew_every: Duration::from_millis(100), grace: Duration::from_secs(5), ..config };
     let runner = Runner::start(config, server.clone()).map_err(|failure| anyhow::anyhow!("{failure}"))?;
     let run = follow(&server, id, arguments.shell)?;
     if arguments.shell && failed(&run).is_some() {
