@@ -110,7 +110,13 @@ impl Runner {
         let lock = lock(&config.folder)?;
         let config = prepared(config)?;
         let slots: Vec<Slot> = (1..=config.slots.max(1)).map(|number| open_slot(&config.folder, number)).collect::<Result<_, _>>()?;
-        let sandboxes = Sandboxes::look(config.launcher.clone(), Places::of_machine(&config.private, &config.readable));
+        let places = Places::of_machine(&config.private, &config.readable);
+        // Left out in silence it would be missed by some job, some day.
+        if let Some(closed) = config.readable.iter().find(|path| !places.holds(path)) {
+            let why = "it is not there, its path is not absolute, or it holds the data folder or a home folder";
+            return Err(Failure(format!("{} cannot be opened to steps in a sandbox: {why}", closed.display())));
+        }
+        let sandboxes = Sandboxes::look(config.launcher.clone(), places);
         let shared = Arc::new(Shared {
             config,
             sandboxes,

@@ -79,6 +79,13 @@ impl Places {
     }
 }
 
+impl Places {
+    /// Whether a step behind a wall may read this.
+    pub fn holds(&self, path: &Path) -> bool {
+        self.system.iter().chain(&self.tools).any(|place| path.starts_with(place))
+    }
+}
+
 /// The user's home folders: as the environment and as the system has it. A service may have no `HOME`.
 fn homes() -> Vec<PathBuf> {
     let own = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir);

@@ -273,3 +273,22 @@ fn what_a_step_used_is_counted_at_every_level() {
         assert!(small.peak_kb.is_none() && small.cpu_ms < 300, "{small:?} at {level}");
     }
 }
+
+#[test]
+fn a_folder_of_the_operators_is_opened_or_refused_at_the_start() {
+    let tools = tempfile::tempdir().unwrap();
+    std::fs::write(tools.path().join("tool"), "of the operator").unwrap();
+    let bench = Bench::with(|config| config.readable = vec![tools.path().to_owned()]);
+    for level in walls(&bench) {
+        let command = format!("cat {0}/tool && ! touch {0}/new", tools.path().display());
+        let (outcome, log) = bench.fake.do_job(job_behind(level, &[&command]));
+        assert_eq!(outcome.result, AttemptResult::Passed, "{log}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for closed in [folder.path().to_owned(), "/".into(), "/no/such/folder".into(), "relative".into()] {
+        let mut config = config(&folder.path().join("runner"));
+        config.readable = vec![closed.clone()];
+        let failure = trunkline_runner::Runner::start(config, bench.fake.clone()).err().expect("it is refused");
+        assert!(failure.to_string().starts_with(&format!("{} cannot be opened", closed.display())), "{failure}");
+    }
+}
