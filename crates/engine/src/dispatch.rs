@@ -76,21 +76,48 @@ impl<S: Store> Engine<S> {
         store.head_put(&head)?;
         store.commit()?;
         let now = now.max(head.at);
-        let mut work = WorkIndex::default();
-        let mut states = States::default();
-        let mut deadlines = Deadlines::default();
-        for key in store.open_keys()? {
-            if let Some(state) = states.get(&store, &key)? {
-                work.load(&key, state, now);
-                deadlines.set(&key, state.due());
-            }
-        }
-        let footing = restore::footing(&store)?;
-        let mut engine = Self { store, head, states, work, deadlines, started: now, now, leases: 0, footing, seed, ids: 0, dirty: false };
+        let mut engine = Self {
+            store,
+            head,
+            states: States::default(),
+            work: WorkIndex::default(),
+            deadlines: Deadlines::default(),
+            started: now,
+            now,
+            leases: 0,
+            footing: (Mode::Normal, 0),
+            seed,
+            ids: 0,
+            dirty: false,
+        };
+        engine.load()?;
         if let Some(backup) = restored {
             engine.begin_safe_mode(backup)?;
         }
         Ok(engine)
+    }
+
+    /// Reads what is open.
+    fn load(&mut self) -> Result<(), StoreError> {
+        self.states = States::default();
+        self.work = WorkIndex::default();
+        self.deadlines = Deadlines::default();
+        for key in self.store.open_keys()? {
+            if let Some(state) = self.states.get(&self.store, &key)? {
+                self.work.load(&key, state, self.now);
+                self.deadlines.set(&key, state.due());
+            }
+        }
+        self.footing = restore::footing(&self.store)?;
+        Ok(())
+    }
+
+    /// A batch did not fit on the disk: forgets it, and goes on from what is stored. Numbers of leases and ids that it
+    /// used are not used again.
+    pub fn take_back(&mut self) -> Result<(), StoreError> {
+        self.store.abort()?;
+        self.head = self.store.head()?;
+        self.load()
     }
 
     /// The store, for reading.
@@ -123,7 +150,8 @@ impl<S: Store> Engine<S> {
         self.states.get(&self.store, key)
     }
 
-    /// Does the calls in one transaction and answers each. An error means that nothing of the batch is kept, and that the process must end.
+    /// Does the calls in one transaction and answers each. An error means that nothing of
+    /// the batch is kept; [`StoreError::Full`] can be taken back, after any other the process must end.
     pub fn execute(&mut self, calls: Vec<Call>, now: Timestamp) -> Result<Vec<Answer>, StoreError> {
         // Engine time never goes back, whatever the caller's clock does.
         self.now = self.now.max(now).max(self.head.at);
@@ -166,17 +194,16 @@ impl<S: Store> Engine<S> {
         let mut draft = Draft { facts: Vec::new(), touched: HashSet::new(), follow_ups: 0 };
         match self.record(request, &mut draft) {
             Ok(receipt) => Ok(Answer::Done(receipt)),
-            Err(stop) => {
+            Err(Stop::Answer(answer)) => {
                 (self.head, self.footing) = (head, footing);
                 for key in &draft.touched {
                     self.states.forget(key);
                 }
                 self.store.undo()?;
-                match stop {
-                    Stop::Answer(answer) => Ok(*answer),
-                    Stop::Store(error) => Err(error),
-                }
+                Ok(*answer)
             }
+            // The whole batch is lost, and what memory knows of it with it.
+            Err(Stop::Store(error)) => Err(error),
         }
     }
 

@@ -19,6 +19,9 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The disk is full: nothing of the transaction is kept, and it can be tried again once there is room.
+    #[error("the disk is full")]
+    Full,
     /// What is stored makes no sense.
     #[error("the store is damaged: {0}")]
     Damaged(String),

@@ -13,6 +13,7 @@ mod planner;
 mod port;
 mod project;
 mod push;
+mod room;
 mod route;
 mod serve;
 mod shared;

@@ -109,7 +109,9 @@ impl Port for LocalPort {
         loop {
             let bell = self.shared.writer.bell();
             let seen = bell.count();
-            if let Answer::Work(reply) = self.call(Call::Claim(request.clone()))?
+            // A disk that is nearly full gives no work out; the bell rings when there is room again.
+            if !self.shared.writer.room().is_low()
+                && let Answer::Work(reply) = self.call(Call::Claim(request.clone()))?
                 && reply.next.is_some()
             {
                 return Ok(*reply);
@@ -143,7 +145,9 @@ impl Port for LocalPort {
             Some((bytes, digest)) => bytes == request.log.bytes && digest == request.log.digest,
             None => request.log.bytes == 0,
         };
-        let answer = self.call(Call::Report(Box::new(Report { request: request.clone(), log_sealed })))?;
+        let mut request = request.clone();
+        request.claim_next &= !self.shared.writer.room().is_low();
+        let answer = self.call(Call::Report(Box::new(Report { request, log_sealed })))?;
         // Only now: a report that is asked again must find the same log.
         self.shared.logs.forget(&key);
         match answer {
@@ -160,6 +164,8 @@ impl Port for LocalPort {
         self.shared.logs.append(&log_key(lease), offset, bytes).map_err(|error| match error {
             LogError::Offset { have } => CallError::Refused(CallRefusal::Offset { have }),
             LogError::Ended => CallError::Refused(CallRefusal::Stale),
+            // What came so far is kept, and the rest will never fit behind it: the outcome must not wait for it.
+            LogError::Broken => CallError::Refused(CallRefusal::Invalid(error.to_string())),
             LogError::TooMany | LogError::Io(..) => unreachable("the log", &error),
         })
     }

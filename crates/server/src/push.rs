@@ -35,8 +35,7 @@ pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &mut 
         let refs: Vec<_> = push.updates.iter().map(|update| (update.name.clone().into_bytes(), Some(why.clone()))).collect();
         return Ok(git::report(push.side_band, Ok(()), &refs, &format!("{why}\n")));
     }
-    if let Err(error) = git::take_in(&shared.repositories.path(&repository), body) {
-        let why = error.to_string();
+    if let Err(why) = take_in(shared, &repository, body)? {
         let names =
             push.updates.iter().map(|update| update.name.clone().into_bytes()).chain(push.refused.iter().map(|(name, _)| name.clone()));
         let refs: Vec<_> = names.map(|name| (name, Some("unpacker error".to_owned()))).collect();
@@ -48,6 +47,16 @@ pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &mut 
         outcomes.push(move_ref(shared, &by, &repository, update, Starts::Runs)?);
     }
     Ok(answer(&push, &outcomes))
+}
+
+/// Takes the objects of a push in, if there is room for them; why not, for whoever pushes.
+fn take_in(shared: &Shared, repository: &RepositoryKey, body: &mut (dyn Read + Send)) -> Result<Result<(), String>, Failure> {
+    let room = shared.writer.room();
+    if room.is_low() {
+        std::io::copy(body, &mut std::io::sink())?;
+        return Ok(Err(room.full().to_string()));
+    }
+    Ok(git::take_in(&shared.repositories.path(repository), body).map_err(|error| error.to_string()))
 }
 
 fn answer(push: &Push, outcomes: &[Outcome]) -> Vec<u8> {

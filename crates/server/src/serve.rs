@@ -7,6 +7,7 @@ use crate::credentials::Credentials;
 use crate::git::{Repositories, refs_on_disk, write_ref};
 use crate::listen::answer;
 use crate::port::LocalPort;
+use crate::room::Room;
 use crate::route::router;
 use crate::shared::Shared;
 use crate::token;
@@ -19,7 +20,7 @@ use trunkline_domain::reading::{ProjectRow, Row, Table};
 use trunkline_domain::record::{Key, State};
 use trunkline_engine::{Engine, Read, StoreError};
 use trunkline_runner::{Config, Runner, SandboxLevels};
-use trunkline_store::{DataFolder, FileBlobs, FolderError, LogStore, SqliteReader, SqliteStore};
+use trunkline_store::{DataFolder, FileBlobs, FolderError, LogStore, Space, SqliteReader, SqliteStore};
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -107,8 +108,9 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
     let listener = tokio::net::TcpListener::bind(options.listen).await.map_err(|error| StartError::Listen(options.listen, error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(options.listen, error))?;
     token::write_cookies(&folder.git_cookies(), address.ip(), &token).map_err(io("git's cookie file"))?;
+    let room = Arc::new(Room::new(Space::open(folder.root()).map_err(io("free space"))?));
     let shared = Arc::new(Shared {
-        writer: Writer::start(engine, clock, end_the_process),
+        writer: Writer::start(engine, clock, room, end_the_process),
         reader,
         blobs: Arc::new(FileBlobs::open(&folder.blobs()).map_err(io("the blobs"))?),
         logs: LogStore::open(&folder.logs()).map_err(io("the logs"))?,

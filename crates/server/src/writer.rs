@@ -1,12 +1,13 @@
 //! The one thread that decides and records. What queues during one flush is the next batch.
 
 use crate::clock::Clock;
+use crate::room::Room;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
-use trunkline_domain::foundation::Millis;
+use trunkline_domain::foundation::{Millis, Timestamp};
 use trunkline_engine::{Answer, BATCH_MAX, Call, Engine, Store, StoreError};
 
 /// Calls that may queue; one more is answered with "busy".
@@ -70,9 +71,13 @@ impl Bell {
 /// Hands calls to the writer's thread.
 #[derive(Clone, Debug)]
 pub struct Writer {
-    queue: SyncSender<(Call, oneshot::Sender<Answer>)>,
+    queue: SyncSender<Asked>,
     bell: Arc<Bell>,
+    room: Arc<Room>,
 }
+
+/// A call, and who waits for its answer.
+type Asked = (Call, oneshot::Sender<Result<Answer, Busy>>);
 
 /// The writer takes no call now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -83,19 +88,27 @@ pub enum Busy {
     /// It is ending.
     #[error("the server is ending")]
     Ending,
+    /// The disk is full.
+    #[error("the disk of the data folder is full ({} MiB are free): nothing new begins until there is room", .0 >> 20)]
+    NoRoom(u64),
 }
 
 impl Writer {
     /// Starts the thread. `fatal` is called once if the store fails; it should end the process.
-    pub fn start<S: Store + 'static>(engine: Engine<S>, clock: Clock, fatal: impl FnOnce(StoreError) + Send + 'static) -> Self {
+    pub fn start<S: Store + 'static>(
+        engine: Engine<S>,
+        clock: Clock,
+        room: Arc<Room>,
+        fatal: impl FnOnce(StoreError) + Send + 'static,
+    ) -> Self {
         let (queue, calls) = sync_channel(QUEUE_MAX);
         let bell = Arc::new(Bell::new(engine.head().frontier.size()));
-        let own = bell.clone();
+        let (own, own_room) = (bell.clone(), room.clone());
         std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
                 // A defect must end the process, as a failed flush does: a server that answers and records nothing is worse.
-                let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| write(engine, clock, &calls, &own)));
+                let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| write(engine, clock, &calls, &own, &own_room)));
                 match written {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => fatal(error),
@@ -103,7 +116,12 @@ impl Writer {
                 }
             })
             .expect("a thread can be started at the start");
-        Self { queue, bell }
+        Self { queue, bell, room }
+    }
+
+    /// The room on the disk.
+    pub fn room(&self) -> &Room {
+        &self.room
     }
 
     /// The bell.
@@ -111,7 +129,8 @@ impl Writer {
         &self.bell
     }
 
-    fn send(&self, call: Call) -> Result<oneshot::Receiver<Answer>, Busy> {
+    fn send(&self, call: Call) -> Result<oneshot::Receiver<Result<Answer, Busy>>, Busy> {
+        self.room.admit(&call)?;
         let (sender, receiver) = oneshot::channel();
         match self.queue.try_send((call, sender)) {
             Ok(()) => Ok(receiver),
@@ -122,21 +141,16 @@ impl Writer {
 
     /// Does a call and waits for its answer, which is durable.
     pub async fn call(&self, call: Call) -> Result<Answer, Busy> {
-        self.send(call)?.await.map_err(|_| Busy::Ending)
+        self.send(call)?.await.unwrap_or(Err(Busy::Ending))
     }
 
     /// The same from a plain thread.
     pub fn call_blocking(&self, call: Call) -> Result<Answer, Busy> {
-        self.send(call)?.blocking_recv().map_err(|_| Busy::Ending)
+        self.send(call)?.blocking_recv().unwrap_or(Err(Busy::Ending))
     }
 }
 
-fn write<S: Store>(
-    mut engine: Engine<S>,
-    clock: Clock,
-    calls: &Receiver<(Call, oneshot::Sender<Answer>)>,
-    bell: &Bell,
-) -> Result<(), StoreError> {
+fn write<S: Store>(mut engine: Engine<S>, clock: Clock, calls: &Receiver<Asked>, bell: &Bell, room: &Room) -> Result<(), StoreError> {
     let mut looked = Instant::now();
     let mut seen = clock.now();
     loop {
@@ -160,7 +174,11 @@ fn write<S: Store>(
         // What was said comes before what time says: a renewal that waited in the queue is in time.
         if !batch.is_empty() {
             let (calls, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            for (answer, sender) in engine.execute(calls, now)?.into_iter().zip(senders) {
+            let answers: Vec<Result<Answer, Busy>> = match execute(&mut engine, calls, now, room)? {
+                Some(answers) => answers.into_iter().map(Ok).collect(),
+                None => senders.iter().map(|_| Err(room.full())).collect(),
+            };
+            for (answer, sender) in answers.into_iter().zip(senders) {
                 // Who asked may have gone away; what happened has happened.
                 let _ = sender.send(answer);
             }
@@ -170,12 +188,27 @@ fn write<S: Store>(
             looked = Instant::now();
             let due = engine.due(now)?;
             if !due.is_empty() {
-                engine.execute(due, now)?;
+                // What did not fit is due at the next look too.
+                execute(&mut engine, due, now, room)?;
             }
+            ring |= room.look();
         }
         ring |= engine.head().frontier.size() != size;
         if ring {
             bell.ring(engine.head().frontier.size());
         }
+    }
+}
+
+/// Does the calls. None: the disk is full and nothing of them is kept; the reserve makes room for the next try.
+fn execute<S: Store>(engine: &mut Engine<S>, calls: Vec<Call>, now: Timestamp, room: &Room) -> Result<Option<Vec<Answer>>, StoreError> {
+    match engine.execute(calls, now) {
+        Ok(answers) => Ok(Some(answers)),
+        Err(StoreError::Full) => {
+            room.ran_out();
+            engine.take_back()?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }

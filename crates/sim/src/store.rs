@@ -7,24 +7,36 @@ use trunkline_domain::record::Key;
 use trunkline_engine::{Head, Read, Store, StoreError, StoredEntry, Text};
 use trunkline_store::MemoryStore;
 
+/// What happens to a write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// The process dies before it.
+    #[default]
+    Crash,
+    /// The process dies; if it is the commit, after everything became durable.
+    CrashCommitted,
+    /// The disk is full; somebody frees some of it soon after.
+    Full,
+}
+
 /// A store that crashes.
 #[derive(Clone, Debug, Default)]
 pub struct CrashStore {
     inner: MemoryStore,
     /// Writes left until the crash.
     fuse: Option<u64>,
-    /// Whether a crash in `commit` happens after everything became durable.
-    commit_first: bool,
+    /// What happens then.
+    fault: Fault,
     /// A planted bug: `commit` says yes and keeps nothing.
     pub forgets: bool,
     before: Option<MemoryStore>,
 }
 
 impl CrashStore {
-    /// Crashes at the n-th write from now.
-    pub fn arm(&mut self, writes: u64, commit_first: bool) {
+    /// The fault comes at the n-th write from now.
+    pub fn arm(&mut self, writes: u64, fault: Fault) {
         self.fuse = Some(writes);
-        self.commit_first = commit_first;
+        self.fault = fault;
     }
 
     /// What the crash left, ready to be opened again.
@@ -38,6 +50,10 @@ impl CrashStore {
 
     fn burn(&mut self) -> Result<(), StoreError> {
         match &mut self.fuse {
+            Some(0) if self.fault == Fault::Full => {
+                self.fuse = None;
+                Err(StoreError::Full)
+            }
             Some(0) => Err(StoreError::Failed { what: "crash".to_owned(), source: "simulated".into() }),
             Some(left) => {
                 *left -= 1;
@@ -77,7 +93,7 @@ macro_rules! forward_write {
         impl Store for CrashStore {
             fn commit(&mut self) -> Result<(), StoreError> {
                 if let Err(error) = self.burn() {
-                    if self.commit_first {
+                    if self.fault == Fault::CrashCommitted {
                         self.inner.commit()?;
                     }
                     return Err(error);

@@ -1,7 +1,7 @@
 //! What goes wrong around an engine: it is killed, its runners die or sleep, clocks jump, calls arrive late.
 
 use crate::invariants::{Violation, Witness};
-use crate::store::CrashStore;
+use crate::store::{CrashStore, Fault};
 use crate::world::{World, seed_bytes};
 use trunkline_domain::foundation::{Actor, Millis};
 use trunkline_domain::restoration;
@@ -34,13 +34,21 @@ impl World {
 
     pub(crate) fn crash(&mut self) -> Result<(), Violation> {
         let writes = self.random.below(30);
-        let commit_first = self.random.chance(50);
-        self.coverage.fault(if commit_first { "server killed, commit kept" } else { "server killed, commit lost" });
+        let fault = match self.random.below(3) {
+            0 => Fault::Crash,
+            1 => Fault::CrashCommitted,
+            _ => Fault::Full,
+        };
+        self.coverage.fault(match fault {
+            Fault::Crash => "server killed, commit lost",
+            Fault::CrashCommitted => "server killed, commit kept",
+            Fault::Full => "disk full",
+        });
         // The fuse burns in whatever comes next. The engine gives its store back only at the end, so arm it by reopening.
         let engine = self.engine.take().expect("an engine");
         let known = engine.work_picture();
         let mut store = engine.into_store().recovered();
-        store.arm(writes + 4, commit_first);
+        store.arm(writes + 4, fault);
         self.reopen(store)?;
         let found = self.engine.as_ref().expect("an engine").work_picture();
         if known != found {

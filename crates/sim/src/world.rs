@@ -15,7 +15,7 @@ use trunkline_domain::foundation::{Actor, DeploymentId, EnvironmentKey, Millis, 
 use trunkline_domain::ledger::{Entry, Via};
 use trunkline_domain::record::{Command, Fact, Key, State};
 use trunkline_domain::{project, release, repository, run};
-use trunkline_engine::{Answer, Call, Engine, Read, Request, verify};
+use trunkline_engine::{Answer, Call, Engine, Read, Request, StoreError, verify};
 
 /// Steps of a seed before everything is left to end.
 const STEPS: u32 = 330;
@@ -186,6 +186,11 @@ impl World {
                     self.acknowledged = self.acknowledged.max(seq);
                 }
                 Ok(answer)
+            }
+            Err(StoreError::Full) => {
+                let taken_back = engine.take_back();
+                taken_back.map_err(|error| Violation { invariant: "F4", what: format!("a full disk was not survived: {error}") })?;
+                Ok(None)
             }
             Err(_) => {
                 self.restart()?;

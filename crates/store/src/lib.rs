@@ -5,6 +5,7 @@ mod blobs;
 mod folder;
 mod log;
 mod memory;
+mod space;
 mod sqlite;
 
 #[cfg(test)]
@@ -14,4 +15,5 @@ pub use blobs::FileBlobs;
 pub use folder::{DataFolder, FolderError};
 pub use log::{LogError, LogStore};
 pub use memory::MemoryStore;
+pub use space::{Change, LOW_BYTES, RESERVE_BYTES, Space};
 pub use sqlite::{SqliteReader, SqliteSnapshot, SqliteStore};

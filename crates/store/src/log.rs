@@ -28,6 +28,9 @@ pub enum LogError {
     /// It has ended: nothing is added any more.
     #[error("the log has ended")]
     Ended,
+    /// An earlier write failed: what follows it would leave a hole.
+    #[error("an earlier write of the log failed, so it ends there")]
+    Broken,
     /// Too many logs are being written.
     #[error("{OPEN_MAX} logs are being written, the limit")]
     TooMany,
@@ -82,7 +85,7 @@ impl LogStore {
             return Err(LogError::Ended);
         }
         if log.broken {
-            return Err(Self::fail(key)(std::io::Error::other("an earlier write failed")));
+            return Err(LogError::Broken);
         }
         if offset != log.bytes {
             return Err(LogError::Offset { have: log.bytes });
@@ -270,7 +273,7 @@ mod tests {
         log.lock().unwrap().file = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let much = vec![b'x'; FRAME_BYTES_MAX];
         assert!(matches!(logs.append("a/1", 6, &much), Err(LogError::Io(..))));
-        assert!(matches!(logs.append("a/1", 6, &much), Err(LogError::Io(..))), "skipping on would leave a hole");
+        assert!(matches!(logs.append("a/1", 6, &much), Err(LogError::Broken)), "skipping on would leave a hole");
         assert_eq!(logs.finish("a/1").unwrap(), None);
     }
 

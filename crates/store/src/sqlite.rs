@@ -35,7 +35,10 @@ pub struct SqliteSnapshot {
 }
 
 fn failed(what: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
-    move |source| StoreError::Failed { what: what.to_owned(), source: Box::new(source) }
+    move |source| match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
+        _ => StoreError::Failed { what: what.to_owned(), source: Box::new(source) },
+    }
 }
 
 impl SqliteStore {
@@ -305,7 +308,8 @@ impl Store for SqliteStore {
     }
 
     fn abort(&mut self) -> Result<(), StoreError> {
-        self.run("rollback", []).map(drop)
+        // Some failures end the transaction themselves: a full disk may.
+        if self.connection.is_autocommit() { Ok(()) } else { self.run("rollback", []).map(drop) }
     }
 
     fn aggregate_put(&mut self, key: &Key, pieces: &[Piece], due: Option<Timestamp>) -> Result<(), StoreError> {

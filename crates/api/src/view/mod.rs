@@ -24,6 +24,9 @@ pub struct StatusView {
     /// The record was restored from a backup, and nothing is deployed until an operator says `trunkline resume`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safe_mode: Option<SafeMode>,
+    /// The server's disk is nearly full, with this many free bytes: running work is recorded, nothing new begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_full: Option<u64>,
 }
 
 /// A record that was restored, and that nobody has confirmed yet.

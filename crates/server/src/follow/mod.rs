@@ -130,6 +130,10 @@ fn take_in(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure>
     let Some((address, state)) = source(shared, key)? else {
         return Err(Failure::Invalid(format!("repository {key} is pushed to, not followed")));
     };
+    let room = shared.writer.room();
+    if room.is_low() {
+        return Err(room.full().into());
+    }
     let token = shared.credentials.get(key)?;
     let path = shared.repositories.path(key);
     let seen = look(&path, &address, token.as_deref())?;

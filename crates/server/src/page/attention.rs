@@ -1,7 +1,7 @@
 //! What a person may have to look at: the list above the matrix, and what the headline counts.
 
 use super::cell::rolled_back;
-use super::look::{self, Look, ROLLED_BACK, TO_ACCEPT};
+use super::look::{self, Look, ROLLED_BACK, STANDS_STILL, TO_ACCEPT};
 use super::part::{badge, branch, change_href, clip, command, revision_of, subject};
 use super::time;
 use maud::{Markup, html};
@@ -46,7 +46,8 @@ pub struct Item<'a> {
 /// Everything that wants a look, most urgent first.
 pub fn items(status: &StatusView) -> Vec<Item<'_>> {
     let scope = Scope { now: status.at, several: status.projects.len() > 1 };
-    let mut items: Vec<Item<'_>> = status.safe_mode.iter().map(|safe| safe_mode(status.at, safe)).collect();
+    let mut items: Vec<Item<'_>> = status.disk_full.iter().map(|free| disk_full(*free)).collect();
+    items.extend(status.safe_mode.iter().map(|safe| safe_mode(status.at, safe)));
     for project in &status.projects {
         items.extend(project.last_run.as_ref().and_then(|run| scope.run(project, run)));
         for environment in &project.environments {
@@ -57,6 +58,23 @@ pub fn items(status: &StatusView) -> Vec<Item<'_>> {
     }
     items.sort_by_key(|item| item.kind);
     items
+}
+
+/// Nothing new begins until there is room.
+fn disk_full<'a>(free: u64) -> Item<'a> {
+    Item {
+        kind: Kind::Asks,
+        project: None,
+        headline: "Nothing new begins: the server's disk is full".to_owned(),
+        look: STANDS_STILL,
+        what: "disk full".to_owned(),
+        href: None,
+        why: html! {
+            (free >> 20) " MiB are free on the disk of the data folder. What runs is recorded; pushes, runs and deployments wait "
+            "until some of it is freed."
+        },
+        command: Some("trunkline explain TL0522".to_owned()),
+    }
 }
 
 /// The record was restored, and nobody has confirmed it.

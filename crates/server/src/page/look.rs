@@ -120,6 +120,8 @@ pub const LAST_KNOWN: Look = look(Tone::Drift, Icon::Unknown, "last known");
 pub const ROLLED_BACK: Look = look(Tone::Fail, Icon::Back, "rolled back");
 /// A person must let releases in.
 pub const TO_ACCEPT: Look = look(Tone::Wait, Icon::Hand, "waits for you");
+/// Nothing goes on until a person acts.
+pub const STANDS_STILL: Look = look(Tone::Fail, Icon::Hand, "stands still");
 
 /// Where a run stands.
 pub fn run(run: &RunView) -> Look {

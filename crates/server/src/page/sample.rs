@@ -142,7 +142,7 @@ pub fn project(name: &str, number: u32, environments: &[&str]) -> ProjectView {
 }
 
 pub fn status(projects: Vec<ProjectView>) -> StatusView {
-    StatusView { as_of: 1_214, at: NOW, projects, safe_mode: None }
+    StatusView { as_of: 1_214, at: NOW, projects, safe_mode: None, disk_full: None }
 }
 
 pub fn deployment(project: &str, number: u32, status: DeploymentStatus, reason: Option<&str>, seconds: u64) -> DeploymentRef {

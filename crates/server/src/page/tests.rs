@@ -40,6 +40,7 @@ fn pages() -> Vec<(&'static str, String)> {
     retired.environments[2].retired = true;
     let safe = SafeMode { restoration: 1, taken_at: NOW - Millis::hours(1), entries: 900, since: NOW };
     let safe_mode = StatusView { safe_mode: Some(safe), ..status(vec![project("shop", 3, &["test", "qa", "production"])]) };
+    let full = StatusView { disk_full: Some(12 << 20), ..status(vec![project("shop", 3, &["test", "qa", "production"])]) };
     let queued = {
         let mut view = moving();
         view.stations[6].state = StationState::Waiting;
@@ -57,6 +58,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("board-hostile", one(hostile_board)),
         ("board-retired", one(retired)),
         ("board-safe-mode", board(&safe_mode)),
+        ("board-disk-full", board(&full)),
         ("board-first-push", one(new)),
         ("board-empty", board(&status(Vec::new()))),
         ("change-live", change(&live(), NOW)),

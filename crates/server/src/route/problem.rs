@@ -3,6 +3,7 @@
 use super::page::html;
 use crate::page;
 use crate::shared::Failure;
+use crate::writer::Busy;
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -61,6 +62,9 @@ impl From<Failure> for Problem {
             Failure::NotFound(_) => (StatusCode::NOT_FOUND, "TL0504", None),
             Failure::Invalid(_) => (StatusCode::BAD_REQUEST, "TL0505", None),
             Failure::Conflict(_) => (StatusCode::CONFLICT, "TL0511", Some("use a fresh key for another command")),
+            Failure::Busy(Busy::NoRoom(_)) => {
+                (StatusCode::INSUFFICIENT_STORAGE, "TL0522", Some("free some of the server's disk; it then goes on by itself"))
+            }
             Failure::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "TL0520", Some("try again in a moment")),
             Failure::Git(crate::git::GitError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", None),
             Failure::Blob(trunkline_engine::BlobError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", None),

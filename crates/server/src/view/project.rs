@@ -62,7 +62,13 @@ fn source(shared: &Shared, repository: &RepositoryKey) -> Result<Option<SourceVi
 pub fn status(shared: &Shared) -> Result<StatusView, Failure> {
     let position = position(shared)?;
     let projects = project_rows(shared)?.iter().map(|row| project(shared, &row.project)).collect::<Result<_, _>>()?;
-    Ok(StatusView { as_of: position.seq, at: position.at, projects, safe_mode: safe_mode(shared)? })
+    Ok(StatusView {
+        as_of: position.seq,
+        at: position.at,
+        projects,
+        safe_mode: safe_mode(shared)?,
+        disk_full: shared.writer.room().free_if_low(),
+    })
 }
 
 /// The restoration that nobody has confirmed yet.

@@ -219,6 +219,7 @@ fn answers(client: &Client, address: &Address) -> Vec<Finding> {
     if let Ok(status) = client.get::<StatusView>("status") {
         findings.push(clock(&status));
         findings.extend(safe_mode(&status));
+        findings.extend(disk_full(&status));
     }
     findings
 }
@@ -228,6 +229,13 @@ fn safe_mode(status: &StatusView) -> Option<Finding> {
     let safe = status.safe_mode.as_ref()?;
     let text = format!("the record was restored from a backup of {}: nothing is deployed", safe.taken_at.iso());
     Some(Finding::note("safe mode", text, "look at what runs, then trunkline resume"))
+}
+
+/// A server that begins nothing new.
+fn disk_full(status: &StatusView) -> Option<Finding> {
+    let free = status.disk_full?;
+    let text = format!("{} are free on the server's disk: nothing new begins", bytes(free));
+    Some(Finding::bad("server's disk", text, "trunkline explain TL0522"))
 }
 
 /// Compares this machine's clock with that of the server.

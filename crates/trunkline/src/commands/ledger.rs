@@ -115,6 +115,7 @@ fn verify(path: &Path, kept: Option<(Option<u64>, Digest)>) -> Result<Verificati
 fn damaged(error: &StoreError) -> bool {
     match error {
         StoreError::Damaged(_) => true,
+        StoreError::Full => false,
         StoreError::Failed { source, .. } => {
             let code = source.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
             code == Some(rusqlite::ErrorCode::DatabaseCorrupt)

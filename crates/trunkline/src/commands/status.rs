@@ -30,6 +30,9 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     if let Some(safe) = &view.safe_mode {
         screen.note(&render::status::safe_mode(safe, &screen.err));
     }
+    if let Some(free) = view.disk_full {
+        screen.note(&render::status::disk_full(free, &screen.err));
+    }
     if !screen.json() && screen.out_terminal {
         screen.print(&render::status::matrix(&view, &screen.out))?;
     } else {

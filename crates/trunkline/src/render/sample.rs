@@ -188,7 +188,7 @@ pub fn status() -> StatusView {
         last_run: Some(red),
         environments: vec![test],
     };
-    StatusView { as_of: 4_812, at: Timestamp(NOW), projects: vec![billing, shop], safe_mode: None }
+    StatusView { as_of: 4_812, at: Timestamp(NOW), projects: vec![billing, shop], safe_mode: None, disk_full: None }
 }
 
 pub fn release() -> ReleaseView {

@@ -15,6 +15,15 @@ pub fn safe_mode(safe: &SafeMode, look: &Look) -> String {
     look.paint.mark(Mark::Waiting, &words)
 }
 
+/// That nothing new begins, and why.
+pub fn disk_full(free: u64, look: &Look) -> String {
+    let words = format!(
+        "the server's disk is full ({} are free): running work is recorded, nothing new begins · trunkline explain TL0522",
+        super::text::bytes(free)
+    );
+    look.paint.mark(Mark::Failed, &words)
+}
+
 /// The matrix for people.
 pub fn matrix(view: &StatusView, look: &Look) -> String {
     if view.projects.is_empty() {
