@@ -1,6 +1,7 @@
 //! One call after the other, many calls a transaction.
 
 use crate::deadline::Deadlines;
+use crate::ids::Ids;
 use crate::request::{Answer, Beside, Call, CommandKey, Receipt, Request};
 use crate::restore::{self, RESTORATION};
 use crate::state::States;
@@ -10,7 +11,7 @@ use crate::{FOLLOW_DEPTH_MAX, FOLLOW_UPS_MAX};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use trunkline_domain::context::{Context, Mode};
 use trunkline_domain::deployment;
-use trunkline_domain::foundation::{Actor, ProjectKey, ReleaseId, Sha256, Timestamp};
+use trunkline_domain::foundation::{Actor, ProjectKey, ReleaseId, Timestamp};
 use trunkline_domain::ledger::{Entry, Via, leaf_hash};
 use trunkline_domain::reading;
 use trunkline_domain::record::{Command, Fact, Key, State, decide, follow};
@@ -30,9 +31,7 @@ pub struct Engine<S> {
     leases: u32,
     /// Whether anything may be deployed, and from where a new environment counts its fence.
     pub(crate) footing: (Mode, u64),
-    /// Makes fresh ids: 10 random bytes from the shell, and a counter.
-    seed: [u8; 32],
-    ids: u64,
+    ids: Ids,
     /// Whether the transaction wrote something besides entries.
     pub(crate) dirty: bool,
 }
@@ -86,8 +85,7 @@ impl<S: Store> Engine<S> {
             now,
             leases: 0,
             footing: (Mode::Normal, 0),
-            seed,
-            ids: 0,
+            ids: Ids::new(seed),
             dirty: false,
         };
         engine.load()?;
@@ -246,7 +244,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn decide(&mut self, mut command: Command, depth: u32, actor: &Actor, draft: &mut Draft) -> Result<(), Stop> {
-        let id = self.fresh_id();
+        let id = self.ids.fresh(self.now);
         if let Command::Release(release, release::Command::Cut(_)) = &mut command {
             *release = ReleaseId::new(id);
         }
@@ -379,17 +377,6 @@ impl<S: Store> Engine<S> {
             }
         }
         Ok(())
-    }
-
-    fn fresh_id(&mut self) -> uuid::Uuid {
-        self.ids += 1;
-        let mut hash = Sha256::default();
-        hash.update(&self.seed);
-        hash.update(&self.ids.to_be_bytes());
-        let digest = hash.finish();
-        let mut random = [0; 10];
-        random.copy_from_slice(&digest.as_bytes()[..10]);
-        uuid::Builder::from_unix_timestamp_millis(u64::try_from(self.now.0).unwrap_or(0), &random).into_uuid()
     }
 }
 

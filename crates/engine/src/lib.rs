@@ -5,6 +5,7 @@
 mod assign;
 mod deadline;
 mod dispatch;
+mod ids;
 mod kept;
 mod lease;
 mod request;
