@@ -18,10 +18,11 @@ pub struct Arguments {
 }
 
 /// Programs that the tests use, with the Debian package that brings each.
-const PROGRAMS: [(&str, &str); 4] = [("git", "git"), ("python3", "python3"), ("sh", "dash"), ("bwrap", "bubblewrap")];
+const PROGRAMS: [(&str, &str); 5] = [("git", "git"), ("python3", "python3"), ("sh", "dash"), ("bwrap", "bubblewrap"), ("strace", "strace")];
 
-/// Without it the tests of the level `sandbox` skip themselves, and say so.
-const OPTIONAL: &str = "bubblewrap";
+/// Without these some tests skip themselves, and say so.
+const OPTIONAL: [(&str, &str); 2] =
+    [("bubblewrap", "nothing will be tested behind 'sandbox: sandbox'"), ("strace", "faults F2 and F3 will not be tried")];
 
 /// Runs everything, in the order in which a failure is found soonest.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -88,10 +89,16 @@ fn needs() -> anyhow::Result<()> {
     arguments.extend(&missing);
     let installed = update.is_ok_and(|status| status.success())
         && Command::new("apt-get").args(&arguments).status().is_ok_and(|status| status.success());
-    if !installed && missing == [OPTIONAL] {
-        println!("   {OPTIONAL} is not there: nothing will be tested behind 'sandbox: sandbox'");
-    } else if !installed {
-        bail!("the tests need {}; on Debian: apt-get {}", missing.join(", "), arguments.join(" "));
+    if installed {
+        return Ok(());
+    }
+    let mut needed = missing.clone();
+    needed.retain(|package| OPTIONAL.iter().all(|(optional, _)| optional != package));
+    if !needed.is_empty() {
+        bail!("the tests need {}; on Debian: apt-get {}", needed.join(", "), arguments.join(" "));
+    }
+    for (package, without) in OPTIONAL.iter().filter(|(package, _)| missing.contains(package)) {
+        println!("   {package} is not there: {without}");
     }
     Ok(())
 }

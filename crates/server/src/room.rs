@@ -69,7 +69,7 @@ impl Room {
 }
 
 fn words(free: u64) -> String {
-    format!("error[TL0522]: {}; running work is recorded, nothing new begins", Busy::NoRoom(free))
+    format!("error[TL0522]: {}; what runs is recorded", Busy::NoRoom(free))
 }
 
 fn ends(command: &Command) -> bool {

@@ -32,10 +32,16 @@ impl Server {
 
     /// Starts one at an address.
     pub fn start_on(program: &Path, data: &Path, listen: &str) -> Result<Self> {
+        Self::start_by(Command::new(program), program, data, &["--listen", listen, "--slots", "2"])
+    }
+
+    /// Starts one by a command that ends in the program, such as a tracer that becomes it.
+    pub fn start_by(mut command: Command, program: &Path, data: &Path, arguments: &[&str]) -> Result<Self> {
         let started = Instant::now();
-        let mut process = Command::new(program)
-            .args(["serve", "--listen", listen, "--slots", "2", "--json", "--data"])
+        let mut process = command
+            .args(["serve", "--json", "--data"])
             .arg(data)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -58,6 +64,18 @@ impl Server {
         server.get("health")?;
         server.ready = started.elapsed();
         Ok(server)
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self) -> Result<std::process::ExitStatus> {
+        let started = Instant::now();
+        loop {
+            match self.process.try_wait()? {
+                Some(status) => return Ok(status),
+                None if started.elapsed() > PATIENCE => bail!("the server does not end"),
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
     }
 
     /// Where it listens: `127.0.0.1:7420`.

@@ -1,9 +1,12 @@
 //! `cargo xtask faults`: the real program under real faults, and one checker of what must hold afterwards.
 
 mod check;
+mod disk;
+mod failing;
 mod kill;
 mod page;
 mod target;
+mod tracer;
 
 use anyhow::{Result, ensure};
 use serde_json::{Map, Value};
@@ -42,7 +45,11 @@ pub struct Ground {
 
 type Fault = (&'static str, &'static str, fn(&Ground) -> Result<Value>);
 
-const FAULTS: [Fault; 1] = [("F1", "SIGKILL the server at random points", kill::run)];
+const FAULTS: [Fault; 3] = [
+    ("F1", "SIGKILL the server at random points", kill::run),
+    ("F3", "the n-th read, write or sync of the database fails, for every n", failing::run),
+    ("F4", "the disk of the data folder is filled to the last byte while a job runs", disk::run),
+];
 
 /// Runs them.
 pub fn run(arguments: &Arguments) -> Result<()> {
