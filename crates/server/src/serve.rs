@@ -183,11 +183,18 @@ fn refs_follow_the_record(store: &SqliteStore, repositories: &Repositories) -> R
     for (_, body) in store.rows(Table::Project, "", None, u32::MAX)? {
         let Ok(row) = Row::decode::<ProjectRow>(&body) else { continue };
         let key: RepositoryKey = row.repository;
-        let io = |error| StartError::Io(format!("refs of {key}"), error);
         let Some(pieces) = store.aggregate(&Key::Repository(key.clone()))? else { continue };
         let Ok(State::Repository(recorded)) = State::from_pieces(&Key::Repository(key.clone()), &pieces) else { continue };
         let path = repositories.path(&key);
-        let on_disk = refs_on_disk(&path).map_err(io)?;
+        let on_disk = match refs_on_disk(&path) {
+            Ok(on_disk) => on_disk,
+            Err(error) => {
+                // The others must not wait for it. What needs it fails and says so.
+                eprintln!("error[TL0523]: repository {key} cannot be read at {}: {error}", path.display());
+                eprintln!("  put the folder back from a backup, and start again; see trunkline explain TL0523");
+                continue;
+            }
+        };
         // What has to go goes first: a name may have been a folder of others.
         let gone = on_disk.keys().filter(|name| !recorded.refs.contains_key(*name)).map(|name| (name, None));
         let moved = recorded.refs.iter().filter(|(name, revision)| on_disk.get(*name) != Some(*revision));

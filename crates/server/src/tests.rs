@@ -88,7 +88,7 @@ impl Server {
 
     /// Asks until the answer is as wanted.
     fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         loop {
             let after = self.get("ledger/head")["seq"].as_u64().unwrap();
             let (_, body) = self.ask("GET", &format!("/api/v1/{path}"), None);

@@ -65,6 +65,13 @@ impl SqliteStore {
         Ok(Self { connection, marked: false })
     }
 
+    /// Checks every page of the database: that none is torn, and that each index says what its table says.
+    pub fn check_pages(&self) -> Result<(), StoreError> {
+        let found: String =
+            self.connection.query_row("pragma integrity_check(1)", [], |row| row.get(0)).map_err(failed("checking the database"))?;
+        if found == "ok" { Ok(()) } else { Err(StoreError::Damaged(found)) }
+    }
+
     fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
         self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(failed("writing"))
     }

@@ -21,9 +21,13 @@ pub use pack::take_in;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use trunkline_domain::foundation::{RepositoryKey, Revision};
+
+/// The extension of a repository that is being made.
+const UNFINISHED: &str = "new";
 
 /// All repositories of the server.
 #[derive(Debug)]
@@ -36,9 +40,13 @@ pub struct Repositories {
 impl Repositories {
     /// Repositories in this folder.
     pub fn open(root: &Path) -> std::io::Result<Self> {
-        std::fs::create_dir_all(root)?;
-        for repository in std::fs::read_dir(root)? {
-            pack::sweep(&repository?.path());
+        fs::create_dir_all(root)?;
+        for repository in fs::read_dir(root)? {
+            let path = repository?.path();
+            match path.extension().is_some_and(|extension| extension == UNFINISHED) {
+                true => fs::remove_dir_all(&path)?,
+                false => pack::sweep(&path),
+            }
         }
         Ok(Self { root: root.to_owned(), readers: Mutex::new(HashMap::new()), trees: Trees::default() })
     }
@@ -48,13 +56,22 @@ impl Repositories {
         self.root.join(format!("{key}.git"))
     }
 
-    /// Makes an empty repository; one that is there stays.
+    /// Makes an empty repository; one that is there stays. It is made beside and flushed before it gets its name: git itself
+    /// flushes nothing of a new repository, and after a power loss a recorded project would have half of one.
     pub fn create(&self, key: &RepositoryKey) -> Result<(), GitError> {
         let path = self.path(key);
         if path.join("HEAD").exists() {
             return Ok(());
         }
-        git(&self.root, &["init", "--quiet", "--bare", "--initial-branch=main", &path.to_string_lossy()]).map(drop)
+        let made = self.root.join(format!("{key}.{UNFINISHED}"));
+        let place = |source| GitError::Failed { what: "init".to_owned(), source };
+        match fs::remove_dir_all(&made) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(place(error)),
+            _ => {}
+        }
+        git(&self.root, &["init", "--quiet", "--bare", "--initial-branch=main", "--template=", &made.to_string_lossy()])?;
+        flush_all(&made).and_then(|()| fs::rename(&made, &path)).map_err(place)?;
+        fs::File::open(&self.root).and_then(|root| root.sync_all()).map_err(place)
     }
 
     fn reader(&self, key: &RepositoryKey) -> Result<Arc<Mutex<Reader>>, GitError> {
@@ -115,4 +132,16 @@ impl Repositories {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Flushes every file and folder of a folder.
+fn flush_all(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => flush_all(&entry.path())?,
+            false => fs::File::open(entry.path())?.sync_all()?,
+        }
+    }
+    fs::File::open(folder)?.sync_all()
 }

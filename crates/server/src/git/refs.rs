@@ -38,7 +38,6 @@ fn is_directing(c: char) -> bool {
 
 /// Writes, moves or (absent) removes a ref: new file, flush, rename.
 pub fn write(repository: &Path, name: &str, revision: Option<&Revision>) -> std::io::Result<()> {
-    debug_assert!(is_valid_name(name));
     let path = repository.join(name);
     let Some(revision) = revision else {
         match fs::remove_file(&path) {
@@ -56,6 +55,7 @@ pub fn write(repository: &Path, name: &str, revision: Option<&Revision>) -> std:
         }
         return Ok(());
     };
+    debug_assert!(is_valid_name(name));
     let folder = path.parent().expect("a ref lies in a folder");
     fs::create_dir_all(folder)?;
     let lock = repository.join(format!("{name}.lock"));
@@ -76,7 +76,7 @@ fn remove_empty(path: &Path) {
     }
 }
 
-/// Every ref on disk. A leftover lock is skipped.
+/// Every ref on disk; a lock that a crash left shows as one, with a name that no ref can have.
 pub fn list(repository: &Path) -> std::io::Result<BTreeMap<String, Revision>> {
     let mut refs = BTreeMap::new();
     collect(repository, "refs", &mut refs)?;
@@ -138,13 +138,17 @@ mod tests {
         let (a, b): (Revision, Revision) = ("a".repeat(40).parse().unwrap(), "b".repeat(40).parse().unwrap());
         write(folder.path(), "refs/heads/x/y", Some(&a)).unwrap();
         write(folder.path(), "refs/heads/x/y", Some(&b)).unwrap();
-        assert_eq!(list(folder.path()).unwrap(), BTreeMap::from([("refs/heads/x/y".to_owned(), b)]));
+        assert_eq!(list(folder.path()).unwrap(), BTreeMap::from([("refs/heads/x/y".to_owned(), b.clone())]));
         write(folder.path(), "refs/heads/x/y", None).unwrap();
         write(folder.path(), "refs/heads/x/y", None).unwrap();
         assert_eq!(list(folder.path()).unwrap(), BTreeMap::new());
         // A name that was a folder may be a ref now, even where a crash left the folder.
         assert!(!folder.path().join("refs/heads/x").exists() && folder.path().join("refs/heads").exists());
         fs::create_dir_all(folder.path().join("refs/heads/x/y")).unwrap();
+        // So may the lock be that it left.
+        fs::write(folder.path().join("refs/heads/z.lock"), b.to_string()).unwrap();
+        assert_eq!(list(folder.path()).unwrap().into_keys().collect::<Vec<_>>(), ["refs/heads/z.lock"]);
+        write(folder.path(), "refs/heads/z.lock", None).unwrap();
         write(folder.path(), "refs/heads/x", Some(&a)).unwrap();
         assert_eq!(list(folder.path()).unwrap().len(), 1);
     }
