@@ -83,6 +83,12 @@ impl Server {
         self.address.trim_start_matches("http://").to_owned()
     }
 
+    /// Tells it to end, and waits until it has.
+    pub fn end(mut self) -> Result<std::process::ExitStatus> {
+        Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
+        self.ended()
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         let _ = self.process.kill();
@@ -145,6 +151,13 @@ impl Server {
             Err(ureq::Error::StatusCode(404)) => Ok(None),
             Err(error) => Err(error).with_context(|| url),
         }
+    }
+
+    /// The text at this address.
+    pub fn text(&self, path: &str) -> Result<String> {
+        let url = format!("{}/api/v1/{path}", self.address);
+        let mut answer = self.agent.get(&url).header("authorization", format!("Bearer {}", self.token)).call().with_context(|| url)?;
+        Ok(answer.body_mut().read_to_string()?)
     }
 
     /// Asks for an act.

@@ -98,7 +98,7 @@ impl Life {
         let paths = ["trunkline.db", "trunkline.db-wal", "trunkline.db-journal"].map(|name| self.data.join(name)).to_vec();
         let tracer = Tracer { calls: CALLS.join(","), paths, inject, options: Vec::new(), log: log.clone() };
         let mut acknowledged = Vec::new();
-        let gave_up = match tracer.serve(&ground.program, &self.data) {
+        let gave_up = match tracer.serve(&ground.program, &self.data, 0) {
             // It did not even start; it must have said why, and acknowledged nothing.
             Err(_) => true,
             Ok(mut server) => {

@@ -5,6 +5,7 @@ mod disk;
 mod failing;
 mod kill;
 mod page;
+mod power;
 mod target;
 mod tracer;
 
@@ -45,8 +46,9 @@ pub struct Ground {
 
 type Fault = (&'static str, &'static str, fn(&Ground) -> Result<Value>);
 
-const FAULTS: [Fault; 3] = [
+const FAULTS: [Fault; 4] = [
     ("F1", "SIGKILL the server at random points", kill::run),
+    ("F2", "the power goes; what was not synced is dropped or torn", power::run),
     ("F3", "the n-th read, write or sync of the database fails, for every n", failing::run),
     ("F4", "the disk of the data folder is filled to the last byte while a job runs", disk::run),
 ];

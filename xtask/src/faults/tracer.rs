@@ -28,8 +28,8 @@ pub fn is_allowed() -> Result<()> {
 }
 
 impl Tracer {
-    /// Starts a server without a runner. The server keeps its own process id: the tracer stands beside it.
-    pub fn serve(&self, program: &Path, data: &Path) -> Result<Server> {
+    /// Starts a server with so many slots. The server keeps its own process id: the tracer stands beside it.
+    pub fn serve(&self, program: &Path, data: &Path, slots: u32) -> Result<Server> {
         let mut command = Command::new("strace");
         command.args(["-D", "-f", "-qq", "--seccomp-bpf", "-o"]).arg(&self.log).arg("-e").arg(format!("trace={}", self.calls));
         command.args(self.options.iter());
@@ -41,6 +41,6 @@ impl Tracer {
         }
         command.arg("--").arg(program);
         command.stderr(Stdio::null());
-        Server::start_by(command, program, data, &["--listen", "127.0.0.1:0", "--slots", "0"])
+        Server::start_by(command, program, data, &["--listen", "127.0.0.1:0", "--slots", &slots.to_string()])
     }
 }
