@@ -148,8 +148,10 @@ pub enum Verb {
     /// Print the logs of a run or a deployment
     #[command(after_long_help = "Example:\n  trunkline log --failed\n  trunkline log 812 unit -f\n  trunkline log deployment/31")]
     Log(log::Arguments),
-    /// Show the tests of a run, the failed ones first
-    #[command(after_long_help = "Example:\n  trunkline tests 812 --failed")]
+    /// Show the tests of a change, the failed ones first
+    #[command(
+        after_long_help = "Those of its run and of the checks that its release met so far.\n\nExample:\n  trunkline tests --failed\n  trunkline tests 812\n  trunkline tests deployment/31"
+    )]
     Tests(tests::Arguments),
     /// Show how what runs in an environment got there, each link with its proof
     #[command(after_long_help = "Example:\n  trunkline trace production")]

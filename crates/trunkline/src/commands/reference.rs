@@ -67,6 +67,10 @@ fn row(argument: &Arg) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    const PAGE: &str = include_str!("../../../../docs/commands.md");
+
     #[test]
     fn the_page_is_what_the_program_knows() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/commands.md");
@@ -76,5 +80,34 @@ mod tests {
         }
         let kept = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(kept == page, "docs/commands.md is outdated: UPDATE_EXPECTED=1 cargo test -p trunkline commands::reference");
+    }
+
+    /// A shell takes each example apart, in which every other program does nothing; the command line must then be one.
+    #[test]
+    fn every_example_is_a_command_line() {
+        let mut tried = 0;
+        for example in PAGE.lines().filter_map(|line| line.strip_prefix("$ ")) {
+            // A digest is shown with its middle left out.
+            let example = example.split("  ").next().unwrap().replace("sha256:...", &format!("sha256:{}", "0".repeat(64)));
+            let folder = tempfile::tempdir().unwrap();
+            let script = format!(
+                "trunkline() {{ {{ printf '%s\\n' \"$@\"; printf '\\0'; }} >> \"$SAID\"; }}; sudo() {{ \"$@\"; }}\n\
+                 git() {{ :; }}; ssh() {{ :; }}; man() {{ :; }}; source() {{ cat \"$1\"; }}\n{}",
+                example.replace('~', ".").replace("> ./", "> ").replace("> .config/fish/completions/", "> ")
+            );
+            let said = folder.path().join("said");
+            let status = Command::new("bash").args(["-ec", &script]).env("SAID", &said).current_dir(folder.path()).status().unwrap();
+            assert!(status.success(), "{example}");
+            for line in std::fs::read_to_string(&said).unwrap().split_terminator('\0') {
+                let words = std::iter::once("trunkline").chain(line.lines());
+                match crate::commands::parse(words) {
+                    Ok(_) => {}
+                    Err(error) if !error.use_stderr() => {}
+                    Err(error) => panic!("{example}: {error}"),
+                }
+                tried += 1;
+            }
+        }
+        assert!(tried > 50, "{tried} examples");
     }
 }

@@ -1,14 +1,19 @@
-//! `trunkline tests`: the tests of a run, the failed ones first.
+//! `trunkline tests`: the tests of a change, in its run and in the checks that its release met; the failed ones first.
 
 use super::which;
 use crate::exit::Exit;
-use crate::globals::Globals;
+use crate::failure::Failure;
+use crate::globals::{Globals, Remote};
+use crate::reference::Reference;
 use crate::render;
+use crate::render::tests::Tested;
+use trunkline_api::view::{DeploymentView, RunView};
+use trunkline_domain::foundation::ProjectKey;
 
 /// Which tests.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A run, a commit or pr-N; the run of the commit that is checked out if left out
+    /// A run, a commit, pr-N or deployment/N; the change of the commit that is checked out if left out
     run: Option<String>,
     /// Only failed tests
     #[arg(long)]
@@ -18,17 +23,50 @@ pub struct Arguments {
 /// Shows them.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
-    let run = which::run(&remote, &remote.project_of(arguments.run.as_deref())?, arguments.run.as_deref())?;
+    let project = remote.project_of(arguments.run.as_deref())?;
+    let (what, tested) = match arguments.run.as_deref().map(Reference::parse) {
+        Some(Reference::Deployment(number)) => (format!("deployment {number}"), of_checks(&deployment(&remote, &project, number)?)),
+        _ => {
+            let run = which::run(&remote, &project, arguments.run.as_deref())?;
+            (format!("run {}", run.number), of_change(&remote, &project, &run)?)
+        }
+    };
     let screen = remote.screen;
     if screen.json() {
-        screen.print_json(&run.jobs.iter().filter(|job| job.tests.is_some()).collect::<Vec<_>>())?;
+        screen.print_json(&tested)?;
+    } else if tested.is_empty() {
+        screen.note(&format!("{what} reported no tests"));
     } else if screen.out_terminal {
-        screen.print(&render::tests::view(&run, arguments.failed, &screen.out))?;
+        screen.print(&render::tests::view(&tested, arguments.failed, &screen.out))?;
     } else {
-        if run.tests.is_none() {
-            screen.note(&format!("run {} reported no tests", run.number));
-        }
-        screen.print(&render::tests::table(&run, arguments.failed).plain())?;
+        screen.print(&render::tests::table(&tested, arguments.failed).plain())?;
     }
     Ok(Exit::Good)
+}
+
+/// Of the run's jobs, then of the checks in the environments that its release came to.
+fn of_change(remote: &Remote, project: &ProjectKey, run: &RunView) -> Result<Vec<Tested>, Failure> {
+    let jobs = run.jobs.iter().filter_map(|job| Some(Tested { place: job.key.to_string(), tests: job.tests.clone()? }));
+    let mut tested: Vec<Tested> = jobs.collect();
+    if run.release.is_none() {
+        return Ok(tested);
+    }
+    let change = which::where_is(remote, project, run.commit.revision.as_str())?;
+    // A later run of the same commit has a way of its own.
+    if change.run.id == run.id {
+        for number in change.stations.iter().filter_map(|station| station.deployment) {
+            tested.extend(of_checks(&deployment(remote, project, number)?));
+        }
+    }
+    Ok(tested)
+}
+
+fn of_checks(deployment: &DeploymentView) -> Vec<Tested> {
+    let place = |check: &str| format!("{}/{check}", deployment.environment);
+    let checks = deployment.checks.iter().filter_map(|check| Some(Tested { place: place(&check.name), tests: check.tests.clone()? }));
+    checks.collect()
+}
+
+fn deployment(remote: &Remote, project: &ProjectKey, number: u32) -> Result<DeploymentView, Failure> {
+    remote.client.get(&format!("projects/{project}/deployments/{number}"))
 }

@@ -5,16 +5,25 @@ use super::paint::{Mark, Style};
 use super::table::{Cell, Table};
 use super::text::clean;
 use super::words;
-use trunkline_api::view::RunView;
+use serde::Serialize;
 use trunkline_domain::report::{TestFailure, TestSummary};
 
 /// Lines of a failure's message that are shown.
 const MESSAGE_LINES_MAX: usize = 12;
 
-/// The tests of a run: each failure, then what each job counted.
-pub fn view(run: &RunView, failed_only: bool, look: &Look) -> String {
+/// The tests of one job or check.
+#[derive(Serialize)]
+pub struct Tested {
+    /// The job's key; for a check, the environment and its name: `qa/smoke`.
+    pub place: String,
+    /// Its tests.
+    pub tests: TestSummary,
+}
+
+/// Each failure, then what each job or check counted.
+pub fn view(tested: &[Tested], failed_only: bool, look: &Look) -> String {
     let mut out = String::new();
-    for (job, summary) in summaries(run) {
+    for (job, summary) in summaries(tested) {
         for failure in &summary.failures {
             out += &self::failure(job, failure, look);
         }
@@ -24,22 +33,19 @@ pub fn view(run: &RunView, failed_only: bool, look: &Look) -> String {
         }
     }
     if !failed_only || out.is_empty() {
-        for (job, summary) in summaries(run) {
+        for (job, summary) in summaries(tested) {
             let mark = if summary.failed > 0 { Mark::Failed } else { Mark::Passed };
             out += &format!("{} {}\n", look.paint.mark(mark, job), words::tests(summary));
         }
     }
-    if out.is_empty() {
-        out = format!("run {} reported no tests\n", run.number);
-    }
     out
 }
 
-/// For programs: one line for each failed test, with job, name, file, line and message; then, unless only failures are
-/// wanted, one for each job, without a name, whose message is what it counted.
-pub fn table(run: &RunView, failed_only: bool) -> Table {
+/// For programs: one line for each failed test, with job or check, name, file, line and message; then, unless only failures are
+/// wanted, one for each of them, without a name, whose message is what it counted.
+pub fn table(tested: &[Tested], failed_only: bool) -> Table {
     let mut table = Table::new(["JOB", "TEST", "FILE", "LINE", "MESSAGE"]);
-    for (job, summary) in summaries(run) {
+    for (job, summary) in summaries(tested) {
         for failure in &summary.failures {
             table.row([
                 Cell::text(job),
@@ -50,14 +56,14 @@ pub fn table(run: &RunView, failed_only: bool) -> Table {
             ]);
         }
     }
-    for (job, summary) in summaries(run).filter(|_| !failed_only) {
+    for (job, summary) in summaries(tested).filter(|_| !failed_only) {
         table.row([Cell::text(job), Cell::text(""), Cell::text(""), Cell::text(""), Cell::text(words::tests(summary))]);
     }
     table
 }
 
-fn summaries(run: &RunView) -> impl Iterator<Item = (&str, &TestSummary)> {
-    run.jobs.iter().filter_map(|job| Some((job.key.as_str(), job.tests.as_ref()?)))
+fn summaries(tested: &[Tested]) -> impl Iterator<Item = (&str, &TestSummary)> {
+    tested.iter().map(|one| (one.place.as_str(), &one.tests))
 }
 
 fn failure(job: &str, failure: &TestFailure, look: &Look) -> String {
@@ -85,6 +91,11 @@ mod unit {
     use super::*;
     use crate::render::paint::Paint;
     use crate::render::sample;
+    use trunkline_api::view::RunView;
+
+    fn of(run: RunView) -> Vec<Tested> {
+        run.jobs.into_iter().filter_map(|job| Some(Tested { place: job.key.to_string(), tests: job.tests? })).collect()
+    }
 
     #[test]
     fn failures_come_first_with_their_place() {
@@ -95,15 +106,15 @@ X cart::coupon_expired  src/cart.rs:88  unit
   and 1 more failed in unit
 X unit 2 of 1,203 tests failed
 ";
-        assert_eq!(view(&sample::red_run(), false, &sample::look(Paint::PLAIN)), expected);
-        assert!(!view(&sample::red_run(), true, &sample::look(Paint::PLAIN)).contains("1,203"));
+        assert_eq!(view(&of(sample::red_run()), false, &sample::look(Paint::PLAIN)), expected);
+        assert!(!view(&of(sample::red_run()), true, &sample::look(Paint::PLAIN)).contains("1,203"));
     }
 
     #[test]
     fn programs_get_one_line_for_each_failure_and_each_count() {
         let failure = "unit\tcart::coupon_expired\tsrc/cart.rs\t88\tassertion failed   left: 0\n";
-        assert_eq!(table(&sample::red_run(), true).plain(), failure);
-        assert_eq!(table(&sample::red_run(), false).plain(), format!("{failure}unit\t\t\t\t2 of 1,203 tests failed\n"));
-        assert_eq!(table(&sample::run(), false).plain(), "unit\t\t\t\t1,203 tests passed\n");
+        assert_eq!(table(&of(sample::red_run()), true).plain(), failure);
+        assert_eq!(table(&of(sample::red_run()), false).plain(), format!("{failure}unit\t\t\t\t2 of 1,203 tests failed\n"));
+        assert_eq!(table(&of(sample::run()), false).plain(), "unit\t\t\t\t1,203 tests passed\n");
     }
 }
