@@ -1,0 +1,147 @@
+//! Every command that a page of the documentation shows: run as it stands, or tried elsewhere, by name.
+
+// Clippy knows test functions, but not the functions that they share.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Server, blocks, run, run_to, shell};
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::path::Path;
+
+const FIRST_STEPS: &str = include_str!("../../../docs/first-steps.md");
+const REPOSITORIES: &str = include_str!("../../../docs/repositories.md");
+const INSTALL: &str = include_str!("../../../docs/install.md");
+
+/// The pages that are tried by other tests: `restore.rs`, `readme.rs`, and for every command alone `reference.rs`.
+const ELSEWHERE: [&str; 4] = ["running.md", "commands.md", "api.md", "README.md"];
+
+/// Commands of docs/install.md that change a machine. `packaging/try-in-a-systemd-host.sh` does the same in a machine of its
+/// own, which CI has not; `cargo xtask dist` is run there, too.
+const CHANGES_A_MACHINE: [&str; 11] = [
+    "cargo xtask dist",
+    "sudo apt install ./trunkline_0.1.0_amd64.deb",
+    "sudo trunkline service status",
+    "sudo TRUNKLINE_DATA=/var/lib/trunkline trunkline project add shop --git https://github.com/acme/shop.git",
+    "TRUNKLINE_SERVER=ssh://root@host trunkline status",
+    "tar -xzf trunkline-0.1.0-x86_64-linux.tar.gz",
+    "sudo install trunkline-0.1.0-x86_64-linux/bin/trunkline /usr/local/bin/",
+    "sudo trunkline service install",
+    "cargo install --locked --path crates/trunkline",
+    "sudo apt install ./trunkline_0.2.0_amd64.deb",
+    "sudo trunkline service upgrade ./trunkline",
+];
+
+fn without_remark(line: &str) -> &str {
+    line.split("  #").next().unwrap().trim_end()
+}
+
+/// A port that is free now.
+fn port() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
+}
+
+#[test]
+fn the_first_steps_lead_where_the_page_says() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut blocks = blocks(FIRST_STEPS).into_iter();
+    let server = Server::start(home.path(), folder.path(), blocks.next().unwrap()[0]);
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut place = folder.path().to_owned();
+    run(&mut shell(home.path(), &place, &format!("cp -r {} examples", example.display())), "the example");
+    // The example's ports may be taken on this machine.
+    let ports = ["8101", "8102", "8103"].map(|usual| format!("s/{usual}/{}/g", port())).join("; ");
+    run(&mut shell(home.path(), &place, &format!("sed -i '{ports}' examples/shop/trunkline.yaml")), "ports");
+    let mut said = Vec::new();
+    for line in blocks.flatten() {
+        let expected = if line.contains("ends with 1") { 1 } else { 0 };
+        let mut command = shell(home.path(), &place, line);
+        let (code, text) = run_to(command.env("TRUNKLINE_SERVER", &server.address));
+        assert_eq!(code, Some(expected), "{line}: {text}");
+        if line.ends_with("cd shop") {
+            place = place.join("shop");
+        }
+        said.push((line, text));
+    }
+    let answers = |with: &str| said.iter().filter(|(line, _)| line.starts_with(with)).map(|(_, text)| text.as_str()).collect::<Vec<_>>();
+    let traces = answers("trunkline trace production");
+    assert!(traces[0].contains("Begin") && traces[1].contains("Greet in the morning"), "{traces:#?}");
+    let bad = answers("trunkline where")[1];
+    assert!(bad.contains("failed") && bad.contains("smoke") && bad.contains("vetoed from qa"), "{bad}");
+    assert!(answers("trunkline tests")[0].contains("smoke"), "{:?}", answers("trunkline tests"));
+    let left = run_to(&mut shell(home.path(), &place, "pgrep -f runner/process/shop/[a-z]*/main || true")).1;
+    assert!(!left.contains(&*home.path().to_string_lossy()), "{left}");
+}
+
+#[test]
+fn the_ways_to_a_repository_are_ways() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = "on: push\ndefaults: { sandbox: host }\njobs: { a: { run: 'true' } }\n";
+    for place in ["shop", "shop/services/web", "shop/services/api"] {
+        std::fs::create_dir_all(folder.path().join(place)).unwrap();
+        std::fs::write(folder.path().join(place).join("trunkline.yaml"), file).unwrap();
+    }
+    std::fs::write(home.path().join("shop.token"), "secret\n").unwrap();
+    let shop = folder.path().join("shop");
+    let begin = "git init -q -b main && git add -A && git commit -qm Begin && git clone -q --bare . ../shop.git";
+    run(&mut shell(home.path(), &shop, begin), "a repository");
+    let source = format!("file://{}/shop.git", folder.path().display());
+    for (number, block) in blocks(REPOSITORIES).into_iter().enumerate() {
+        let followed = block[0].contains("--git");
+        let mut server = None;
+        for (place, line) in block.into_iter().enumerate() {
+            // Each followed one is a way of its own, with a server of its own.
+            if server.is_none() || followed {
+                let data = format!("trunkline serve --data data-{number}-{place}");
+                server = Some(Server::start(home.path(), folder.path(), &data));
+            }
+            let address = &server.as_ref().unwrap().address;
+            let foreign = ["https://github.com/acme/shop.git", "git@example.com:acme/shop.git", "file:///srv/git/shop.git"];
+            let text = foreign.iter().fold(without_remark(line).to_owned(), |text, one| text.replace(one, &source));
+            let data = folder.path().join(format!("data-{number}-{}", if followed { place } else { 0 }));
+            if text.starts_with("cat hooks/") {
+                let hook = REPOSITORIES.split(line).nth(1).unwrap().split("```").next().unwrap().trim_start();
+                let before = format!("trunkline project add shop --git {source} && {hook}");
+                run(shell(home.path(), &shop, &before).env("TRUNKLINE_SERVER", address).env("TRUNKLINE_DATA", data), line);
+                continue;
+            }
+            let said = run(shell(home.path(), &shop, &text).env("TRUNKLINE_SERVER", address).env("TRUNKLINE_DATA", data), line);
+            assert!(!said.is_empty(), "{line}");
+        }
+        let _ = run_to(&mut shell(home.path(), &shop, "git remote remove trunkline"));
+    }
+}
+
+#[test]
+fn what_the_page_on_installing_shows_is_tried() {
+    let home = tempfile::tempdir().unwrap();
+    let lines: Vec<&str> = blocks(INSTALL).concat().into_iter().map(without_remark).collect();
+    let mut tried: Vec<&str> = CHANGES_A_MACHINE.to_vec();
+    for line in lines.iter().filter(|line| line.contains("completion") || line.contains(" man ")) {
+        run(&mut shell(home.path(), home.path(), line), line);
+        tried.push(line);
+    }
+    tried.push("trunkline serve");
+    let left: Vec<&&str> = lines.iter().filter(|line| !tried.contains(line)).collect();
+    assert!(left.is_empty(), "docs/install.md shows what nothing tries: {left:?}");
+    let gone: Vec<&&str> = CHANGES_A_MACHINE.iter().filter(|line| !lines.contains(line)).collect();
+    assert!(gone.is_empty(), "docs/install.md shows no longer: {gone:?}");
+    assert!(home.path().join(".local/share/man/man1/trunkline-promote.1").exists());
+}
+
+#[test]
+fn no_page_with_commands_is_forgotten() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let mut pages = BTreeSet::new();
+    for entry in std::fs::read_dir(docs).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") && std::fs::read_to_string(&path).unwrap().contains("\n$ ") {
+            pages.insert(path.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    let here = ["first-steps.md", "repositories.md", "install.md"];
+    let forgotten: Vec<&String> =
+        pages.iter().filter(|page| !here.contains(&page.as_str()) && !ELSEWHERE.contains(&page.as_str())).collect();
+    assert!(forgotten.is_empty(), "no test runs the commands of {forgotten:?}");
+}
