@@ -190,8 +190,8 @@ fn refs_follow_the_record(store: &SqliteStore, repositories: &Repositories) -> R
             Ok(on_disk) => on_disk,
             Err(error) => {
                 // The others must not wait for it. What needs it fails and says so.
-                eprintln!("error[TL0523]: repository {key} cannot be read at {}: {error}", path.display());
-                eprintln!("  put the folder back from a backup, and start again; see trunkline explain TL0523");
+                eprintln!("error[TL0524]: repository {key} cannot be read at {}: {error}", path.display());
+                eprintln!("  put the folder back from a backup, and start again; see trunkline explain TL0524");
                 continue;
             }
         };
