@@ -25,7 +25,7 @@ pub const LOG_CHUNK_BYTES_MAX: usize = 1 << 20;
 pub const LOG_BYTES_MAX: u64 = 1 << 30;
 
 /// The right to do one piece of work.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Lease {
     /// The work's natural key: `run_…/job/build/1` (attempt 1), `dep_…/2` (the deployment's second piece of work).
     pub work: String,
@@ -34,7 +34,7 @@ pub struct Lease {
 }
 
 /// Asks for work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimRequest {
     /// Who asks.
@@ -44,7 +44,7 @@ pub struct ClaimRequest {
 }
 
 /// One piece of work and the right to do it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Assignment {
     /// The right.
     pub lease: Lease,
@@ -57,7 +57,7 @@ pub struct Assignment {
 }
 
 /// Where a piece of work belongs. Each present member becomes `TRUNKLINE_<NAME>`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Subject {
     /// The project.
     pub project: ProjectKey,
@@ -86,7 +86,7 @@ pub struct Subject {
 }
 
 /// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Work {
     /// Run a job's steps in a fresh workspace of the subject's revision.
@@ -100,7 +100,7 @@ pub enum Work {
 }
 
 /// A job's steps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct JobWork {
     /// The folder of the workspace in which everything happens and from which all paths start. Empty: the workspace.
     pub folder: String,
@@ -122,7 +122,7 @@ pub struct JobWork {
 }
 
 /// One part of a deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PartWork {
     /// The part, its templates still to be rendered from `values`.
     pub part: Part,
@@ -135,7 +135,7 @@ pub struct PartWork {
 }
 
 /// One check of a deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct VerifyWork {
     /// The check, its templates already rendered to plain text.
     pub check: CheckRule,
@@ -144,7 +144,7 @@ pub struct VerifyWork {
 }
 
 /// What a release puts into the fresh folder of its deployments and checks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Contents {
     /// Artifacts, by name in the folder's root.
     pub artifacts: Vec<Artifact>,
@@ -155,7 +155,7 @@ pub struct Contents {
 }
 
 /// Tells how a piece of work ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReportRequest {
     /// Who did it.
@@ -171,7 +171,7 @@ pub struct ReportRequest {
 }
 
 /// The whole of a log, told at its end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LogEnd {
     /// Bytes after masking.
     pub bytes: u64,
@@ -184,7 +184,7 @@ pub struct LogEnd {
 }
 
 /// How a piece of work ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// A job.
@@ -198,14 +198,14 @@ pub enum Outcome {
 }
 
 /// Answers a claim or a report.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WorkReply {
     /// The next assignment, if there is one.
     pub next: Option<Assignment>,
 }
 
 /// Renews leases.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenewRequest {
     /// Who holds them.
@@ -215,7 +215,7 @@ pub struct RenewRequest {
 }
 
 /// Answers a renewal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RenewReply {
     /// Leases that are no longer held: end the work, report nothing.
     pub lost: Vec<Lease>,
@@ -224,7 +224,7 @@ pub struct RenewReply {
 }
 
 /// Why the server refused a runner's call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CallRefusal {
     /// The lease is not held any more (HTTP 409). The work's outcome is kept as evidence, and changes nothing.

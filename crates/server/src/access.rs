@@ -1,11 +1,12 @@
 //! Who may come in. Every handler takes an [`Authorized`], which only this module can make.
 
-use crate::route::Problem;
+use crate::route::{Describe, Problem, Sketch};
 use crate::shared::Shared;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 use trunkline_domain::foundation::{Actor, Digest, Millis, Timestamp};
@@ -57,6 +58,49 @@ actions! {
     Administer Operator "Add projects, make links.";
     Push Operator "Read and change git repositories.";
     Execute Operator "Claim work and report it.";
+}
+
+/// What stands before a handler: the first argument of every one in the table of routes.
+pub trait Gate {
+    /// The least that a caller must be; none: everyone may come in.
+    const NEEDS: Option<Level>;
+}
+
+/// For the few addresses that are open to everyone: they say nothing of what the server holds.
+#[derive(Debug)]
+pub struct Open;
+
+impl Gate for Open {
+    const NEEDS: Option<Level> = None;
+}
+
+impl<A: Action> Gate for Authorized<A> {
+    const NEEDS: Option<Level> = Some(A::NEEDS);
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Open {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self)
+    }
+}
+
+impl Describe for Open {
+    fn describe(_: &mut Sketch<'_>) {}
+}
+
+impl<A: Action> Describe for Authorized<A> {
+    fn describe(sketch: &mut Sketch<'_>) {
+        sketch.refusal(401, "the request carries no valid token");
+        if A::NEEDS == Level::Operator {
+            sketch.refusal(403, "this needs the operator's token");
+            sketch.refusal(404, "there is no such thing");
+            sketch.refusal(409, "it does not fit what is there now");
+            sketch.refusal(503, "the server is busy or is ending: try again");
+            sketch.refusal(507, "the server's disk is full");
+        }
+    }
 }
 
 /// Proof that a caller may do the action.

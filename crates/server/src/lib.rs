@@ -26,4 +26,5 @@ mod writer;
 mod tests;
 
 pub use explain::explain;
+pub use route::document as api_document;
 pub use serve::{Options, Serving, StartError, serve};

@@ -1,5 +1,7 @@
 //! The whole server with real git, real SQLite and a real runner, on a free port of loopback.
 
+mod access;
+mod api;
 mod events;
 mod follow;
 mod git;

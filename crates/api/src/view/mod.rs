@@ -13,7 +13,7 @@ use trunkline_domain::report::TestSummary;
 use trunkline_domain::run::{Artifact, JobResult, ReleaseVerdict, RunResult, StepOutcome, Trigger};
 
 /// All projects: what is where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StatusView {
     /// Entries of the ledger that this answer knows.
     pub as_of: u64,
@@ -30,7 +30,7 @@ pub struct StatusView {
 }
 
 /// A record that was restored, and that nobody has confirmed yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SafeMode {
     /// Which restoration of the record it is, from 1.
     pub restoration: u32,
@@ -43,7 +43,7 @@ pub struct SafeMode {
 }
 
 /// A project: its last run and its environments.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProjectView {
     /// Its name.
     pub name: ProjectKey,
@@ -60,7 +60,7 @@ pub struct ProjectView {
 }
 
 /// A repository that lives elsewhere and is followed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SourceView {
     /// Its address.
     pub address: String,
@@ -71,7 +71,7 @@ pub struct SourceView {
 }
 
 /// A commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CommitView {
     /// Its id.
     pub revision: Revision,
@@ -86,7 +86,7 @@ pub struct CommitView {
 }
 
 /// A pull request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PullRequestView {
     /// Its number.
     pub number: u32,
@@ -95,7 +95,7 @@ pub struct PullRequestView {
 }
 
 /// A run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RunView {
     /// Its id.
     pub id: RunId,
@@ -136,7 +136,7 @@ pub struct RunView {
 }
 
 /// A job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct JobView {
     /// Its key.
     pub key: JobKey,
@@ -175,7 +175,7 @@ pub struct JobView {
 }
 
 /// Where a job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobStatus {
     /// What it needs has not ended.
@@ -189,7 +189,7 @@ pub enum JobStatus {
 }
 
 /// A release, named.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReleaseRef {
     /// Its id.
     pub id: ReleaseId,
@@ -206,7 +206,7 @@ pub struct ReleaseRef {
 }
 
 /// A release.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReleaseView {
     /// The project.
     pub project: ProjectKey,
@@ -237,7 +237,7 @@ pub struct ReleaseView {
 }
 
 /// An environment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EnvironmentView {
     /// The project.
     pub project: ProjectKey,
@@ -267,7 +267,7 @@ pub struct EnvironmentView {
 }
 
 /// What runs in an environment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RunningView {
     /// The release.
     pub release: ReleaseRef,
@@ -284,7 +284,7 @@ pub struct RunningView {
 }
 
 /// A deployment, named.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DeploymentRef {
     /// Its number in the project.
     pub number: u32,
@@ -299,7 +299,7 @@ pub struct DeploymentRef {
 }
 
 /// Where a deployment stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeploymentStatus {
     /// For the environment.
@@ -317,7 +317,7 @@ pub enum DeploymentStatus {
 }
 
 /// A deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DeploymentView {
     /// Its id.
     pub id: DeploymentId,
@@ -360,7 +360,7 @@ pub struct DeploymentView {
 }
 
 /// A part of a deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PartView {
     /// Its name.
     pub name: String,
@@ -373,7 +373,7 @@ pub struct PartView {
 }
 
 /// A check of a deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CheckView {
     /// Its name.
     pub name: String,

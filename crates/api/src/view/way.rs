@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use trunkline_domain::foundation::{Digest, Millis, ProjectKey, Revision, Timestamp};
 
 /// From what runs in an environment back to the pull request. Each link is a fact of the record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TraceView {
     /// The environment.
     pub environment: EnvironmentView,
@@ -24,7 +24,7 @@ pub struct TraceView {
 }
 
 /// Where a change is on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WhereView {
     /// The project.
     pub project: ProjectKey,
@@ -41,7 +41,7 @@ pub struct WhereView {
 }
 
 /// One station of a change's way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StationView {
     /// `pushed`, a job's key, `release`, an environment's name.
     pub name: String,
@@ -64,7 +64,7 @@ pub struct StationView {
 }
 
 /// What kind of station it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StationKind {
     /// The push.
@@ -78,7 +78,7 @@ pub enum StationKind {
 }
 
 /// Where a change stands at a station.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StationState {
     /// Done; in an environment: verified there.

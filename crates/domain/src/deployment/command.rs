@@ -85,7 +85,7 @@ pub enum Command {
 }
 
 /// What a person says of an unknown deployment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SettledAs {
     /// The new release is in place.

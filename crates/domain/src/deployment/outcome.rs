@@ -6,7 +6,7 @@ use crate::report::TestSummary;
 use serde::{Deserialize, Serialize};
 
 /// What is on a part's target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Observed {
     /// What the target says of itself.
     pub live: Live,
@@ -31,7 +31,7 @@ impl Observed {
 }
 
 /// What a target says is running on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Live {
     /// Nothing was ever put there.
@@ -45,7 +45,7 @@ pub enum Live {
 }
 
 /// Whether what is on a target is well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
     /// Well.
@@ -59,7 +59,7 @@ pub enum Health {
 }
 
 /// How an apply ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ApplyOutcome {
     /// The release is in place.
@@ -76,7 +76,7 @@ pub enum ApplyOutcome {
 }
 
 /// How a check ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CheckOutcome {
     /// Whether it passed.
     pub verdict: CheckVerdict,
@@ -89,7 +89,7 @@ pub struct CheckOutcome {
 }
 
 /// Whether a check passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckVerdict {
     /// As it should be.

@@ -42,7 +42,7 @@ pub mod limit {
 pub struct Expression(pub String);
 
 /// A plain value that may hold `${{ cel }}` pieces. They were checked when the delivery file was read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Template(pub String);
 

@@ -6,8 +6,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A SHA-256 digest, written `sha256:` and 64 lower-case hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Digest([u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, schemars::JsonSchema)]
+pub struct Digest(#[schemars(with = "String", regex(pattern = "^sha256:[0-9a-f]{64}$"))] [u8; 32]);
 
 /// Why a text is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

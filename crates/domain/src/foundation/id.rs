@@ -15,8 +15,8 @@ pub struct IdParseError {
 macro_rules! root_id {
     ($name:ident, $prefix:literal, $what:literal) => {
         #[doc = concat!("The id of ", $what, ": `", $prefix, "_` and the 32 hex digits of a version 7 UUID.")]
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(uuid::Uuid);
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, schemars::JsonSchema)]
+        pub struct $name(#[schemars(with = "String", regex(pattern = concat!("^", $prefix, "_[0-9a-f]{32}$")))] uuid::Uuid);
 
         impl $name {
             /// An id from a UUID made by the shell.
@@ -70,9 +70,10 @@ root_id!(DeploymentId, "dep", "a deployment");
 macro_rules! natural_key {
     ($name:ident, $what:literal, $max:literal) => {
         #[doc = concat!("The name of ", $what, ": letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most ", $max, " bytes.")]
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
         #[serde(transparent)]
-        pub struct $name(String);
+        // A dot is never followed by another: see `is_name`.
+        pub struct $name(#[schemars(length(min = 1, max = $max), regex(pattern = r"^[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.))*$"))] String);
 
         impl $name {
             /// The name as text.

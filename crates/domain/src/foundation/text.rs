@@ -6,9 +6,9 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A git commit id: 40 (SHA-1) or 64 (SHA-256) lower-case hex digits.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
-pub struct Revision(String);
+pub struct Revision(#[schemars(regex(pattern = "^(?:[0-9a-f]{40}|[0-9a-f]{64})$"))] String);
 
 /// Why a text is not a commit id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +60,7 @@ pub fn shortened(text: &str, bytes_max: usize) -> String {
 }
 
 /// Who acted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Actor {
     /// What kind of actor it is.
@@ -70,7 +70,7 @@ pub struct Actor {
 }
 
 /// The kinds of actor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActorKind {
     /// A person or the token that a person made.

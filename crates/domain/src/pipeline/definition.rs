@@ -71,7 +71,7 @@ pub struct JobRule {
 }
 
 /// One command of a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Step {
     /// Its name for people; absent where the file gives none.
     pub name: Option<String>,
@@ -80,7 +80,7 @@ pub struct Step {
 }
 
 /// A file or folder to keep, by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ArtifactRule {
     /// Its name in the run and in the release. Unique in the pipeline.
     pub name: String,
@@ -89,7 +89,7 @@ pub struct ArtifactRule {
 }
 
 /// A test report to read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReportRule {
     /// How it is written.
     pub format: ReportFormat,
@@ -98,7 +98,7 @@ pub struct ReportRule {
 }
 
 /// The report formats that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReportFormat {
     /// JUnit XML, all common dialects.

@@ -28,7 +28,7 @@ pub struct EnvironmentRule {
 }
 
 /// What an environment is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// For work in progress.
@@ -98,7 +98,7 @@ pub enum RollbackCause {
 }
 
 /// One piece of a deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Part {
     /// Its name; `main` where the file gives one part without a name. Unique in the environment.
     pub name: String,
@@ -107,7 +107,7 @@ pub struct Part {
 }
 
 /// The kinds of deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PartKind {
     /// Supervised instances on the runner.
@@ -127,7 +127,7 @@ impl PartKind {
 }
 
 /// Supervised instances on the runner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProcessPart {
     /// The artifact to start from, by name; placed in the folder under this name. Absent: files alone.
     pub artifact: Option<String>,
@@ -144,7 +144,7 @@ pub struct ProcessPart {
 }
 
 /// The user's own scripts. Each is shell text that runs in a fresh folder with the release's artifacts and files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RunPart {
     /// Makes the release the state of the target.
     pub apply: String,
@@ -163,7 +163,7 @@ pub struct RunPart {
 }
 
 /// A check after a deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CheckRule {
     /// Its name for people; made from its kind where the file gives none. Unique in the environment.
     pub name: String,
@@ -172,7 +172,7 @@ pub struct CheckRule {
 }
 
 /// The kinds of check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
     /// Asks an address until it answers as it should.
@@ -192,7 +192,7 @@ pub enum Check {
 }
 
 /// An HTTP check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HttpCheck {
     /// The address, `http://…`.
     pub url: Template,

@@ -28,7 +28,7 @@ pub struct Plan {
 }
 
 /// A repository file as it was at the plan's commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FrozenFile {
     /// Path from the project's folder.
     pub path: String,

@@ -11,7 +11,7 @@ pub const NAME_BYTES_MAX: usize = 300;
 pub const MESSAGE_BYTES_MAX: usize = 2_000;
 
 /// The sum of a job's or a check's reports.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TestSummary {
     /// Tests that passed.
     pub passed: u32,
@@ -24,7 +24,7 @@ pub struct TestSummary {
 }
 
 /// One failed test.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TestFailure {
     /// Its full name as the report gives it.
     pub name: String,

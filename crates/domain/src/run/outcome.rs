@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How one attempt of a job ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct JobOutcome {
     /// The end itself.
     pub result: AttemptResult,
@@ -27,7 +27,7 @@ pub struct JobOutcome {
 }
 
 /// The ends of an attempt that a runner can see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttemptResult {
     /// Every step exited 0 and every artifact was there.
@@ -43,7 +43,7 @@ pub enum AttemptResult {
 }
 
 /// How one step ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepOutcome {
     /// Exit code, or 128 and the signal's number.
     pub code: i32,
@@ -55,7 +55,7 @@ pub struct StepOutcome {
 }
 
 /// What a step and all that it started used of the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Usage {
     /// Time of processors, user and system together, in milliseconds.
     pub cpu_ms: u64,
@@ -67,7 +67,7 @@ pub struct Usage {
 }
 
 /// Where the figures of a [`Usage`] come from; there may be others later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum UsageSource {
     /// `wait4`: processes that were waited for; the memory is that of the largest single one.
@@ -75,7 +75,7 @@ pub enum UsageSource {
 }
 
 /// Kept bytes, by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Artifact {
     /// The artifact's name.
     pub name: String,
@@ -88,7 +88,7 @@ pub struct Artifact {
 }
 
 /// What an artifact's bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ArtifactForm {
     /// One file.

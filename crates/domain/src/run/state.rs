@@ -126,7 +126,7 @@ pub struct EndedJob {
 }
 
 /// How a job ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobResult {
     /// Every step exited 0 and every artifact was there.
@@ -142,7 +142,7 @@ pub enum JobResult {
 }
 
 /// Why a job was skipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SkipCause {
     /// Its own condition was false, or something it needs was skipped for this cause: it was not meant to run.
@@ -152,7 +152,7 @@ pub enum SkipCause {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunResult {
     /// Every job that has to pass passed, or was not meant to run ([`SkipCause::Condition`]).
@@ -166,7 +166,7 @@ pub enum RunResult {
 }
 
 /// Whether a release follows a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReleaseVerdict {
     /// It does.

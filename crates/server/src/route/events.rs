@@ -2,16 +2,17 @@
 //! number is the event's id, and it carries keys, never states, so that whoever listens fetches what interests it.
 
 use super::asked::Ask;
+use super::document::ROOT;
+use super::table::Table;
+use super::told::Events;
 use super::{Problem, stream};
 use crate::access::{Authorized, Look};
 use crate::shared::{Failure, Shared};
 use crate::view;
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::http::HeaderMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,12 +29,14 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A listener that takes nothing for this long is gone.
 const STALL_MAX: Duration = Duration::from_secs(60);
 
-pub fn routes() -> Router<Arc<Shared>> {
-    Router::new().route("/api/v1/events", get(events))
+pub fn routes() -> Table {
+    Table::below(ROOT).get("/events", events, "What is recorded, as it happens (server-sent events), after an entry or from now on.")
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct From {
+    /// Tell what comes after this entry.
     after: Option<u64>,
 }
 
@@ -42,7 +45,7 @@ async fn events(
     State(shared): State<Arc<Shared>>,
     Ask(from): Ask<From>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Events, Problem> {
     let (sender, receiver) = mpsc::channel(ON_THE_WAY);
     let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.trim().parse().ok()));
     let after = match last {
@@ -53,8 +56,7 @@ async fn events(
     // Without a place to begin at: from now on.
     let after = after.unwrap_or_else(|| *shared.writer.bell().watch().borrow());
     tokio::spawn(tell(shared, after, sender));
-    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, stream::body(receiver)).into_response())
+    Ok(Events(stream::body(receiver)))
 }
 
 /// Tells every entry after this one, until the listener goes or the server ends.

@@ -1,17 +1,17 @@
 //! `git push`, `git fetch` and `git clone` over HTTP.
 
 use super::asked::{Ask, Place};
+use super::table::Table;
 use super::{Problem, stream};
 use crate::access::{Authorized, Push};
 use crate::git::{self, GitError, upload_pack as upload_pack_of};
 use crate::push::receive;
 use crate::shared::{Failure, Shared};
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -23,14 +23,14 @@ const PACK_BYTES_MAX: u64 = 4 << 30;
 /// Bytes of what a fetch asks for: a line for each ref that it has or wants.
 const FETCH_BYTES_MAX: u64 = 32 << 20;
 
-pub fn routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/git/{project}/info/refs", get(refs))
-        .route("/git/{project}/git-receive-pack", post(receive_pack))
-        .route("/git/{project}/git-upload-pack", post(upload_pack))
+pub fn routes() -> Table {
+    Table::below("/git/{project}")
+        .get("/info/refs", refs, "Refs, for a push or a fetch.")
+        .post("/git-receive-pack", receive_pack, "Takes a push.")
+        .post("/git-upload-pack", upload_pack, "Answers a fetch.")
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Service {
     service: String,
 }

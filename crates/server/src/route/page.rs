@@ -3,15 +3,15 @@
 use super::Problem;
 use super::api::hex;
 use super::asked::{Ask, Place};
-use crate::access::{Authorized, COOKIE, Look};
+use super::table::Table;
+use crate::access::{Authorized, COOKIE, Look, Open};
 use crate::page::{self, Refresh};
 use crate::shared::{Failure, Shared};
 use crate::view;
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ use std::sync::Arc;
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-pub fn routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/", get(board))
-        .route("/c/{question}", get(change))
-        .route("/p/{project}/c/{question}", get(change_of))
-        .route("/l/{secret}", get(open))
-        .route("/trunkline.css", get(style))
-        .route("/icon.svg", get(icon))
+pub fn routes() -> Table {
+    Table::below("")
+        .get("/", board, "The board.")
+        .get("/c/{question}", change, "A change, looked for in every project.")
+        .get("/p/{project}/c/{question}", change_of, "A change of a project.")
+        .get("/l/{secret}", open, "Opens the pages once.")
+        .get("/trunkline.css", style, "How the pages look.")
+        .get("/icon.svg", icon, "The pages' icon.")
 }
 
 /// A page with the headers that every page has.
@@ -47,7 +47,7 @@ async fn render(shared: Arc<Shared>, page: impl FnOnce(&Shared) -> Result<String
 }
 
 /// `?refresh=off`, as the link in the footer says; anything else lets the page refresh itself.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Wish {
     refresh: Option<String>,
 }
@@ -96,6 +96,7 @@ async fn change_of(
 
 /// Opens the pages once: the link is used up, the browser gets a session that may read.
 async fn open(
+    _: Open,
     State(shared): State<Arc<Shared>>,
     method: Method,
     Place(secret): Place<String>,
@@ -117,10 +118,10 @@ async fn open(
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
 }
 
-async fn style() -> Response {
+async fn style(_: Open) -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=300")], page::STYLE).into_response()
 }
 
-async fn icon() -> Response {
+async fn icon(_: Open) -> Response {
     ([(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "max-age=300")], page::ICON).into_response()
 }

@@ -1,20 +1,24 @@
 //! The runner protocol over HTTP. Each route hands its call to the same port that the built-in runner uses.
 
 use super::Problem;
-use super::asked::{self, Ask, Place, Raw};
+use super::asked::{self, Ask, Nothing, Place, Raw};
+use super::document::ROOT;
+use super::sketch::Sketch;
+use super::table::{Describe, Table};
+use super::told::{Bytes, Done};
 use crate::access::{Authorized, Execute};
 use crate::port::LocalPort;
 use crate::route::stream;
 use crate::shared::Shared;
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
-use trunkline_api::runner::{CallRefusal, ClaimRequest, LOG_CHUNK_BYTES_MAX, Lease, RenewRequest, ReportRequest};
+use trunkline_api::runner::{CallRefusal, ClaimRequest, LOG_CHUNK_BYTES_MAX, Lease, RenewReply, RenewRequest, ReportRequest, WorkReply};
 use trunkline_domain::foundation::{Digest, ProjectKey, Revision};
 use trunkline_runner::{CallError, Port};
 
@@ -23,14 +27,16 @@ const BLOB_BYTES_MAX: u64 = 8 << 30;
 /// Bytes of a report: outputs, failures and an inline log.
 const REPORT_BYTES_MAX: usize = 4 << 20;
 
-pub fn routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/api/v1/runner/claim", post(claim))
-        .route("/api/v1/runner/renew", post(renew))
-        .route("/api/v1/runner/report", post(report).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)))
-        .route("/api/v1/runner/logs", put(log_append).layer(DefaultBodyLimit::max(LOG_CHUNK_BYTES_MAX)))
-        .route("/api/v1/runner/tree/{project}/{revision}", get(tree))
-        .route("/api/v1/blobs/{digest}", get(blob_get).put(blob_put).layer(DefaultBodyLimit::disable()))
+pub fn routes() -> Table {
+    let whole = DefaultBodyLimit::disable;
+    Table::below(ROOT)
+        .post("/runner/claim", claim, "A runner asks for work, and waits for it.")
+        .post("/runner/renew", renew, "A runner still holds its leases.")
+        .route((Method::POST, "/runner/report"), report, "A runner tells how its work ended.", DefaultBodyLimit::max(REPORT_BYTES_MAX))
+        .route((Method::PUT, "/runner/logs"), log_append, "More of a log.", DefaultBodyLimit::max(LOG_CHUNK_BYTES_MAX))
+        .get("/runner/tree/{project}/{revision}", tree, "The files of a commit, as a tar archive.")
+        .route((Method::GET, "/blobs/{digest}"), blob_get, "The bytes that have this digest.", whole())
+        .route((Method::PUT, "/blobs/{digest}"), blob_put, "Keeps bytes under their digest.", whole())
 }
 
 /// A refusal as the runner's client reads it: the status says the kind, the body is the refusal itself.
@@ -53,6 +59,16 @@ impl IntoResponse for Refusal {
     }
 }
 
+impl Describe for Refusal {
+    fn describe(sketch: &mut Sketch<'_>) {
+        sketch.json::<CallRefusal>(400, "the call makes no sense");
+        sketch.json::<CallRefusal>(404, "there is no such thing");
+        sketch.json::<CallRefusal>(409, "the lease is not held any more");
+        sketch.json::<CallRefusal>(416, "the log does not go on there: send from the offset in the answer");
+        sketch.refusal(503, "the server is busy or is ending: try again");
+    }
+}
+
 /// Port calls block; they run where blocking is allowed.
 async fn on_port<T: Send + 'static>(
     shared: Arc<Shared>,
@@ -66,30 +82,34 @@ async fn claim(
     _: Authorized<Execute>,
     State(shared): State<Arc<Shared>>,
     asked::Body(request): asked::Body<ClaimRequest>,
-) -> Result<Response, Refusal> {
-    on_port(shared, move |port| port.claim(&request)).await.map(|reply| Json(reply).into_response())
+) -> Result<Json<WorkReply>, Refusal> {
+    on_port(shared, move |port| port.claim(&request)).await.map(Json)
 }
 
 async fn renew(
     _: Authorized<Execute>,
     State(shared): State<Arc<Shared>>,
     asked::Body(request): asked::Body<RenewRequest>,
-) -> Result<Response, Refusal> {
-    on_port(shared, move |port| port.renew(&request)).await.map(|reply| Json(reply).into_response())
+) -> Result<Json<RenewReply>, Refusal> {
+    on_port(shared, move |port| port.renew(&request)).await.map(Json)
 }
 
 async fn report(
     _: Authorized<Execute>,
     State(shared): State<Arc<Shared>>,
     asked::Body(request): asked::Body<ReportRequest>,
-) -> Result<Response, Refusal> {
-    on_port(shared, move |port| port.report(&request)).await.map(|reply| Json(reply).into_response())
+) -> Result<Json<WorkReply>, Refusal> {
+    on_port(shared, move |port| port.report(&request)).await.map(Json)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct LogPlace {
+    /// The work.
     work: String,
+    /// The lease's.
     epoch: u64,
+    /// Bytes that were sent before.
     offset: u64,
 }
 
@@ -98,12 +118,17 @@ async fn log_append(
     State(shared): State<Arc<Shared>>,
     Ask(place): Ask<LogPlace>,
     Raw(body): Raw,
-) -> Result<StatusCode, Refusal> {
+) -> Result<Done, Refusal> {
     let lease = Lease { work: place.work, epoch: place.epoch };
-    on_port(shared, move |port| port.log_append(&lease, place.offset, &body)).await.map(|()| StatusCode::NO_CONTENT)
+    on_port(shared, move |port| port.log_append(&lease, place.offset, &body)).await.map(|()| Done)
 }
 
-async fn blob_get(_: Authorized<Execute>, State(shared): State<Arc<Shared>>, Place(digest): Place<Digest>) -> Result<Body, Refusal> {
+async fn blob_get(
+    _: Authorized<Execute>,
+    State(shared): State<Arc<Shared>>,
+    Place(digest): Place<Digest>,
+    Ask(Nothing {}): Ask<Nothing>,
+) -> Result<Bytes, Refusal> {
     if !shared.blobs.has(&digest) {
         return Err(Refusal(CallError::Refused(CallRefusal::NotFound(format!("blob {digest}")))));
     }
@@ -112,25 +137,27 @@ async fn blob_get(_: Authorized<Execute>, State(shared): State<Arc<Shared>>, Pla
         // A reader that went away, or a blob that turns out damaged, ends the answer short: its reader checks the digest.
         let _ = LocalPort::new(shared).blob_get(&digest, &mut sender);
     });
-    Ok(body)
+    Ok(Bytes(body))
 }
 
 async fn blob_put(
     _: Authorized<Execute>,
     State(shared): State<Arc<Shared>>,
     Place(digest): Place<Digest>,
+    Ask(Nothing {}): Ask<Nothing>,
     body: Body,
-) -> Result<StatusCode, Refusal> {
+) -> Result<Done, Refusal> {
     let (mut reader, pump) = stream::into_reader(body, BLOB_BYTES_MAX);
     let put = on_port(shared, move |port| port.blob_put(&digest, 0, &mut reader));
     let (put, ()) = tokio::join!(put, pump);
-    put.map(|()| StatusCode::NO_CONTENT)
+    put.map(|()| Done)
 }
 
 async fn tree(
     _: Authorized<Execute>,
     State(shared): State<Arc<Shared>>,
     Place((project, revision)): Place<(ProjectKey, Revision)>,
-) -> Result<Vec<u8>, Refusal> {
-    on_port(shared, move |port| port.tree_tar(&project, &revision)).await
+    Ask(Nothing {}): Ask<Nothing>,
+) -> Result<Bytes, Refusal> {
+    on_port(shared, move |port| port.tree_tar(&project, &revision)).await.map(|tar| Bytes(tar.into()))
 }

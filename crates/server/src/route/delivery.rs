@@ -1,0 +1,192 @@
+//! `/api/v1`: releases, deployments and environments of a project.
+
+use super::Problem;
+use super::api::Server;
+use super::asked::{Body, Nothing, Place, Read};
+use super::run::Page;
+use super::table::Table;
+use super::told::{Answer, answer, look};
+use crate::access::{Authorized, Look, Operate};
+use crate::shared::Shared;
+use crate::view;
+use axum::extract::State;
+use axum::http::StatusCode;
+use std::sync::Arc;
+use trunkline_api::request::{Act, Promote, Rollback, Settle};
+use trunkline_api::view::{DeploymentView, EnvironmentView, ReleaseView, TraceView};
+use trunkline_domain::foundation::{EnvironmentKey, EnvironmentName, ProjectKey};
+use trunkline_domain::record::{Command, Fact};
+use trunkline_domain::{deployment, environment, release};
+use trunkline_engine::Receipt;
+
+pub fn routes() -> Table {
+    Table::below("/api/v1/projects/{project}")
+        .get("/releases", releases, "Releases, newest first.")
+        .get("/releases/{name}", one_release, "One release, by number, version or alias.")
+        .post("/releases/{name}/promote", promote, "Lets a release into an environment.")
+        .get("/deployments", deployments, "Deployments, newest first.")
+        .get("/deployments/{number}", one_deployment, "One deployment.")
+        .post("/deployments/{number}/cancel", cancel_deployment, "Ends a deployment.")
+        .post("/deployments/{number}/settle", settle, "Says what runs after an apply whose end nobody knows.")
+        .get("/environments", environments, "Environments, in the order of the newest release's delivery file.")
+        .get("/environments/{name}", one_environment, "One environment.")
+        .post("/environments/{name}/rollback", roll_back, "Brings an earlier release back.")
+        .post("/environments/{name}/accept", accept, "Lets releases into a new environment.")
+        .get("/trace/{name}", trace, "From what runs in an environment back to the pull request.")
+}
+
+async fn releases(
+    _: Authorized<Look>,
+    State(shared): Server,
+    Place(project): Place<ProjectKey>,
+    Read(page): Read<Page>,
+) -> Answer<Vec<ReleaseView>> {
+    answer(&shared, move |shared| view::releases(shared, &project, page.before, page.limit.unwrap_or(20))).await
+}
+
+async fn one_release(
+    _: Authorized<Look>,
+    State(shared): Server,
+    Place((project, name)): Place<(ProjectKey, String)>,
+    Read(Nothing {}): Read<Nothing>,
+) -> Answer<ReleaseView> {
+    answer(&shared, move |shared| view::release(shared, &project, &name)).await
+}
+
+async fn promote(
+    by: Authorized<Operate>,
+    State(shared): Server,
+    Place((project, name)): Place<(ProjectKey, String)>,
+    Body(asked): Body<Promote>,
+) -> Answer<DeploymentView> {
+    let key = project.clone();
+    let found = look(&shared, move |shared| view::find_release(shared, &key, &name)).await?;
+    let command = release::Command::Promote { environment: asked.environment.clone() };
+    let receipt = shared.command(by.actor, Command::Release(found.id, command)).await?;
+    requested(&shared, &project, &receipt).await
+}
+
+/// The deployment that a command brought about.
+async fn requested(shared: &Arc<Shared>, project: &ProjectKey, receipt: &Receipt) -> Answer<DeploymentView> {
+    let number = receipt.facts.iter().find_map(|fact| match fact {
+        Fact::Deployment { fact: deployment::Fact::Requested(requested), .. } => Some(requested.number),
+        _ => None,
+    });
+    let Some(number) = number else { return Err(not_taken(receipt)) };
+    let project = project.clone();
+    answer(shared, move |shared| view::deployment(shared, &project, number)).await
+}
+
+fn not_taken(receipt: &Receipt) -> Problem {
+    let why = receipt.facts.iter().find_map(|fact| match fact {
+        Fact::Environment { fact: environment::Fact::Declined { reason, .. }, .. } => Some(format!("not taken: {}", reason.words())),
+        Fact::Environment { fact: environment::Fact::Pending(_), .. } => {
+            Some("the environment is new and waits for a person to accept it".to_owned())
+        }
+        _ => None,
+    });
+    Problem::new(StatusCode::CONFLICT, "TL0510", why.unwrap_or_else(|| "nothing had to be done".to_owned()))
+        .help("trunkline environments shows what runs and what waits there")
+}
+
+async fn deployments(
+    _: Authorized<Look>,
+    State(shared): Server,
+    Place(project): Place<ProjectKey>,
+    Read(page): Read<Page>,
+) -> Answer<Vec<DeploymentView>> {
+    answer(&shared, move |shared| view::deployments(shared, &project, page.before, page.limit.unwrap_or(20))).await
+}
+
+async fn one_deployment(
+    _: Authorized<Look>,
+    State(shared): Server,
+    Place((project, number)): Place<(ProjectKey, u32)>,
+    Read(Nothing {}): Read<Nothing>,
+) -> Answer<DeploymentView> {
+    answer(&shared, move |shared| view::deployment(shared, &project, number)).await
+}
+
+async fn on_deployment(
+    shared: &Arc<Shared>,
+    by: Authorized<Operate>,
+    (project, number): (ProjectKey, u32),
+    command: deployment::Command,
+) -> Answer<DeploymentView> {
+    let key = project.clone();
+    let id = look(shared, move |shared| view::deployment(shared, &key, number)).await?.id;
+    shared.command(by.actor, Command::Deployment(id, command)).await?;
+    answer(shared, move |shared| view::deployment(shared, &project, number)).await
+}
+
+async fn cancel_deployment(
+    by: Authorized<Operate>,
+    State(shared): Server,
+    Place(place): Place<(ProjectKey, u32)>,
+    Body(Act {}): Body<Act>,
+) -> Answer<DeploymentView> {
+    on_deployment(&shared, by, place, deployment::Command::Cancel).await
+}
+
+async fn settle(
+    by: Authorized<Operate>,
+    State(shared): Server,
+    Place(place): Place<(ProjectKey, u32)>,
+    Body(asked): Body<Settle>,
+) -> Answer<DeploymentView> {
+    on_deployment(&shared, by, place, deployment::Command::Settle { runs: asked.runs }).await
+}
+
+async fn environments(
+    _: Authorized<Look>,
+    State(shared): Server,
+    Place(project): Place<ProjectKey>,
+    Read(Nothing {}): Read<Nothing>,
+) -> Answer<Vec<EnvironmentView>> {
+    answer(&shared, move |shared| view::environments(shared, &project)).await
+}
+
+async fn one_environment(
+    _: Authorized<Look>,
+    State(shared): Server,
+    Place((project, name)): Place<(ProjectKey, EnvironmentName)>,
+    Read(Nothing {}): Read<Nothing>,
+) -> Answer<EnvironmentView> {
+    answer(&shared, move |shared| view::environment(shared, &project, &name)).await
+}
+
+async fn roll_back(
+    by: Authorized<Operate>,
+    State(shared): Server,
+    Place((project, name)): Place<(ProjectKey, EnvironmentName)>,
+    Body(asked): Body<Rollback>,
+) -> Answer<DeploymentView> {
+    let key = project.clone();
+    let to = match asked.to {
+        Some(wanted) => Some(look(&shared, move |shared| view::find_release(shared, &key, &wanted)).await?.id),
+        None => None,
+    };
+    let command = Command::Environment(EnvironmentKey { project: project.clone(), name }, environment::Command::RollBack { to });
+    let receipt = shared.command(by.actor, command).await?;
+    requested(&shared, &project, &receipt).await
+}
+
+async fn accept(
+    by: Authorized<Operate>,
+    State(shared): Server,
+    Place((project, name)): Place<(ProjectKey, EnvironmentName)>,
+    Body(Act {}): Body<Act>,
+) -> Answer<EnvironmentView> {
+    let key = EnvironmentKey { project: project.clone(), name: name.clone() };
+    shared.command(by.actor, Command::Environment(key, environment::Command::Accept)).await?;
+    answer(&shared, move |shared| view::environment(shared, &project, &name)).await
+}
+
+async fn trace(
+    _: Authorized<Look>,
+    State(shared): Server,
+    Place((project, name)): Place<(ProjectKey, EnvironmentName)>,
+    Read(Nothing {}): Read<Nothing>,
+) -> Answer<TraceView> {
+    answer(&shared, move |shared| view::trace(shared, &project, &name)).await
+}
