@@ -196,9 +196,9 @@ pub enum Verb {
     /// Explain an error code
     #[command(after_long_help = "Example:\n  trunkline explain TL0142")]
     Explain(explain::Arguments),
-    /// Print the JSON Schema of the delivery file
-    #[command(after_long_help = "Example:\n  trunkline schema > trunkline.schema.json")]
-    Schema,
+    /// Print the JSON Schema of the delivery file, or the document of the API
+    #[command(after_long_help = "Examples:\n  trunkline schema > trunkline.schema.json\n  trunkline schema --api > openapi.json")]
+    Schema(schema::Arguments),
     /// Print what a shell needs to complete commands
     #[command(
         after_long_help = "Example:\n  source <(trunkline completion bash)\n  trunkline completion fish > ~/.config/fish/completions/trunkline.fish"
@@ -252,7 +252,7 @@ pub fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         Verb::Backup(arguments) => backup::run(&arguments, globals),
         Verb::Restore(arguments) => backup::run_restore(&arguments, globals),
         Verb::Explain(arguments) => explain::run(&arguments, globals),
-        Verb::Schema => schema::run(globals),
+        Verb::Schema(arguments) => schema::run(&arguments, globals),
         Verb::Completion(arguments) => completion::run(&arguments, globals),
         Verb::Man(arguments) => man::run(&arguments, globals),
         Verb::Version => version::run(globals),
