@@ -59,8 +59,14 @@ pub struct AddProject {
     /// The project whose repository it shares.
     #[serde(default)]
     pub beside: Option<ProjectKey>,
-    /// The folder of the repository that it is.
+    /// The folder of the repository that it is: no part of the path is `.`, `..` or `.git`.
     #[serde(default)]
+    #[schemars(
+        length(max = 200),
+        regex(
+            pattern = r"^(?!\.{1,2}(?:/|$)|\.git(?:/|$))[^/\\\x00-\x1f\x7f-\x9f]+(?:/(?!\.{1,2}(?:/|$)|\.git(?:/|$))[^/\\\x00-\x1f\x7f-\x9f]+)*$"
+        )
+    )]
     pub folder: Option<String>,
 }
 
@@ -97,6 +103,7 @@ pub struct StartRun {
     pub inputs: BTreeMap<String, String>,
     /// The caller's own key: the same start asked again with it is the same run.
     #[serde(default)]
+    #[schemars(regex(pattern = "^[ -~]{1,100}$"))]
     pub key: Option<String>,
 }
 

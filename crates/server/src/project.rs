@@ -10,8 +10,8 @@ use trunkline_domain::record::{Command, Key};
 use trunkline_domain::{project, repository};
 use trunkline_engine::{Call, Request};
 
-/// Bytes of a folder's path.
-const FOLDER_BYTES_MAX: usize = 200;
+/// Characters of a folder's path.
+const FOLDER_CHARS_MAX: usize = 200;
 
 /// Begins a project. A repository that is followed is looked at first: one that cannot be read is refused, and nothing is
 /// recorded. Gives the repository whose first commits are still to be taken in.
@@ -62,7 +62,7 @@ fn folder(text: &str) -> Result<String, Failure> {
     let good = |part: &str| {
         !part.is_empty() && part != "." && part != ".." && part != ".git" && !part.contains(|c: char| c.is_control() || c == '\\')
     };
-    if folder.len() > FOLDER_BYTES_MAX || folder.is_empty() || !folder.split('/').all(good) {
+    if folder.chars().count() > FOLDER_CHARS_MAX || folder.is_empty() || !folder.split('/').all(good) {
         return Err(Failure::Invalid(format!("'{text}' is no folder of a repository: write services/api")));
     }
     Ok(folder.to_owned())

@@ -49,6 +49,9 @@ pub enum Failure {
     /// The request makes no sense.
     #[error("{0}")]
     Invalid(String),
+    /// It makes sense, but does not fit what is there.
+    #[error("{0}")]
+    Unfit(String),
     /// The same key was used for something else.
     #[error("the same key was used for another command, which is entry {0}")]
     Conflict(u64),

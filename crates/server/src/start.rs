@@ -11,7 +11,7 @@ use trunkline_domain::record::{Command, Fact, Key, State};
 use trunkline_domain::run;
 use trunkline_engine::{Call, CommandKey, Receipt, Request};
 
-/// Bytes of a caller's own key.
+/// Characters of a caller's own key.
 const KEY_BYTES_MAX: usize = 100;
 
 /// Starts a run, and gives its number.
@@ -48,8 +48,8 @@ pub fn start(shared: &Shared, actor: Actor, project: &ProjectKey, asked: &StartR
 /// The caller's key: the same start asked again is the same run.
 fn key(project: &ProjectKey, asked: &StartRun, revision: &Revision) -> Result<Option<CommandKey>, Failure> {
     let Some(key) = &asked.key else { return Ok(None) };
-    if key.is_empty() || key.len() > KEY_BYTES_MAX || key.contains(char::is_control) {
-        return Err(Failure::Invalid(format!("a key has 1 to {KEY_BYTES_MAX} bytes and no control characters")));
+    if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Err(Failure::Invalid(format!("a key has 1 to {KEY_BYTES_MAX} printable ASCII characters")));
     }
     let body = serde_json::to_vec(&(revision, &asked.reference, &asked.inputs)).expect("texts can be written");
     Ok(Some(CommandKey { project: project.clone(), key: format!("start {key}"), body: Digest::of(&body) }))

@@ -59,6 +59,7 @@ impl From<Failure> for Problem {
         let message = failure.to_string();
         let (status, code, help) = match &failure {
             Failure::Refused(refusal) => (StatusCode::CONFLICT, "TL0510", help_for(refusal)),
+            Failure::Unfit(_) => (StatusCode::CONFLICT, "TL0510", None),
             Failure::NotFound(_) => (StatusCode::NOT_FOUND, "TL0504", None),
             Failure::Invalid(_) => (StatusCode::BAD_REQUEST, "TL0505", None),
             Failure::Conflict(_) => (StatusCode::CONFLICT, "TL0511", Some("use a fresh key for another command")),

@@ -88,6 +88,9 @@ async fn cancel_run(
 #[serde(deny_unknown_fields)]
 struct LogPlace {
     /// Names the log: a job, a part or a check has it as `work`.
+    #[schemars(regex(
+        pattern = r"^(?:run_[0-9a-f]{32}/[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.)){0,99}|dep_[0-9a-f]{32}/(?:observe|apply|verify)/[0-9]{1,9})$"
+    ))]
     work: String,
     /// The first byte that is wanted.
     from: Option<u64>,
@@ -104,10 +107,15 @@ async fn log(
     Ok(LogText { bytes, open })
 }
 
+/// A commit (at least 4 digits), or `pr-` and a number.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+struct Question(#[schemars(regex(pattern = r"^(?:pr-[0-9]{1,9}|[0-9A-Fa-f]{4,})$"))] String);
+
 async fn where_is(
     _: Authorized<Look>,
     State(shared): Server,
-    Place((project, question)): Place<(ProjectKey, String)>,
+    Place((project, Question(question))): Place<(ProjectKey, Question)>,
     Read(Nothing {}): Read<Nothing>,
 ) -> Answer<WhereView> {
     answer(&shared, move |shared| view::where_is(shared, &project, &question)).await
