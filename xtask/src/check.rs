@@ -18,7 +18,10 @@ pub struct Arguments {
 }
 
 /// Programs that the tests use, with the Debian package that brings each.
-const PROGRAMS: [(&str, &str); 5] = [("git", "git"), ("python3", "python3"), ("sh", "dash"), ("bwrap", "bubblewrap"), ("strace", "strace")];
+const PROGRAMS: [(&str, &str); 6] =
+    [("git", "git"), ("python3", "python3"), (VENV, "python3-venv"), ("sh", "dash"), ("bwrap", "bubblewrap"), ("strace", "strace")];
+/// No program of its own: what `python3 -m venv` needs to put pip into a new environment.
+const VENV: &str = "ensurepip";
 
 /// Without these some tests skip themselves, and say so.
 const OPTIONAL: [(&str, &str); 2] =
@@ -44,6 +47,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     step("fuzz", &xtask.to_string_lossy(), &["fuzz", "--seconds", "5"])?;
     let trunkline = target_folder()?.join("release/trunkline");
     step("faults", &xtask.to_string_lossy(), &["faults", "--count", "10", "--program", &trunkline.to_string_lossy()])?;
+    step("api", &xtask.to_string_lossy(), &["api", "--program", &trunkline.to_string_lossy()])?;
     if !arguments.no_demo {
         step("demo", &trunkline.to_string_lossy(), &["demo", "--once", "--fast"])?;
     }
@@ -71,9 +75,12 @@ fn step(name: &str, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
 }
 
 fn works(program: &str) -> bool {
-    let probe = if program == "sh" { ["-c", ":"] } else { ["--version", "--version"] };
-    let status =
-        Command::new(program).args(&probe[..1 + usize::from(program == "sh")]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let (program, probe): (&str, &[&str]) = match program {
+        "sh" => ("sh", &["-c", ":"]),
+        VENV => ("python3", &["-c", "import ensurepip"]),
+        other => (other, &["--version"]),
+    };
+    let status = Command::new(program).args(probe).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 

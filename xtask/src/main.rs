@@ -1,5 +1,6 @@
 //! Chores of this repository: `cargo xtask test`, `cargo xtask sim`, `cargo xtask tidy`, `cargo xtask bench`.
 
+mod api;
 mod bench;
 mod check;
 mod dist;
@@ -27,6 +28,8 @@ enum Chore {
     Sim(sim::Arguments),
     /// Put the real program under real faults, and check what must hold.
     Faults(faults::Arguments),
+    /// Ask the real program everything that its document of the API says, and much that it forbids.
+    Api(api::Arguments),
     /// Feed hostile bytes to everything that reads bytes of others.
     Fuzz(fuzz::Arguments),
     /// Make what a machine without Rust installs: a program, a Debian package, checksums.
@@ -41,6 +44,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Tidy => tidy::run(),
         Chore::Sim(arguments) => sim::run(&arguments),
         Chore::Faults(arguments) => faults::run(&arguments),
+        Chore::Api(arguments) => api::run(&arguments),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Dist(arguments) => dist::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),

@@ -89,6 +89,16 @@ impl Server {
         self.ended()
     }
 
+    /// Where it is: `http://127.0.0.1:7420`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The operator's token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         let _ = self.process.kill();
