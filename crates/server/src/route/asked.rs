@@ -49,8 +49,16 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Body<T> {
             let question: String = question.chars().take(80).collect();
             return Err(problem(StatusCode::BAD_REQUEST, &format!("an act is told in the body alone: nobody reads '?{question}'")));
         }
-        let read = Json::from_request(request, state).await;
-        read.map(|Json(asked)| Body(asked)).map_err(|error| problem(error.status(), &error.body_text()))
+        let (parts, body) = request.into_parts();
+        // The limit of the route's bodies is in the parts.
+        let Raw(bytes) = Raw::from_request(Request::from_parts(parts.clone(), body), state).await?;
+        let read = Json::from_request(Request::from_parts(parts, bytes.clone().into()), state).await;
+        let Json(asked) = read.map_err(|error| problem(error.status(), &error.body_text()))?;
+        // Serde takes a list of the fields' values for a struct too, and nobody should come to rely on that.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "the body is no JSON object"));
+        }
+        Ok(Body(asked))
     }
 }
 

@@ -138,8 +138,10 @@ fn what_nobody_knows_is_refused() {
         let (status, refused) = server.ask(route.method.as_str(), &path, body);
         assert_eq!((status, refused["code"].as_str()), (400, Some("TL0505")), "{} {path}: {refused}", route.method);
         if route.method == "POST" {
-            let (status, refused) = server.ask("POST", &super::access::filled(&route.path), Some(json!({"nonsense": 1})));
-            assert_eq!((status, refused["code"].as_str()), (422, Some("TL0505")), "{} {path}: {refused}", route.method);
+            for wrong in [json!({"nonsense": 1}), json!([]), json!(["test"]), json!(null)] {
+                let (status, refused) = server.ask("POST", &super::access::filled(&route.path), Some(wrong));
+                assert!(matches!(status, 400 | 422) && refused["code"] == "TL0505", "{} {path}: {status} {refused}", route.method);
+            }
         }
     }
 }
