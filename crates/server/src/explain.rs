@@ -7,7 +7,7 @@ macro_rules! pages {
     };
 }
 
-pages! { "TL0501" "TL0502" "TL0503" "TL0504" "TL0505" "TL0506" "TL0510" "TL0511" "TL0520" "TL0521" "TL0522" "TL0524" }
+pages! { "TL0501" "TL0502" "TL0503" "TL0504" "TL0505" "TL0506" "TL0510" "TL0511" "TL0520" "TL0521" "TL0522" "TL0523" "TL0524" }
 
 /// The page of a code.
 pub fn explain(code: &str) -> Option<&'static str> {
@@ -25,6 +25,9 @@ mod tests {
             include_str!("access.rs"),
             include_str!("serve.rs"),
             include_str!("room.rs"),
+            include_str!("room.rs"),
+            include_str!("serve.rs"),
+            include_str!("route/asked.rs"),
             include_str!("route/mod.rs"),
             include_str!("route/api.rs"),
             include_str!("route/git.rs"),

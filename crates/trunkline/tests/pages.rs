@@ -14,8 +14,10 @@ const FIRST_STEPS: &str = include_str!("../../../docs/first-steps.md");
 const REPOSITORIES: &str = include_str!("../../../docs/repositories.md");
 const INSTALL: &str = include_str!("../../../docs/install.md");
 
-/// The pages that are tried by other tests: `restore.rs`, `readme.rs`, and for every command alone `reference.rs`.
-const ELSEWHERE: [&str; 4] = ["running.md", "commands.md", "api.md", "README.md"];
+const API: &str = include_str!("../../../docs/api.md");
+
+/// The pages that are tried by other tests: `restore.rs`, and each command alone by `reference.rs`.
+const ELSEWHERE: [&str; 2] = ["running.md", "commands.md"];
 
 /// Commands of docs/install.md that change a machine. `packaging/try-in-a-systemd-host.sh` does the same in a machine of its
 /// own, which CI has not; `cargo xtask dist` is run there, too.
@@ -114,6 +116,42 @@ fn the_ways_to_a_repository_are_ways() {
 }
 
 #[test]
+fn the_api_answers_as_its_page_asks() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(home.path(), folder.path(), "trunkline serve");
+    let page: &'static str = API.replace("\\\n    ", "").leak();
+    let commands = blocks(page).concat();
+    let token = commands[0];
+    let mut as_of = "19".to_owned();
+    for command in &commands[1..] {
+        let text = command.replace("http://127.0.0.1:7420", &server.address).replace("wait-for=19", &format!("wait-for={as_of}"));
+        // A stream has no end.
+        let (stream, text) = (text.contains("-sN"), text.replace("curl -sN", "timeout 2 curl -sN"));
+        let (code, said) = run_to(&mut shell(home.path(), folder.path(), &format!("{token}; {text}")));
+        assert_eq!(code, Some(if stream { 124 } else { 0 }), "{command}: {said}");
+        assert!(!said.is_empty() && !said.starts_with("{\"code\""), "{command}: {said}");
+        if let Some(number) = said.strip_prefix("trunkline-as-of: ") {
+            as_of = number.trim().to_owned();
+        }
+        if command.contains("\"name\"") {
+            push(home.path(), folder.path(), &server.address);
+        }
+    }
+}
+
+/// A commit that can be started by hand.
+fn push(home: &Path, folder: &Path, address: &str) {
+    let shop = folder.join("shop");
+    std::fs::create_dir(&shop).unwrap();
+    std::fs::write(shop.join("trunkline.yaml"), "on: { manual: {} }\njobs: { a: { run: 'true', sandbox: host } }\n").unwrap();
+    let text = format!(
+        "git init -q -b main && git add -A && git commit -qm Begin && TOKEN=$(cat ~/.local/state/trunkline/operator.token) &&\
+         git -c http.extraHeader=\"Authorization: Bearer $TOKEN\" push -q {address}/git/shop.git main"
+    );
+    run(&mut shell(home, &shop, &text), "git push");
+}
+
+#[test]
 fn what_the_page_on_installing_shows_is_tried() {
     let home = tempfile::tempdir().unwrap();
     let lines: Vec<&str> = blocks(INSTALL).concat().into_iter().map(without_remark).collect();
@@ -140,7 +178,7 @@ fn no_page_with_commands_is_forgotten() {
             pages.insert(path.file_name().unwrap().to_string_lossy().into_owned());
         }
     }
-    let here = ["first-steps.md", "repositories.md", "install.md"];
+    let here = ["first-steps.md", "repositories.md", "install.md", "api.md"];
     let forgotten: Vec<&String> =
         pages.iter().filter(|page| !here.contains(&page.as_str()) && !ELSEWHERE.contains(&page.as_str())).collect();
     assert!(forgotten.is_empty(), "no test runs the commands of {forgotten:?}");
