@@ -4,6 +4,7 @@
 //! A closure between fork and exec would do the same without a second program, but takes `posix_spawn` from the
 //! runner, and `fork` is slow in a large process.
 
+use super::filter;
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope,
     path_beneath_rules,
@@ -69,9 +70,10 @@ fn launch(mut arguments: impl Iterator<Item = OsString>) -> Result<u8, String> {
         Some(LANDLOCK) => {
             drop_capabilities().map_err(|error| format!("capabilities stay: {error}"))?;
             restrict(&read, &write).map_err(|error| format!("Landlock: {error}"))?;
+            filter::install()?;
             Err(format!("the step cannot be started: {}", become_step(&order)))
         }
-        Some(FIRST) => first(&order).map_err(|error| format!("the step cannot be started: {error}")),
+        Some(FIRST) => filter::install().and_then(|()| first(&order).map_err(|error| format!("the step cannot be started: {error}"))),
         _ => Err("the launcher was called wrongly".to_owned()),
     }
 }

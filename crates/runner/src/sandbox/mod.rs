@@ -5,6 +5,7 @@
 //! bubblewrap, and in it this program again as the first process of the step's own process numbers. Nothing steps
 //! down: a level that was asked for by name and is not there is an error, and `auto` says which level it became.
 
+mod filter;
 mod launch;
 mod place;
 mod probe;

@@ -124,6 +124,32 @@ fn a_wall_keeps_a_step_from_other_processes() {
 }
 
 #[test]
+fn a_wall_refuses_calls_that_reach_into_the_kernel() {
+    let bench = bench();
+    // Succeeds where the call came through, or failed for a reason of its own.
+    let call = |number: u64, arguments: &str, refusal: &str| {
+        let ask = format!("c = ctypes.CDLL(None, use_errno=True); r = c.syscall({number}, {arguments})");
+        format!("python3 -c 'import ctypes, errno; {ask}; exit(1 if r == -1 and ctypes.get_errno() == errno.{refusal} else 0)'")
+    };
+    let probes = [
+        ("types into a terminal", call(libc::SYS_ioctl as u64, "0, 0x5412, b\"x\"", "EPERM")),
+        ("makes a user namespace", call(libc::SYS_unshare as u64, "0x10000000", "EPERM")),
+        ("is born in a user namespace", call(libc::SYS_clone as u64, "0x10000011, 0, 0, 0, 0", "EPERM")),
+        ("hides flags from the filter", call(libc::SYS_clone3 as u64, "0, 0", "ENOSYS")),
+        ("asks for keys", call(libc::SYS_keyctl as u64, "0, -3, 0", "EPERM")),
+        ("loads a program into the kernel", call(libc::SYS_bpf as u64, "0, 0, 0", "EPERM")),
+        ("goes around the filter", call(libc::SYS_io_uring_setup as u64, "0, 0", "EPERM")),
+        ("handles the faults of the kernel", call(libc::SYS_userfaultfd as u64, "1", "EPERM")),
+        ("has other numbers for calls", call(0x4000_0000 | libc::SYS_getpid as u64, "", "ENOSYS").replace(", )", ")")),
+        ("makes a namespace with a tool", "unshare --user true".to_owned()),
+    ];
+    for level in walls(&bench) {
+        assert_eq!(leaks(&bench, level, &probes), [""; 0], "behind {level}");
+    }
+    assert_eq!(leaks(&bench, SandboxLevel::Host, &probes[..1]), ["types into a terminal"]);
+}
+
+#[test]
 fn nothing_survives_its_step_behind_a_wall() {
     let bench = bench();
     // Found again by how long they sleep.
