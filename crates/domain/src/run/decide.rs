@@ -85,7 +85,7 @@ fn begin(start: StartRun, context: &Context) -> Vec<Fact> {
                 let (year, month, _) = context.now.date();
                 Some(format!("{year}.{month}.{}", context.number))
             }
-            VersionRule::GitDescribe => plan.described.clone(),
+            VersionRule::GitDescribe => plan.described.as_deref().and_then(described),
             VersionRule::Expression(expression) => version(expression, &scope).ok(),
         }
     });
@@ -98,21 +98,37 @@ fn begin(start: StartRun, context: &Context) -> Vec<Fact> {
     course.go_on()
 }
 
-/// The version that an expression gives. It names folders, addresses and files, so not every text is one.
+/// Characters of a version, at most.
+const VERSION_CHARS_MAX: usize = 100;
+
+/// Whether a version may have this character. It names folders, addresses and files, so not every text is one.
+fn fits_version(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._+-~".contains(c)
+}
+
+/// The version that a tag gives. Tags such as `web/v1.2` are common, so what does not fit becomes a dash.
+fn described(text: &str) -> Option<String> {
+    let dashed: String = text.chars().map(|c| if fits_version(c) { c } else { '-' }).collect();
+    let version = dashed.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    // The end tells commits apart: how many after the tag, and which.
+    let version = &version[version.len().saturating_sub(VERSION_CHARS_MAX)..];
+    let version = version.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    (!version.is_empty()).then(|| version.to_owned())
+}
+
+/// The version that an expression gives.
 fn version(expression: &Expression, scope: &Scope) -> Result<String, String> {
-    const CHARS_MAX: usize = 100;
     let text = match expression.evaluate(scope) {
         Ok(Value::Text(text)) => text,
         Ok(_) => return Err("release.version gives no text".to_owned()),
         Err(error) => return Err(format!("release.version: {error}")),
     };
-    let fits = |c: char| c.is_ascii_alphanumeric() || "._+-~".contains(c);
-    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.len() <= CHARS_MAX && text.chars().all(fits) {
+    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.len() <= VERSION_CHARS_MAX && text.chars().all(fits_version) {
         return Ok(text);
     }
-    let shown: String = text.chars().take(CHARS_MAX).collect();
+    let shown: String = text.chars().take(VERSION_CHARS_MAX).collect();
     Err(format!(
-        "release.version gives {shown:?}: a version has 1 to {CHARS_MAX} of the characters A-Z a-z 0-9 . _ + - ~ and begins with a letter or a digit"
+        "release.version gives {shown:?}: a version has 1 to {VERSION_CHARS_MAX} of the characters A-Z a-z 0-9 . _ + - ~ and begins with a letter or a digit"
     ))
 }
 
@@ -333,4 +349,20 @@ fn complete(run: &Run, rule: &ReleaseSkeleton) -> ReleaseVerdict {
 
 fn shorten(text: &str) -> String {
     shortened(text, REASON_BYTES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::described;
+
+    #[test]
+    fn what_git_describes_becomes_a_version() {
+        let cases = [("v1.2-3-gabc1234", "v1.2-3-gabc1234"), ("web/v1.2", "web-v1.2"), ("-/ü.1", "1"), ("1 2", "1-2")];
+        for (text, version) in cases {
+            assert_eq!(described(text).as_deref(), Some(version), "{text}");
+        }
+        assert_eq!(described("ü/"), None);
+        let long = described(&format!("{}-3-gabc1234", "x/".repeat(120))).unwrap();
+        assert!(long.len() <= 100 && long.ends_with("x--3-gabc1234"), "{long}");
+    }
 }
