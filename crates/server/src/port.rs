@@ -103,12 +103,17 @@ fn is_leased(shared: &Shared, log: &str) -> Result<bool, Failure> {
     })
 }
 
-impl Port for LocalPort {
-    fn claim(&self, request: &ClaimRequest) -> Result<WorkReply, CallError> {
+impl LocalPort {
+    /// A claim of a caller who may go away while it waits: what it was given then would be held by nobody, until the lease
+    /// is lost and an attempt with it.
+    pub fn claim_while(&self, request: &ClaimRequest, is_there: &dyn Fn() -> bool) -> Result<WorkReply, CallError> {
         let until = Instant::now() + Duration::from_millis(request.wait_ms).min(CLAIM_WAIT_MAX);
         loop {
             let bell = self.shared.writer.bell();
             let seen = bell.count();
+            if !is_there() {
+                return Err(CallError::Unreachable("the caller has gone away".to_owned()));
+            }
             // A disk that is nearly full gives no work out; the bell rings when there is room again.
             if !self.shared.writer.room().is_low()
                 && let Answer::Work(reply) = self.call(Call::Claim(request.clone()))?
@@ -125,6 +130,12 @@ impl Port for LocalPort {
             }
             bell.wait(seen, left);
         }
+    }
+}
+
+impl Port for LocalPort {
+    fn claim(&self, request: &ClaimRequest) -> Result<WorkReply, CallError> {
+        self.claim_while(request, &|| true)
     }
 
     fn renew(&self, request: &RenewRequest) -> Result<RenewReply, CallError> {

@@ -2,6 +2,7 @@
 
 mod access;
 mod api;
+mod claim;
 mod events;
 mod follow;
 mod git;

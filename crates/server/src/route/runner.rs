@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use trunkline_api::runner::{CallRefusal, ClaimRequest, LOG_CHUNK_BYTES_MAX, Lease, RenewReply, RenewRequest, ReportRequest, WorkReply};
 use trunkline_domain::foundation::{Digest, ProjectKey, Revision};
 use trunkline_runner::{CallError, Port};
@@ -83,7 +84,18 @@ async fn claim(
     State(shared): State<Arc<Shared>>,
     asked::Body(request): asked::Body<ClaimRequest>,
 ) -> Result<Json<WorkReply>, Refusal> {
-    on_port(shared, move |port| port.claim(&request)).await.map(Json)
+    let caller = Caller(Arc::new(AtomicBool::new(true)));
+    let there = caller.0.clone();
+    on_port(shared, move |port| port.claim_while(&request, &|| there.load(Ordering::Acquire))).await.map(Json)
+}
+
+/// A connection that ends while its call is under way drops the call, and this with it.
+struct Caller(Arc<AtomicBool>);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 async fn renew(
