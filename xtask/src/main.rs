@@ -30,6 +30,9 @@ enum Chore {
     Faults(faults::Arguments),
     /// Ask the real program everything that its document of the API says, and much that it forbids.
     Api(api::Arguments),
+    /// A runner in a process of its own, for `faults`.
+    #[command(hide = true)]
+    FaultRunner(faults::runner::Arguments),
     /// Feed hostile bytes to everything that reads bytes of others.
     Fuzz(fuzz::Arguments),
     /// Make what a machine without Rust installs: a program, a Debian package, checksums.
@@ -45,6 +48,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Sim(arguments) => sim::run(&arguments),
         Chore::Faults(arguments) => faults::run(&arguments),
         Chore::Api(arguments) => api::run(&arguments),
+        Chore::FaultRunner(arguments) => faults::runner::main(&arguments),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Dist(arguments) => dist::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),

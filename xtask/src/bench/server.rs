@@ -170,6 +170,21 @@ impl Server {
         Ok(answer.body_mut().read_to_string()?)
     }
 
+    /// The whole log of a piece of work.
+    pub fn log(&self, project: &str, work: &str) -> Result<Vec<u8>> {
+        let mut log = Vec::new();
+        loop {
+            let url = format!("{}/api/v1/projects/{project}/log?work={work}&from={}", self.address, log.len());
+            let mut answer = self.agent.get(&url).header("authorization", format!("Bearer {}", self.token)).call().context(url)?;
+            let open = answer.headers().get("trunkline-log-state").is_some_and(|state| state == "open");
+            let bytes = answer.body_mut().with_config().limit(1 << 30).read_to_vec()?;
+            log.extend_from_slice(&bytes);
+            if !open || bytes.is_empty() {
+                return Ok(log);
+            }
+        }
+    }
+
     /// Asks for an act.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let url = format!("{}/api/v1/{path}", self.address);

@@ -1,5 +1,6 @@
 //! What must hold once all faults are over: the invariants, read from the program's answers and from the targets' journals.
 
+use super::facts::Facts;
 use super::target::Journal;
 use crate::bench::Server;
 use anyhow::{Context, Result, ensure};
@@ -67,4 +68,57 @@ pub fn ledger(program: &Path, data: &Path) -> Result<u64> {
     ensure!(output.status.success(), "ledger verify: {}", String::from_utf8_lossy(&output.stderr));
     let said: Value = serde_json::from_slice(&output.stdout)?;
     said["entries"].as_u64().context("how many entries")
+}
+
+/// I10: the log of every job that passed is there to its last line; any other is whole as far as it goes. How many bytes
+/// were read.
+pub fn logs(server: &Server, acknowledged: &[String], lines: usize) -> Result<usize> {
+    let mut bytes = 0;
+    for commit in acknowledged {
+        let found = server.get(&format!("projects/shop/where/{commit}"))?;
+        let run = server.get(&format!("projects/shop/runs/{}", found["run"]["number"]))?;
+        for job in run["jobs"].as_array().into_iter().flatten() {
+            let work = job["work"].as_str().context("no work")?;
+            let log = server.log("shop", work)?;
+            let text = String::from_utf8_lossy(&log);
+            let said: Vec<&str> = text.lines().filter(|line| !line.starts_with('▸')).collect();
+            for (index, line) in said.iter().enumerate() {
+                let whole = line.starts_with(&format!("line {} of", index + 1)) || index + 1 == said.len();
+                ensure!(whole, "I10: {work}: after {index} lines comes '{line}'");
+            }
+            bytes += log.len();
+            let result = job["status"]["ended"].as_str().unwrap_or_default();
+            if result == "passed" {
+                ensure!(job["log_sealed"] == true, "I10: {work} passed and its log is not sealed");
+                ensure!(said.len() == lines, "I10: {work} passed with {} of {lines} lines", said.len());
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// I4: what the server accepted from a runner came under the newest epoch that any runner had been given by then, and no
+/// outcome was accepted for a lease that the ledger had ended otherwise. How many writes were refused.
+pub fn writes(journal: &[Value], facts: &Facts) -> Result<usize> {
+    let mut granted: BTreeMap<&str, Vec<(u64, f64)>> = BTreeMap::new();
+    for line in journal.iter().filter(|line| line["act"] == "granted") {
+        let work = line["work"].as_str().unwrap_or_default();
+        granted.entry(work).or_default().push((line["epoch"].as_u64().unwrap_or(0), line["at"].as_f64().unwrap_or(0.0)));
+    }
+    let mut refused = 0;
+    for line in journal.iter().filter(|line| line["act"] != "granted") {
+        let (work, epoch) = (line["work"].as_str().unwrap_or_default(), line["epoch"].as_u64().unwrap_or(0));
+        refused += usize::from(line["rest"]["answer"] == "refused");
+        if line["rest"]["answer"] != "accepted" {
+            continue;
+        }
+        let sent = line["rest"]["sent"].as_f64().unwrap_or(0.0);
+        let newer = granted.get(work).into_iter().flatten().find(|(other, at)| *other > epoch && *at < sent);
+        ensure!(newer.is_none(), "I4: a {} of {work} under epoch {epoch} was accepted after {newer:?} was granted", line["act"]);
+        if line["act"] == "report" {
+            let given = facts.find(work, epoch).with_context(|| format!("I4: the ledger knows no lease {work} {epoch}"))?;
+            ensure!(given.by_runner, "I4: the outcome of {work} under epoch {epoch} was accepted, the ledger had lost it before");
+        }
+    }
+    Ok(refused)
 }

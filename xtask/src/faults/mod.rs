@@ -1,11 +1,18 @@
 //! `cargo xtask faults`: the real program under real faults, and one checker of what must hold afterwards.
 
 mod check;
+mod clock;
+mod cut;
 mod disk;
+mod facts;
 mod failing;
 mod kill;
+mod killed;
 mod page;
 mod power;
+mod proxy;
+pub mod runner;
+mod site;
 mod target;
 mod tracer;
 
@@ -46,11 +53,14 @@ pub struct Ground {
 
 type Fault = (&'static str, &'static str, fn(&Ground) -> Result<Value>);
 
-const FAULTS: [Fault; 4] = [
+const FAULTS: [Fault; 7] = [
     ("F1", "SIGKILL the server at random points", kill::run),
     ("F2", "the power goes; what was not synced is dropped or torn", power::run),
     ("F3", "the n-th read, write or sync of the database fails, for every n", failing::run),
     ("F4", "the disk of the data folder is filled to the last byte while a job runs", disk::run),
+    ("F6", "SIGKILL runners in whatever they do", killed::run),
+    ("F7", "pause runners for longer than their lease, then continue them", killed::pause),
+    ("F8", "cut runners off from the server, in each direction", cut::run),
 ];
 
 /// Runs them.
