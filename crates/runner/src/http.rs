@@ -16,8 +16,11 @@ use ureq::{Agent, Body, SendBody};
 /// Bytes of a JSON answer.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// A claim may be held open for 30 s by the server; everything else answers sooner.
+/// A claim may be held open for 30 s by the server; a tree must be packed first.
 const ANSWER_WITHIN: Duration = Duration::from_secs(45);
+/// The calls that keep a lease. A connection whose other end vanished in silence gives no answer, ever: there must be
+/// time for a second and a third one before the lease is lost.
+const ANSWER_SOON: Duration = Duration::from_secs(10);
 /// Silence in the middle of a body.
 const TRANSFER_WITHIN: Duration = Duration::from_secs(600);
 
@@ -26,6 +29,7 @@ pub struct HttpPort {
     agent: Agent,
     base: String,
     token: String,
+    soon: Duration,
 }
 
 impl HttpPort {
@@ -41,16 +45,17 @@ impl HttpPort {
             .timeout_send_body(Some(TRANSFER_WITHIN))
             .timeout_recv_body(Some(TRANSFER_WITHIN))
             .build();
-        Self { agent: config.into(), base: base.trim_end_matches('/').to_owned(), token: format!("Bearer {token}") }
+        Self { agent: config.into(), base: base.trim_end_matches('/').to_owned(), token: format!("Bearer {token}"), soon: ANSWER_SOON }
     }
 
     fn url(&self, path: &str) -> String {
         format!("{}/api/v1/{path}", self.base)
     }
 
-    fn post<Q: Serialize, A: DeserializeOwned>(&self, path: &str, request: &Q) -> Result<A, CallError> {
+    fn post<Q: Serialize, A: DeserializeOwned>(&self, path: &str, request: &Q, within: Duration) -> Result<A, CallError> {
         let body = serde_json::to_vec(request).map_err(|error| CallError::Refused(CallRefusal::Invalid(error.to_string())))?;
-        let sent = self.agent.post(self.url(path)).header("authorization", &self.token).content_type("application/json").send(&body[..]);
+        let call = self.agent.post(self.url(path)).config().timeout_recv_response(Some(within)).build();
+        let sent = call.header("authorization", &self.token).content_type("application/json").send(&body[..]);
         let mut answer = accepted(sent)?;
         let bytes = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(unreachable)?;
         serde_json::from_slice(&bytes).map_err(|error| CallError::Unreachable(format!("its answer makes no sense: {error}")))
@@ -68,21 +73,24 @@ impl HttpPort {
 
 impl Port for HttpPort {
     fn claim(&self, request: &ClaimRequest) -> Result<WorkReply, CallError> {
-        self.post("runner/claim", request)
+        self.post("runner/claim", request, ANSWER_WITHIN)
     }
 
     fn renew(&self, request: &RenewRequest) -> Result<RenewReply, CallError> {
-        self.post("runner/renew", request)
+        self.post("runner/renew", request, self.soon)
     }
 
     fn report(&self, request: &ReportRequest) -> Result<WorkReply, CallError> {
-        self.post("runner/report", request)
+        self.post("runner/report", request, self.soon)
     }
 
     fn log_append(&self, lease: &Lease, offset: u64, bytes: &[u8]) -> Result<(), CallError> {
         let sent = self
             .agent
             .put(self.url("runner/logs"))
+            .config()
+            .timeout_recv_response(Some(self.soon))
+            .build()
             .query("work", &lease.work)
             .query("epoch", lease.epoch.to_string())
             .query("offset", offset.to_string())
@@ -159,4 +167,27 @@ fn accepted(sent: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>,
         // 401 too: a token that is refused now may be renewed by an operator while the work goes on.
         _ => CallError::Unreachable(format!("status {status} {said}")),
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    #[test]
+    fn a_server_that_vanished_in_silence_is_asked_again_before_the_lease_is_lost() {
+        // It takes connections and requests, and never answers.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut port = HttpPort::new(&format!("http://{}", listener.local_addr().unwrap()), "none");
+        assert!(port.soon.as_millis() * 3 < u128::from(trunkline_api::runner::LOST_AFTER.0));
+        port.soon = Duration::from_millis(100);
+        let lease = Lease { work: "run/a".to_owned(), epoch: 1 };
+        let started = Instant::now();
+        let renewal = RenewRequest { runner: "r1".parse().unwrap(), leases: vec![lease.clone()] };
+        assert!(matches!(port.renew(&renewal), Err(CallError::Unreachable(_))));
+        assert!(matches!(port.log_append(&lease, 0, b"line"), Err(CallError::Unreachable(_))));
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
 }
