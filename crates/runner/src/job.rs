@@ -5,6 +5,7 @@ use crate::command::Invocation;
 use crate::failure::{Failure, While};
 use crate::lease::Standing;
 use crate::log::Log;
+use crate::memory;
 use crate::process_tree::Marker;
 use crate::report;
 use crate::sandbox::Sandbox;
@@ -129,6 +130,7 @@ fn steps(
         }
         log.open_step(&shown_name(step)).doing("keep the log")?;
         let since = Instant::now();
+        let kills = memory::kills();
         let Ran { end, usage } =
             one_step(site, &step.run, bench, deadline).run(site.hold, log, |group| note_start(site, &site.marker, group))?;
         outcome.steps.push(StepOutcome { code: end.code(), took: Millis::from(since.elapsed()), usage: Some(usage) });
@@ -136,7 +138,8 @@ fn steps(
             End::Exited(0) => {}
             End::Exited(code) => {
                 outcome.result = AttemptResult::Failed;
-                outcome.reason = Some(format!("step {} ('{}') exited with {code}", index + 1, shown_name(step)));
+                outcome.reason =
+                    Some(format!("step {} ('{}') exited with {code}{}", index + 1, shown_name(step), memory::cause(code, kills)));
                 return Ok(());
             }
             End::TimedOut(_) => {

@@ -15,6 +15,7 @@ mod job;
 mod lease;
 mod log;
 mod mask;
+mod memory;
 mod orphan;
 mod port;
 mod process_tree;
