@@ -8,6 +8,7 @@ mod server;
 mod sheet;
 mod work;
 
+pub use process::peak;
 pub use repository::Repository;
 pub use server::Server;
 pub use sheet::median;

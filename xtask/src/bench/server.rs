@@ -105,6 +105,15 @@ impl Server {
         let _ = self.process.wait();
     }
 
+    /// TERM, then its end.
+    pub fn terminate(&mut self) -> Result<std::process::ExitStatus> {
+        let pid = self.pid().to_string();
+        if Path::new(&format!("/proc/{pid}")).exists() {
+            let _ = Command::new("kill").args(["-TERM", &pid]).stderr(Stdio::null()).status();
+        }
+        self.ended()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.id()
@@ -170,19 +179,23 @@ impl Server {
         Ok(answer.body_mut().read_to_string()?)
     }
 
-    /// The whole log of a piece of work.
+    /// The whole log of a piece of work, as far as it has come.
     pub fn log(&self, project: &str, work: &str) -> Result<Vec<u8>> {
         let mut log = Vec::new();
         loop {
-            let url = format!("{}/api/v1/projects/{project}/log?work={work}&from={}", self.address, log.len());
-            let mut answer = self.agent.get(&url).header("authorization", format!("Bearer {}", self.token)).call().context(url)?;
-            let open = answer.headers().get("trunkline-log-state").is_some_and(|state| state == "open");
-            let bytes = answer.body_mut().with_config().limit(1 << 30).read_to_vec()?;
-            log.extend_from_slice(&bytes);
-            if !open || bytes.is_empty() {
+            let bytes = self.log_from(project, work, log.len() as u64)?;
+            if bytes.is_empty() {
                 return Ok(log);
             }
+            log.extend_from_slice(&bytes);
         }
+    }
+
+    /// What one answer gives of a log from there on.
+    pub fn log_from(&self, project: &str, work: &str, from: u64) -> Result<Vec<u8>> {
+        let url = format!("{}/api/v1/projects/{project}/log?work={work}&from={from}", self.address);
+        let answer = self.agent.get(&url).header("authorization", format!("Bearer {}", self.token)).call();
+        Ok(answer.context(url)?.body_mut().with_config().limit(2 << 30).read_to_vec()?)
     }
 
     /// Asks for an act.

@@ -18,6 +18,8 @@ pub struct Clock {
     library: PathBuf,
     told: PathBuf,
     file: File,
+    /// How fast boottime runs.
+    pub speed: i64,
 }
 
 impl Clock {
@@ -33,7 +35,7 @@ impl Clock {
         let file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&told)?;
         let numbers = [0, (seconds * 1e9) as i64, speed, 0];
         file.write_all_at(&numbers.map(i64::to_ne_bytes).concat(), 0)?;
-        let clock = Self { library, told, file };
+        let clock = Self { library, told, file, speed };
         clock.reaches(program)?;
         Ok(clock)
     }

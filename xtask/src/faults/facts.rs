@@ -45,6 +45,10 @@ pub struct Facts {
     pub attempts_lost: usize,
     /// Deployments that became unknown.
     pub became_unknown: usize,
+    /// Entries that time alone brought about: lost leases, passed deadlines.
+    pub by_time: usize,
+    first_ms: Option<i64>,
+    last_ms: i64,
     open: BTreeMap<String, usize>,
     epochs: BTreeMap<String, u64>,
     runs_ended: BTreeMap<RunId, usize>,
@@ -70,6 +74,9 @@ pub fn read(data: &Path) -> Result<Facts> {
         after = last.seq;
         for stored in &page {
             let entry: Entry<Fact> = serde_json::from_slice(&stored.bytes)?;
+            facts.by_time += usize::from(entry.via == Via::Timer);
+            facts.first_ms.get_or_insert(entry.at.0);
+            facts.last_ms = entry.at.0;
             for fact in &entry.facts {
                 facts.take(fact, When { ms: entry.at.0, by_runner: entry.via == Via::Runner })?;
             }
@@ -149,6 +156,11 @@ impl Facts {
             self.given[index].ended_ms = Some(when.ms);
             self.given[index].by_runner = when.by_runner;
         }
+    }
+
+    /// Engine time from the first entry to the last.
+    pub fn span_ms(&self) -> i64 {
+        self.last_ms - self.first_ms.unwrap_or(self.last_ms)
     }
 
     /// How a lease ended.

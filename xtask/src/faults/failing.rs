@@ -7,8 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use trunkline_sim::Random;
 
 /// What can fail.
@@ -108,7 +107,7 @@ impl Life {
                         acknowledged.push(name);
                     }
                 }
-                terminate(&mut server)? == Some(GIVEN_UP)
+                server.terminate()?.code() == Some(GIVEN_UP)
             }
         };
         let injected = fs::read_to_string(&log)?.contains("(INJECTED)");
@@ -126,13 +125,4 @@ impl Life {
         drop(server);
         check::ledger(&ground.program, &self.data).map(drop)
     }
-}
-
-/// The status with which it ends, or ended already.
-fn terminate(server: &mut Server) -> Result<Option<i32>> {
-    let pid = server.pid().to_string();
-    if Path::new(&format!("/proc/{pid}")).exists() {
-        let _ = Command::new("kill").args(["-TERM", &pid]).stderr(std::process::Stdio::null()).status();
-    }
-    Ok(server.ended()?.code())
 }

@@ -6,15 +6,21 @@ mod cut;
 mod disk;
 mod facts;
 mod failing;
+mod flood;
 mod kill;
 mod killed;
+mod memory;
 mod page;
 mod power;
 mod proxy;
+mod race;
 pub mod runner;
 mod site;
+mod stubborn;
 mod target;
 mod tracer;
+mod upgrade;
+mod wall;
 
 use anyhow::{Result, ensure};
 use serde_json::{Map, Value};
@@ -53,7 +59,7 @@ pub struct Ground {
 
 type Fault = (&'static str, &'static str, fn(&Ground) -> Result<Value>);
 
-const FAULTS: [Fault; 7] = [
+const FAULTS: [Fault; 13] = [
     ("F1", "SIGKILL the server at random points", kill::run),
     ("F2", "the power goes; what was not synced is dropped or torn", power::run),
     ("F3", "the n-th read, write or sync of the database fails, for every n", failing::run),
@@ -61,6 +67,12 @@ const FAULTS: [Fault; 7] = [
     ("F6", "SIGKILL runners in whatever they do", killed::run),
     ("F7", "pause runners for longer than their lease, then continue them", killed::pause),
     ("F8", "cut runners off from the server, in each direction", cut::run),
+    ("F14", "the wall clock jumps by up to ten years, both ways", wall::run),
+    ("F17", "a job takes all the memory there is", memory::run),
+    ("F18", "jobs ignore TERM and leave processes behind, then they are cancelled", stubborn::run),
+    ("F19", "cancel a run at the moment at which it ends", race::run),
+    ("F20", "replace the server in the middle of runs", upgrade::run),
+    ("F26", "logs that are long, have no end of line or are no text", flood::run),
 ];
 
 /// Runs them.
@@ -93,7 +105,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     if arguments.page {
-        page::write(&seen, &FAULTS.map(|(name, words, _)| (name, words)))?;
+        page::write(&seen, &FAULTS.map(|(name, words, _)| (name, words)), arguments.count)?;
     }
     Ok(())
 }

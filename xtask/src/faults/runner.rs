@@ -77,6 +77,8 @@ pub struct Seat<'a> {
     pub slots: usize,
     /// Between TERM and KILL.
     pub grace: Duration,
+    /// How often it renews.
+    pub renew: Duration,
     /// Its clocks.
     pub clock: Option<&'a Clock>,
 }
@@ -87,13 +89,12 @@ pub struct Process {
 }
 
 impl Seat<'_> {
-    /// Starts it. On a fast clock it renews so much more often.
+    /// Starts it.
     pub fn start(&self) -> Result<Process> {
         let mut command = Command::new(std::env::current_exe()?);
-        let renew_ms: i64 = if self.clock.is_some() { 10_000 / super::clock::SPEED } else { 10_000 };
         command.args(["fault-runner", "--server", &self.server, "--token"]).arg(self.data.join("operator.token"));
         command.arg("--folder").arg(&self.folder).args(["--slots", &self.slots.to_string(), "--program"]).arg(self.program);
-        command.args(["--grace-ms", &self.grace.as_millis().to_string(), "--renew-ms", &renew_ms.to_string()]);
+        command.args(["--grace-ms", &self.grace.as_millis().to_string(), "--renew-ms", &self.renew.as_millis().to_string()]);
         if let Some(clock) = self.clock {
             clock.tell(&mut command);
         }

@@ -96,6 +96,8 @@ impl<'a> Site<'a> {
             server: format!("http://{server}"),
             slots,
             grace: GRACE,
+            // As often as the protocol has it, by the clock that leases go by.
+            renew: trunkline_api::runner::RENEW_EVERY.duration() / self.clock.speed as u32,
             clock: Some(&self.clock),
         };
         seat.start()
@@ -139,7 +141,7 @@ impl<'a> Site<'a> {
         let figures = json!({
             "seed": self.ground.seed, "runs": runs, "passed": passed, "lost": 0, "deployments": deployments.len(),
             "accepted_applies": accepted, "duplicate_applies": 0, "log_bytes": bytes, "stale_writes_refused": refused,
-            "stale_writes_accepted": 0, "entries": entries, "clock_speed": SPEED,
+            "stale_writes_accepted": 0, "entries": entries, "clock_speed": self.clock.speed,
         });
         Ok((figures.as_object().cloned().unwrap_or_default(), facts))
     }
@@ -157,5 +159,7 @@ fn data(ground: &Ground) -> PathBuf {
 fn serve(ground: &Ground, clock: &Clock, listen: &str) -> Result<Server> {
     let mut command = Command::new(&ground.program);
     clock.tell(&mut command);
+    // It greets and takes leave at each start.
+    command.stderr(std::process::Stdio::null());
     Server::start_by(command, &ground.program, &data(ground), &["--listen", listen, "--slots", "0"])
 }
