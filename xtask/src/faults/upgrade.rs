@@ -33,9 +33,12 @@ pub fn run(ground: &Ground) -> Result<Value> {
         std::thread::sleep(Duration::from_millis(random.below(900)));
         let kill = random.chance(30);
         killed += u32::from(kill);
-        site.restart(&programs[(round as usize + 1) % 2], |server| match kill {
-            true => Ok(server.kill()),
-            false => server.terminate().map(drop),
+        site.restart(&programs[(round as usize + 1) % 2], |server| {
+            if kill {
+                server.kill();
+                return Ok(());
+            }
+            server.terminate().map(drop)
         })
         .with_context(|| format!("upgrade {round}"))?;
         longest = longest.max(site.server.ready);
