@@ -7,15 +7,15 @@ use super::site::Site;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use trunkline_sim::Random;
 
 /// Runners, each behind a network of its own.
 const RUNNERS: usize = 5;
 /// Troubles of one runner in one round.
 const TROUBLES_OF_ROUND: usize = 2;
-/// Rounds at most.
-const ROUNDS_MAX: usize = 25;
+/// No round begins after this.
+const BUDGET: Duration = Duration::from_secs(250);
 /// Pushes of a round.
 const PUSHES: usize = 3;
 
@@ -34,10 +34,13 @@ pub fn run(ground: &Ground) -> Result<Value> {
         runners.push((proxy, process));
     }
     site.end_of_quiet();
-    let rounds = (ground.count as usize).div_ceil(RUNNERS * TROUBLES_OF_ROUND).clamp(1, ROUNDS_MAX);
+    let started = Instant::now();
     let mut made: BTreeMap<&str, usize> = BTreeMap::new();
     let mut longest = Duration::ZERO;
-    for round in 0..rounds {
+    for round in 0..(ground.count.max(1) as usize).div_ceil(RUNNERS * TROUBLES_OF_ROUND) {
+        if started.elapsed() > BUDGET {
+            break;
+        }
         let plans: Vec<Vec<Step>> = (0..RUNNERS).map(|_| (0..TROUBLES_OF_ROUND).map(|_| Step::any(&mut random)).collect()).collect();
         for step in plans.iter().flatten() {
             *made.entry(step.trouble.word()).or_default() += 1;

@@ -13,10 +13,12 @@ use trunkline_sim::Random;
 
 /// Runners that are struck in one round.
 const VICTIMS: usize = 10;
-/// Rounds at most, about six seconds each: a lost lease takes its time.
-const ROUNDS_MAX: usize = 40;
+/// No round begins after this: a lost lease takes four seconds even on fast clocks.
+const BUDGET: Duration = Duration::from_secs(250);
 /// Pushes of a round.
-const PUSHES: usize = 6;
+const PUSHES: u32 = 8;
+/// From one push to the next.
+const PUSH_EVERY: Duration = Duration::from_millis(350);
 /// A runner that is given nothing for so long is struck while it waits.
 const IDLE: Duration = Duration::from_secs(4);
 /// The server looks for lost leases twice a second of the real clock; so many seconds of the fast one.
@@ -58,8 +60,11 @@ fn strike(ground: &Ground, blow: Blow) -> Result<Value> {
     // Somebody must be there for what the others lose.
     let _steady = site.runner("steady", 1, None)?;
     let mut struck = Vec::new();
-    let rounds = (ground.count as usize).div_ceil(VICTIMS).clamp(1, ROUNDS_MAX);
-    for round in 0..rounds {
+    let started = Instant::now();
+    for round in 0..ground.count.max(1).div_ceil(VICTIMS as u32) {
+        if started.elapsed() > BUDGET {
+            break;
+        }
         let names: Vec<String> = (0..VICTIMS).map(|number| format!("r{round}-{number}")).collect();
         let mut victims = Vec::new();
         for name in &names {
@@ -67,9 +72,6 @@ fn strike(ground: &Ground, blow: Blow) -> Result<Value> {
         }
         if round == 0 {
             site.end_of_quiet();
-        }
-        for _ in 0..PUSHES {
-            site.push()?;
         }
         let paused = one_by_one(&mut site, victims, blow, &mut random, &mut struck)?;
         if blow == Blow::Pause {
@@ -101,7 +103,7 @@ fn strike(ground: &Ground, blow: Blow) -> Result<Value> {
     Ok(Value::Object(figures))
 }
 
-/// Strikes each of them once, most of them soon after they were given something. Gives back those that were paused.
+/// Pushes, and strikes each of them once, most of them soon after they were given something. Gives back those that were paused.
 fn one_by_one(
     site: &mut Site,
     mut victims: Vec<(String, Process)>,
@@ -111,14 +113,19 @@ fn one_by_one(
 ) -> Result<Vec<Process>> {
     let started = Instant::now();
     let (mut seen, mut paused): (BTreeMap<String, usize>, Vec<Process>) = Default::default();
+    let mut pushes = 0;
     while !victims.is_empty() {
+        if pushes < PUSHES && started.elapsed() >= PUSH_EVERY * pushes {
+            site.push()?;
+            pushes += 1;
+        }
         let mut index = 0;
         while index < victims.len() {
             let journal = site.journal(&victims[index].0)?;
             let before = seen.insert(victims[index].0.clone(), journal.len()).unwrap_or(0);
             let fresh = journal[before..].iter().rfind(|line| line["act"] == "granted");
             // Jobs are many and deployments few.
-            let strikes = fresh.is_some_and(|line| random.chance(if line["rest"] == "job" { 25 } else { 80 }));
+            let strikes = fresh.is_some_and(|line| random.chance(if line["rest"] == "job" { 40 } else { 80 }));
             if !strikes && started.elapsed() < IDLE {
                 index += 1;
                 continue;

@@ -31,7 +31,8 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// F1; none: all
     faults: Vec<String>,
-    /// How often each fault is made
+    /// How often each fault is made: so many kills, lost connections, jumps, jobs, races, upgrades, logs. Each fault ends
+    /// after about five minutes, and its figures say how many it came to
     #[arg(long, default_value_t = 50)]
     count: u32,
     /// The seed of what happens when; the clock's if left out
