@@ -34,6 +34,8 @@ pub struct Log {
     hash: Sha256,
     bytes: u64,
     dropped: u64,
+    /// The spool's disk was full: nothing is kept from there on, since a log must have no hole.
+    cut: bool,
     memory: Vec<u8>,
     /// When the first byte came.
     since: Option<Instant>,
@@ -53,6 +55,7 @@ impl Log {
             hash: Sha256::default(),
             bytes: 0,
             dropped: 0,
+            cut: false,
             memory: Vec::new(),
             since: None,
             ends_with_newline: true,
@@ -61,7 +64,8 @@ impl Log {
         }
     }
 
-    /// Appends what a step printed. Fails where the spool cannot be written.
+    /// Appends what a step printed. Fails where the spool cannot be written; a full disk only cuts the log, since the
+    /// step itself may end well.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Some(last) = bytes.last() {
             self.ends_with_newline = *last == b'\n';
@@ -83,10 +87,32 @@ impl Log {
     /// Called now and then: starts sending a log that is short but old enough to be looked at.
     pub fn tick(&mut self) -> io::Result<()> {
         let old = self.since.is_some_and(|since| since.elapsed() >= LIVE_AFTER);
-        if old && self.stream.is_none() { self.start_stream() } else { Ok(()) }
+        if !old || self.stream.is_some() || self.cut {
+            return Ok(());
+        }
+        match self.start_stream() {
+            Err(error) if is_full(&error) => {
+                // Short as it is, it can travel with the report; until then there may be room again.
+                self.since = Some(Instant::now());
+                Ok(())
+            }
+            started => started,
+        }
     }
 
     fn keep(&mut self, masked: &[u8]) -> io::Result<()> {
+        let (bytes, dropped) = (self.bytes, self.dropped);
+        match if self.cut { Err(io::ErrorKind::StorageFull.into()) } else { self.keep_whole(masked) } {
+            Err(error) if is_full(&error) => {
+                self.cut = true;
+                self.dropped = dropped + (masked.len() as u64).saturating_sub(self.bytes - bytes);
+                Ok(())
+            }
+            kept => kept,
+        }
+    }
+
+    fn keep_whole(&mut self, masked: &[u8]) -> io::Result<()> {
         let room = usize::try_from((LOG_BYTES_MAX - FULL_MARK.len() as u64).saturating_sub(self.bytes)).unwrap_or(usize::MAX);
         let (kept, dropped) = masked.split_at(masked.len().min(room));
         let first = self.dropped == 0 && !dropped.is_empty();
@@ -154,8 +180,14 @@ impl Log {
         if let Some(stream) = self.stream.take() {
             stream.finish();
         }
-        LogEnd { bytes: self.bytes, digest: self.hash.finish(), inline, dropped: self.dropped }
+        // What a full disk cut off counts as missing: the server must not call this log whole.
+        let missing = if self.cut { self.dropped } else { 0 };
+        LogEnd { bytes: self.bytes + missing, digest: self.hash.finish(), inline, dropped: self.dropped }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// The spool file and the thread that sends it.
@@ -287,6 +319,22 @@ fn send(port: &dyn Port, hold: &Hold, source: &File, shared: &Shared) {
 mod tests {
     use super::*;
     use trunkline_api::runner::Lease;
+
+    #[test]
+    fn a_full_disk_cuts_the_log_and_not_the_step() {
+        let port = Arc::new(crate::http::HttpPort::new("http://127.0.0.1:1", "none"));
+        let hold = Hold::new(Lease { work: "run/a".to_owned(), epoch: 1 });
+        let mut log = Log::new(port, hold, PathBuf::from("/dev/full"), &[]);
+        log.write(b"begun\n").unwrap();
+        log.since = Instant::now().checked_sub(LIVE_AFTER);
+        log.tick().unwrap();
+        log.write(&vec![b'a'; INLINE_LOG_BYTES_MAX]).unwrap();
+        log.write(b"after the hole\n").unwrap();
+        let end = log.finish();
+        assert_eq!(end.inline.unwrap(), "begun\n");
+        assert_eq!(end.dropped, INLINE_LOG_BYTES_MAX as u64 + 15);
+        assert_eq!(end.bytes, 6 + end.dropped, "the server has fewer, so it is not whole");
+    }
 
     #[test]
     fn a_full_log_says_so() {
