@@ -45,6 +45,10 @@ pub fn run(ground: &Ground) -> Result<Value> {
             "round {round}: a push on a full disk: {pushed:?}"
         );
         refused += 1;
+        if round % 2 == 1 {
+            // A log of this age is spooled to the disk, on which there is no room.
+            std::thread::sleep(Duration::from_millis(1_300));
+        }
         // Its outcome must be recorded while not a byte is free.
         File::create(&scene.go)?;
         let outcome = server.until(|| {
