@@ -135,11 +135,24 @@ impl Server {
 
     /// Waits until the project's run of this number has ended, and gives it.
     pub fn run_ended(&self, project: &str, number: u64) -> Result<Value> {
-        let path = format!("projects/{project}/runs/{number}");
+        self.until(|| self.if_ended(project, number))
+    }
+
+    /// The same for a run among many or with many jobs: asked so often only, since each of hundreds of entries asked for
+    /// would measure the asking.
+    pub fn run_ended_within(&self, project: &str, number: u64, every: Duration) -> Result<Value> {
         self.until(|| {
-            let run = self.try_get(&path)?;
-            Ok(run.filter(|run| !run["ended_at"].is_null()))
+            let ended = self.if_ended(project, number)?;
+            if ended.is_none() {
+                std::thread::sleep(every);
+            }
+            Ok(ended)
         })
+    }
+
+    fn if_ended(&self, project: &str, number: u64) -> Result<Option<Value>> {
+        let run = self.try_get(&format!("projects/{project}/runs/{number}"))?;
+        Ok(run.filter(|run| !run["ended_at"].is_null()))
     }
 
     /// Asks again after every entry of the record, until there is an answer.
