@@ -152,7 +152,7 @@ fn roll_back(environment: &Environment, to: Option<ReleaseId>, context: &Context
     let target = match to {
         Some(to) if runs_here == Some(to) => return Err(Refusal::AlreadyHere),
         Some(to) => environment.verified.iter().find(|verified| verified.release == to).ok_or(Refusal::NotVerifiedHere)?,
-        None => environment.verified.iter().find(|verified| Some(verified.release) != runs_here).ok_or(Refusal::NothingToGoBackTo)?,
+        None => environment.way_back().next().ok_or(Refusal::NothingToGoBackTo)?,
     };
     if environment.queue.len() >= QUEUE_MAX {
         return Err(Refusal::QueueFull);

@@ -122,6 +122,15 @@ impl Environment {
         coming.chain(current).any(|other| brief.is_older_than(other))
     }
 
+    /// What can be gone back to, the nearest first. Never a later run's release of the same ref than the one that runs:
+    /// whoever goes back twice must not get back what they left.
+    pub fn way_back(&self) -> impl Iterator<Item = &VerifiedRelease> {
+        let runs = self.current.as_ref().filter(|current| current.result == crate::deployment::DeploymentResult::Succeeded);
+        self.verified
+            .iter()
+            .filter(move |verified| runs.is_none_or(|runs| verified.release != runs.release && !runs.brief.is_older_than(&verified.brief)))
+    }
+
     /// The `after` of the newest release verified here: in force until a newer one is verified.
     pub fn after_in_force(&self) -> Option<&After> {
         self.verified.first().map(|verified| &verified.skeleton.after)

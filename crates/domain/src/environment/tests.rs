@@ -346,6 +346,22 @@ fn a_rollback_names_what_it_can_go_back_to() {
 }
 
 #[test]
+fn going_back_twice_does_not_go_forward() {
+    let mut life = Life::new();
+    for number in 1..=3 {
+        life.offer(number);
+        life.end(number, DeploymentResult::Succeeded, 9);
+    }
+    for (number, expected) in [(4, 2), (5, 1)] {
+        let facts = life.when(Command::RollBack { to: None }, number).unwrap();
+        assert!(matches!(&facts[0], Fact::Promoted { release: back, .. } if *back == release(expected)), "{facts:?}");
+        life.end(number, DeploymentResult::Succeeded, 9);
+    }
+    assert_eq!(life.when(Command::RollBack { to: None }, 9), Err(Refusal::NothingToGoBackTo));
+    assert!(life.when(Command::RollBack { to: Some(release(3)) }, 9).is_ok());
+}
+
+#[test]
 fn rollbacks_wait_within_the_limit_of_the_queue() {
     let mut life = Life::new();
     for n in [1, 2] {

@@ -82,8 +82,7 @@ fn view(
     };
     view.incoming = state.holder.as_ref().map(|slot| named(shared, slot.deployment)).transpose()?;
     view.queue = state.queue.iter().map(|slot| named(shared, slot.deployment)).collect::<Result<_, _>>()?;
-    let runs = view.runs.as_ref().map(|runs| runs.release.id);
-    for verified in state.verified.iter().filter(|verified| Some(verified.release) != runs) {
+    for verified in state.way_back() {
         view.back_to.push(reference(verified.release, &release_state(shared, verified.release)?));
     }
     Ok(view)

@@ -120,7 +120,7 @@ pub enum Verb {
     Promote(promote::Arguments),
     /// Bring an earlier release back
     #[command(
-        after_long_help = "Without --to: the last release verified there before the one that runs. Nothing is built again.\n\nExample:\n  trunkline rollback production"
+        after_long_help = "Without --to: the last release verified there that is not newer than the one that runs; again, one further back. Nothing is built again.\n\nExample:\n  trunkline rollback production"
     )]
     Rollback(rollback::Arguments),
     /// End a run or a deployment

@@ -20,7 +20,7 @@ use trunkline_domain::foundation::ProjectKey;
 pub struct Arguments {
     /// The environment
     environment: String,
-    /// The release: its number, version or alias; the last good one if left out
+    /// The release: its number, version or alias; the last good one before what runs if left out
     #[arg(long, value_name = "RELEASE")]
     to: Option<String>,
     #[command(flatten)]
