@@ -72,6 +72,7 @@ fn the_first_steps_lead_where_the_page_says() {
     let bad = answers("trunkline where")[1];
     assert!(bad.contains("failed") && bad.contains("smoke") && bad.contains("vetoed from qa"), "{bad}");
     assert!(answers("trunkline tests")[0].contains("smoke"), "{:?}", answers("trunkline tests"));
+    assert!(answers("trunkline log")[0].contains("smoke"), "{:?}", answers("trunkline log"));
     let left = run_to(&mut shell(home.path(), &place, "pgrep -f runner/process/shop/[a-z]*/main || true")).1;
     assert!(!left.contains(&*home.path().to_string_lossy()), "{left}");
 }

@@ -57,7 +57,9 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
                 screen.print(&format!("{}\nroot {}", screen.out.paint.mark(Mark::Passed, &words), found.root))?;
             }
             if root.is_none() {
-                screen.note("a copy that was made anew as a whole is only found with a root that was kept elsewhere: --root");
+                screen.note(
+                    "a copy that was made anew as a whole is only found with a root that was kept elsewhere: --at-size N --root sha256:…",
+                );
             }
             Ok(Exit::Good)
         }
@@ -106,6 +108,10 @@ fn verify(path: &Path, kept: Option<(Option<u64>, Digest)>) -> Result<Verificati
     trunkline_engine::verify(&snapshot, kept).map_err(|error| match error {
         VerifyError::Store(StoreError::Failed { what, source }) => {
             changed(path, format!("the ledger cannot be read to its end: {what}")).why(chain(source.as_ref()))
+        }
+        other @ VerifyError::Root { .. } if kept.is_some_and(|(size, _)| size.is_none()) => {
+            let help = format!("was it kept when there were {}? otherwise say how many: --at-size N", entries(size));
+            Failure::new(Code::LedgerChanged, chain(&other)).place(path.display()).help(help)
         }
         other => changed(path, chain(&other)),
     })

@@ -15,7 +15,8 @@ use crate::render::words;
 use std::io::{Read, Write};
 use std::time::Duration;
 use trunkline_api::request::Position;
-use trunkline_api::view::{DeploymentView, JobStatus, JobView, RunView};
+use trunkline_api::view::{DeploymentStatus, DeploymentView, JobStatus, JobView, RunView};
+use trunkline_domain::deployment::DeploymentResult;
 use trunkline_domain::foundation::ProjectKey;
 use trunkline_domain::run::JobResult;
 
@@ -51,12 +52,15 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
     let project = remote.project_of(arguments.run.as_deref())?;
     if let Some(Reference::Deployment(number)) = arguments.run.as_deref().map(Reference::parse) {
-        return deployment(&remote, &project, number, arguments);
+        return deployment(&remote, &project, &which::deployment(&remote, &project, number)?, arguments);
     }
     let run = which::run(&remote, &project, arguments.run.as_deref())?;
     let jobs = chosen(&run, arguments)?;
+    if jobs.is_empty() && arguments.failed {
+        return failed_deployments(&remote, &project, &run, arguments);
+    }
     if jobs.is_empty() {
-        remote.screen.note(&format!("run {} has no log{}", run.number, if arguments.failed { " of a failed job" } else { "" }));
+        remote.screen.note(&format!("run {} has no log", run.number));
         return Ok(Exit::Good);
     }
     let titled = jobs.len() > 1;
@@ -109,8 +113,21 @@ fn begun(remote: &Remote, project: &ProjectKey, run: u32, key: &str, follow: boo
     }
 }
 
-fn deployment(remote: &Remote, project: &ProjectKey, number: u32, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let view: DeploymentView = remote.client.get(&format!("projects/{project}/deployments/{number}"))?;
+/// Where no job failed, a check or a part of one of its deployments may have.
+fn failed_deployments(remote: &Remote, project: &ProjectKey, run: &RunView, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let mut failed = which::deployments(remote, project, run)?;
+    failed.retain(|view| matches!(view.status, DeploymentStatus::Ended(DeploymentResult::Failed(_))));
+    if failed.is_empty() {
+        remote.screen.note(&format!("no job of run {} failed, and no deployment of its release", run.number));
+    }
+    for view in &failed {
+        remote.screen.note(&format!("deployment/{} to {}", view.number, view.environment));
+        deployment(remote, project, view, arguments)?;
+    }
+    Ok(Exit::Good)
+}
+
+fn deployment(remote: &Remote, project: &ProjectKey, view: &DeploymentView, arguments: &Arguments) -> anyhow::Result<Exit> {
     let parts = view.parts.iter().map(|part| {
         let (mark, word) = if part.applied_at.is_some() { (Mark::Passed, "in place") } else { (Mark::Ahead, "not in place") };
         Piece { title: format!("part {}", part.name), mark, word, work: part.work.clone() }

@@ -25,17 +25,19 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
     let project = remote.project_of(arguments.run.as_deref())?;
     let (what, tested) = match arguments.run.as_deref().map(Reference::parse) {
-        Some(Reference::Deployment(number)) => (format!("deployment {number}"), of_checks(&deployment(&remote, &project, number)?)),
+        Some(Reference::Deployment(number)) => (format!("deployment {number}"), of_checks(&which::deployment(&remote, &project, number)?)),
         _ => {
             let run = which::run(&remote, &project, arguments.run.as_deref())?;
             (format!("run {}", run.number), of_change(&remote, &project, &run)?)
         }
     };
     let screen = remote.screen;
+    let any = !tested.is_empty();
+    let tested: Vec<Tested> = tested.into_iter().filter(|one| !arguments.failed || one.tests.failed > 0).collect();
     if screen.json() {
         screen.print_json(&tested)?;
     } else if tested.is_empty() {
-        screen.note(&format!("{what} reported no tests"));
+        screen.note(&format!("{what} reported no {}", if any { "failed test" } else { "tests" }));
     } else if screen.out_terminal {
         screen.print(&render::tests::view(&tested, arguments.failed, &screen.out))?;
     } else {
@@ -47,26 +49,12 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
 /// Of the run's jobs, then of the checks in the environments that its release came to.
 fn of_change(remote: &Remote, project: &ProjectKey, run: &RunView) -> Result<Vec<Tested>, Failure> {
     let jobs = run.jobs.iter().filter_map(|job| Some(Tested { place: job.key.to_string(), tests: job.tests.clone()? }));
-    let mut tested: Vec<Tested> = jobs.collect();
-    if run.release.is_none() {
-        return Ok(tested);
-    }
-    let change = which::where_is(remote, project, run.commit.revision.as_str())?;
-    // A later run of the same commit has a way of its own.
-    if change.run.id == run.id {
-        for number in change.stations.iter().filter_map(|station| station.deployment) {
-            tested.extend(of_checks(&deployment(remote, project, number)?));
-        }
-    }
-    Ok(tested)
+    let checks = which::deployments(remote, project, run)?;
+    Ok(jobs.chain(checks.iter().flat_map(of_checks)).collect())
 }
 
 fn of_checks(deployment: &DeploymentView) -> Vec<Tested> {
     let place = |check: &str| format!("{}/{check}", deployment.environment);
     let checks = deployment.checks.iter().filter_map(|check| Some(Tested { place: place(&check.name), tests: check.tests.clone()? }));
     checks.collect()
-}
-
-fn deployment(remote: &Remote, project: &ProjectKey, number: u32) -> Result<DeploymentView, Failure> {
-    remote.client.get(&format!("projects/{project}/deployments/{number}"))
 }

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::git::Repository;
 use crate::globals::Remote;
 use crate::reference::Reference;
-use trunkline_api::view::{EnvironmentView, RunView, WhereView};
+use trunkline_api::view::{DeploymentView, EnvironmentView, RunView, WhereView};
 use trunkline_domain::foundation::ProjectKey;
 
 /// The change that carries a reference; without one, the commit that is checked out.
@@ -40,6 +40,22 @@ pub fn run(remote: &Remote, project: &ProjectKey, text: Option<&str>) -> Result<
 /// The run with a number.
 pub fn run_numbered(remote: &Remote, project: &ProjectKey, number: u32) -> Result<RunView, Failure> {
     remote.client.get(&format!("projects/{project}/runs/{number}"))
+}
+
+/// A deployment.
+pub fn deployment(remote: &Remote, project: &ProjectKey, number: u32) -> Result<DeploymentView, Failure> {
+    remote.client.get(&format!("projects/{project}/deployments/{number}"))
+}
+
+/// The newest deployment of a run's release in each environment that it came to, in the order of its way.
+pub fn deployments(remote: &Remote, project: &ProjectKey, run: &RunView) -> Result<Vec<DeploymentView>, Failure> {
+    if run.release.is_none() {
+        return Ok(Vec::new());
+    }
+    let change = where_is(remote, project, run.commit.revision.as_str())?;
+    // A later run of the same commit has a way of its own.
+    let stations = change.stations.iter().filter(|_| change.run.id == run.id);
+    stations.filter_map(|station| station.deployment).map(|number| deployment(remote, project, number)).collect()
 }
 
 /// An environment.
