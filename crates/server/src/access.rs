@@ -168,7 +168,9 @@ fn header_text(parts: &Parts, name: header::HeaderName) -> Option<&str> {
 }
 
 fn bearer(parts: &Parts) -> Option<String> {
-    header_text(parts, header::AUTHORIZATION)?.strip_prefix("Bearer ").map(|token| token.trim().to_owned())
+    let (scheme, token) = header_text(parts, header::AUTHORIZATION)?.split_once(' ')?;
+    // The scheme's name has no case (RFC 9110, 11.1).
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
 /// Git sends the token as a password.

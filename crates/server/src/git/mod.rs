@@ -35,6 +35,8 @@ pub struct Repositories {
     root: PathBuf,
     readers: Mutex<HashMap<RepositoryKey, Arc<Mutex<Reader>>>>,
     trees: Trees,
+    /// Held while a repository is made.
+    making: Mutex<()>,
 }
 
 impl Repositories {
@@ -48,7 +50,7 @@ impl Repositories {
                 false => pack::sweep(&path),
             }
         }
-        Ok(Self { root: root.to_owned(), readers: Mutex::new(HashMap::new()), trees: Trees::default() })
+        Ok(Self { root: root.to_owned(), readers: Mutex::new(HashMap::new()), trees: Trees::default(), making: Mutex::default() })
     }
 
     /// Where a repository lies.
@@ -60,6 +62,8 @@ impl Repositories {
     /// flushes nothing of a new repository, and after a power loss a recorded project would have half of one.
     pub fn create(&self, key: &RepositoryKey) -> Result<(), GitError> {
         let path = self.path(key);
+        // Of two who begin it at once one makes it, and the other finds it.
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if path.join("HEAD").exists() {
             return Ok(());
         }

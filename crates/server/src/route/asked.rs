@@ -109,8 +109,8 @@ fn reading<T: DeserializeOwned>(question: &str) -> Result<(T, Option<u64>), Prob
     Ok((asked, seq))
 }
 
-/// Waits until the ledger has so many entries.
-async fn wait_for(shared: &Shared, seq: u64) -> Result<(), Problem> {
+/// Waits until the ledger has so many entries; refuses a number that does not come.
+pub async fn wait_for(shared: &Shared, seq: u64) -> Result<(), Problem> {
     let mut bell = shared.writer.bell().watch();
     let waited = tokio::time::timeout(WAIT_FOR_MAX, async { bell.wait_for(|have| *have >= seq).await.map(|have| *have) }).await;
     match waited {

@@ -1,7 +1,7 @@
 //! `GET /api/v1/events`: what was recorded, as it happens (server-sent events). Each event is one entry of the ledger: its
 //! number is the event's id, and it carries keys, never states, so that whoever listens fetches what interests it.
 
-use super::asked::Ask;
+use super::asked::{Ask, wait_for};
 use super::document::ROOT;
 use super::table::Table;
 use super::told::Events;
@@ -53,6 +53,10 @@ async fn events(
         Some(seq) => seq,
         None => from.after,
     };
+    if let Some(seq) = after {
+        // Of a longer ledger than this one: whoever waits there would hear nothing for long, and not know it.
+        wait_for(&shared, seq).await?;
+    }
     // Without a place to begin at: from now on.
     let after = after.unwrap_or_else(|| *shared.writer.bell().watch().borrow());
     tokio::spawn(tell(shared, after, sender));

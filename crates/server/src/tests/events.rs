@@ -55,4 +55,6 @@ fn events_are_replayed_from_any_entry_and_go_on() {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let wrong = agent.get(format!("{}/api/v1/events", server.address)).header("authorization", format!("Bearer {}", server.token));
     assert_eq!(wrong.header("last-event-id", "x").call().unwrap().status().as_u16(), 400);
+    // A place beyond the end is another ledger's: nothing would ever come from there.
+    assert_eq!(server.ask("GET", "/api/v1/events?after=999999", None).0, 412);
 }

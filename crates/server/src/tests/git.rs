@@ -159,3 +159,16 @@ fn a_workspace_that_cannot_be_written_fails_its_job_at_once() {
     assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
     assert!(run["jobs"][0]["reason"].as_str().unwrap().contains("name too long"), "{run}");
 }
+
+#[test]
+fn of_many_who_begin_a_project_at_once_one_does() {
+    let server = Server::start(0);
+    let begin = || server.post("projects", json!({"name": "shop"}));
+    let answers = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..6).map(|_| scope.spawn(begin)).collect();
+        asked.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+    });
+    let mut statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409, 409, 409, 409, 409], "{answers:?}");
+}
