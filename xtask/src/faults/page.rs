@@ -27,8 +27,10 @@ const ALL: [(&str, &str); 18] = [
     ("F28", "all at once; in the simulator: `cargo xtask sim`"),
 ];
 
-/// Writes the page.
+/// Writes the page. What an earlier run wrote of a fault that was not tried now stays.
 pub fn write(seen: &Map<String, Value>, words: &[(&str, &str)], count: u32) -> Result<()> {
+    let path = tidy::root().join("docs/reliability.md");
+    let before = fs::read_to_string(&path).unwrap_or_default();
     let mut out = "# Reliability\n\n<!-- Generated: cargo xtask faults --page -->\n\n\
         What the real program did under real faults. Each is made by `cargo xtask faults`; afterwards one checker reads the\n\
         program's answers, its ledger and the targets' own journals: every acknowledged push is there and its run has ended,\n\
@@ -36,23 +38,41 @@ pub fn write(seen: &Map<String, Value>, words: &[(&str, &str)], count: u32) -> R
         A fault that breaks one of these ends the program, so what stands here held. Besides, the simulator replays 10,000\n\
         lives with crashes at every write of the store in every run of the tests (`cargo xtask sim`).\n"
         .to_owned();
-    for (name, figures) in seen {
-        let words = words.iter().find(|(known, _)| known == name).map_or("", |(_, words)| words);
-        out += &format!("\n## {name}: {words}\n\n| figure | value |\n|---|---|\n");
-        for (figure, value) in figures.as_object().into_iter().flatten() {
-            out += &format!("| {} | {value} |\n", figure.replace('_', " "));
-        }
-        if figures["not_tried"].is_null() {
-            out += &format!("\nAgain: `cargo xtask faults {name} --count {count} --seed {}`\n", figures["seed"]);
-        }
+    let sections = words.iter().filter_map(|(name, words)| {
+        let now = seen.get(*name).map(|figures| section(name, words, figures, count));
+        now.or_else(|| earlier(&before, name)).map(|text| (*name, text))
+    });
+    let sections: Vec<(&str, String)> = sections.collect();
+    out.extend(sections.iter().map(|(_, text)| text.as_str()));
+    out += &absent(&sections);
+    Ok(fs::write(path, out)?)
+}
+
+/// What was seen of one fault.
+fn section(name: &str, words: &str, figures: &Value, count: u32) -> String {
+    let mut out = format!("\n## {name}: {words}\n\n| figure | value |\n|---|---|\n");
+    for (figure, value) in figures.as_object().into_iter().flatten() {
+        out += &format!("| {} | {value} |\n", figure.replace('_', " "));
     }
-    out += &absent(seen);
-    Ok(fs::write(tidy::root().join("docs/reliability.md"), out)?)
+    if figures["not_tried"].is_null() {
+        out += &format!("\n{AGAIN}{name} --count {count} --seed {}`\n", figures["seed"]);
+    }
+    out
+}
+
+/// How the line begins that says how to see the same.
+const AGAIN: &str = "Again: `cargo xtask faults ";
+
+/// The section of a fault that the page has.
+fn earlier(page: &str, name: &str) -> Option<String> {
+    let sections = page.split("\n## ").skip(1);
+    let own = sections.into_iter().find(|section| section.starts_with(&format!("{name}: ")))?;
+    Some(format!("\n## {}\n", own.trim_end()))
 }
 
 /// Every fault that has a number in the design and is left out here, or could not be made on this machine.
-fn absent(seen: &Map<String, Value>) -> String {
-    let tried = |name: &str| seen.get(name).is_some_and(|figures| figures["not_tried"].is_null());
+fn absent(sections: &[(&str, String)]) -> String {
+    let tried = |name: &str| sections.iter().any(|(known, text)| *known == name && text.contains(AGAIN));
     let rows: String = ALL.iter().filter(|(name, _)| !tried(name)).map(|(name, words)| format!("| {name} | {words} |\n")).collect();
     match rows.is_empty() {
         true => "\nNothing that is on our list is left out.\n".to_owned(),
