@@ -17,7 +17,7 @@ fn kills_in(vmstat: &str) -> Option<u64> {
 /// Words for a step that exited with this code, if there were so many kills before it: only both together tell.
 pub fn cause(code: i32, before: Option<u64>) -> &'static str {
     match code == KILLED && before.is_some() && kills() > before {
-        true => ": memory ran out, and the kernel killed a process of it",
+        true => ": memory ran out meanwhile, and the kernel killed a process for it",
         false => "",
     }
 }

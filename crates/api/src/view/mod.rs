@@ -262,7 +262,7 @@ pub struct EnvironmentView {
     pub queue: Vec<DeploymentRef>,
     /// The last fence.
     pub fence: u64,
-    /// Releases that a rollback can go back to, newest first.
+    /// Releases that a rollback can go back to, the nearest first; none of a later run of the same ref than what runs.
     pub back_to: Vec<ReleaseRef>,
 }
 

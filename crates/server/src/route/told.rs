@@ -114,6 +114,7 @@ impl Describe for Events {
         sketch.parameter("header", "last-event-id", words, json!({"type": "integer", "format": "uint64"}));
         let event = sketch.told_schema::<Event>();
         let words = "an event `entry` for each entry of the ledger, with its number as id; its data is an Event";
+        sketch.refusal(412, "the entry to begin behind has not come");
         sketch.content(200, words, ("text/event-stream", json!({"type": "string", "x-event-data": event})));
     }
 }
