@@ -18,21 +18,19 @@ pub struct Arguments {
 }
 
 /// Programs that the tests use, with the Debian package that brings each.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("git", "git"),
     ("python3", "python3"),
     ("curl", "curl"),
     (VENV, "python3-venv"),
     ("sh", "dash"),
-    ("bwrap", "bubblewrap"),
     ("strace", "strace"),
 ];
 /// No program of its own: what `python3 -m venv` needs to put pip into a new environment.
 const VENV: &str = "ensurepip";
 
 /// Without these some tests skip themselves, and say so.
-const OPTIONAL: [(&str, &str); 2] =
-    [("bubblewrap", "nothing will be tested behind 'sandbox: sandbox'"), ("strace", "faults F2 and F3 will not be tried")];
+const OPTIONAL: [(&str, &str); 1] = [("strace", "faults F2 and F3 will not be tried")];
 
 /// Runs everything, in the order in which a failure is found soonest.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {

@@ -123,7 +123,7 @@ fn control(version: &str, root: &Path) -> Result<String> {
     let size = String::from_utf8_lossy(&size).split_whitespace().next().unwrap_or("0").to_owned();
     Ok(format!(
         "Package: trunkline\nVersion: {version}\nArchitecture: {}\nMaintainer: The Trunkline authors <authors@trunkline.example>\nInstalled-Size: {size}\n\
-         Depends: git (>= 1:2.38){}\nRecommends: bubblewrap, openssh-client\nSection: devel\nPriority: optional\n\
+         Depends: git (>= 1:2.38){}\nRecommends: openssh-client\nSection: devel\nPriority: optional\n\
          Description: brings commits to production, and can prove how they got there\n \
          Server, git host, runner, command line and pages in one program, with one\n record from commit to production that can be verified offline.\n",
         architecture()?,

@@ -25,7 +25,7 @@ type Workload = (&'static str, &'static str, fn(&Bench) -> Result<Value>);
 /// Name, words, how it is measured.
 pub const WORKLOADS: [Workload; 8] = [
     ("w1", "push to the fourth chained job recorded", push),
-    ("w1x", "the same behind bubblewrap", push_behind_a_wall),
+    ("w1x", "the same in a sandbox", push_behind_a_wall),
     ("w2", "500 pipelines of four chained jobs", pipelines),
     ("w3", "200 parallel jobs of one push", parallel),
     ("w4", "a log of 1,000,000 lines of 100 bytes", long_lines),
@@ -66,7 +66,7 @@ fn push(bench: &Bench) -> Result<Value> {
     push_at(bench, "w1", CHAIN)
 }
 
-/// W1 behind the wall of bubblewrap.
+/// W1 at sandbox level `sandbox`.
 fn push_behind_a_wall(bench: &Bench) -> Result<Value> {
     push_at(bench, "w1x", &CHAIN.replace("sandbox: host", "sandbox: sandbox"))
 }

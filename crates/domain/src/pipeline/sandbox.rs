@@ -38,7 +38,7 @@ pub enum SandboxLevel {
     Host,
     /// Landlock, no new privileges, no capabilities.
     Landlock,
-    /// Namespaces of its own, made by bubblewrap.
+    /// Namespaces of its own.
     Sandbox,
 }
 

@@ -4,12 +4,12 @@
 //! A closure between fork and exec would do the same without a second program, but takes `posix_spawn` from the
 //! runner, and `fork` is slow in a large process.
 
-use super::filter;
+use super::root::View;
+use super::{filter, namespaces};
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope,
     path_beneath_rules,
 };
-use nix::sys::wait::{WaitStatus, waitpid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -21,12 +21,18 @@ use std::process::Command;
 pub const VERB: &str = "sandbox-exec";
 /// Restrict yourself, then become the step.
 pub const LANDLOCK: &str = "landlock";
-/// You are the first process in here: start the step, and end as it ends.
-pub const FIRST: &str = "first";
+/// Start the step in namespaces of its own, and end as it ends.
+pub const NAMESPACES: &str = "namespaces";
 /// A path that may be read.
 pub const READ: &str = "--read";
 /// A path that may be changed.
 pub const WRITE: &str = "--write";
+/// A file that is found empty.
+pub const MASK: &str = "--mask";
+/// The folder that is `/tmp`.
+pub const TEMPORARY: &str = "--tmp";
+/// Where the step starts.
+pub const FOLDER: &str = "--folder";
 /// The exit code where the wall could not be made; the step was not started.
 const NO_WALL: u8 = 125;
 /// The oldest Landlock that keeps what the level promises: before, `truncate` passed it. Linux 6.2.
@@ -35,7 +41,7 @@ const ABI_MIN: ABI = ABI::V3;
 const ABI_MAX: ABI = ABI::V6;
 
 /// What to run, as the runner tells it after `--`.
-struct Order {
+pub struct Order {
     text: OsString,
     /// The program and its arguments where no shell is needed.
     direct: Vec<OsString>,
@@ -55,12 +61,17 @@ pub fn sandbox_main(arguments: impl IntoIterator<Item = OsString>) -> Option<u8>
 
 fn launch(mut arguments: impl Iterator<Item = OsString>) -> Result<u8, String> {
     let kind = arguments.next().unwrap_or_default();
-    let (mut read, mut write) = (Vec::new(), Vec::new());
+    let mut view = View::default();
     loop {
-        match arguments.next().as_deref().and_then(OsStr::to_str) {
+        let word = arguments.next();
+        let mut path = || arguments.next().map(PathBuf::from);
+        match word.as_deref().and_then(OsStr::to_str) {
             Some("--") => break,
-            Some(READ) => read.extend(arguments.next().map(PathBuf::from)),
-            Some(WRITE) => write.extend(arguments.next().map(PathBuf::from)),
+            Some(READ) => view.read.extend(path()),
+            Some(WRITE) => view.write.extend(path()),
+            Some(MASK) => view.masked.extend(path()),
+            Some(TEMPORARY) => view.temporary = path(),
+            Some(FOLDER) => view.folder = path().unwrap_or_default(),
             _ => return Err("the launcher was called wrongly".to_owned()),
         }
     }
@@ -69,17 +80,17 @@ fn launch(mut arguments: impl Iterator<Item = OsString>) -> Result<u8, String> {
     match kind.to_str() {
         Some(LANDLOCK) => {
             drop_capabilities().map_err(|error| format!("capabilities stay: {error}"))?;
-            restrict(&read, &write).map_err(|error| format!("Landlock: {error}"))?;
+            restrict(&view.read, &view.write).map_err(|error| format!("Landlock: {error}"))?;
             filter::install()?;
             Err(format!("the step cannot be started: {}", become_step(&order)))
         }
-        Some(FIRST) => filter::install().and_then(|()| first(&order).map_err(|error| format!("the step cannot be started: {error}"))),
+        Some(NAMESPACES) => namespaces::run(&view, &order),
         _ => Err("the launcher was called wrongly".to_owned()),
     }
 }
 
 /// Also of root, whom Landlock alone would leave the loading of modules and much else.
-fn drop_capabilities() -> rustix::io::Result<()> {
+pub fn drop_capabilities() -> rustix::io::Result<()> {
     // Without the right to it there is nothing to take away either: with no new privileges, none come back.
     for capability in CapabilitySet::all() {
         let _ = rustix::thread::remove_capability_from_bounding_set(capability);
@@ -114,31 +125,17 @@ fn become_step(order: &Order) -> io::Error {
     order.shell().exec()
 }
 
-/// The first process of a process namespace: whoever loses a parent becomes its child, and all end with it.
-fn first(order: &Order) -> io::Result<u8> {
-    let child = match order.direct().map(|mut command| command.spawn()) {
-        Some(Ok(child)) => child,
-        Some(Err(_)) | None => order.shell().spawn()?,
-    };
-    loop {
-        match waitpid(None, None) {
-            Ok(WaitStatus::Exited(pid, code)) if pid.as_raw() as u32 == child.id() => return Ok(code as u8),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid.as_raw() as u32 == child.id() => return Ok(128 + signal as i32 as u8),
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
 impl Order {
-    fn direct(&self) -> Option<Command> {
+    /// The program itself, where no shell is needed.
+    pub fn direct(&self) -> Option<Command> {
         let (program, arguments) = self.direct.split_first()?;
         let mut command = Command::new(program);
         command.args(arguments);
         Some(command)
     }
 
-    fn shell(&self) -> Command {
+    /// The shell that runs the text.
+    pub fn shell(&self) -> Command {
         let mut command = Command::new("/bin/sh");
         command.args(["-e", "-c"]).arg(&self.text);
         command

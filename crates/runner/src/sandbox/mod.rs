@@ -2,13 +2,16 @@
 //! that puts a step behind one.
 //!
 //! `host` is nothing. `landlock` is this program again, which restricts itself and becomes the step. `sandbox` is
-//! bubblewrap, and in it this program again as the first process of the step's own process numbers. Nothing steps
-//! down: a level that was asked for by name and is not there is an error, and `auto` says which level it became.
+//! this program again, which makes namespaces, and in them is the first process beside the step. Nothing steps down: a
+//! level that was asked for by name and is not there is an error, and `auto` says which level it became.
 
 mod filter;
+mod kernel;
 mod launch;
+mod namespaces;
 mod place;
 mod probe;
+mod root;
 
 pub use launch::{VERB, sandbox_main};
 pub use place::Places;
@@ -79,53 +82,36 @@ impl Sandboxes {
         let prefix = match level {
             SandboxLevel::Host => Vec::new(),
             SandboxLevel::Landlock => self.landlock(room),
-            SandboxLevel::Sandbox => self.bubblewrap(room),
+            SandboxLevel::Sandbox => self.namespaces(room),
         };
         Sandbox { level, prefix }
     }
 
     fn landlock(&self, room: &Room) -> Vec<OsString> {
-        let mut line: Vec<OsString> = self.launcher.iter().map(OsString::from).collect();
-        line.push(launch::LANDLOCK.into());
-        let mut say = |word: &str, path: &Path| line.extend([word.into(), path.as_os_str().to_owned()]);
-        self.places.system.iter().chain(&self.places.tools).chain(&room.read).for_each(|path| say(launch::READ, path));
-        say(launch::READ, Path::new("/proc"));
-        place::DEVICES.iter().for_each(|path| say(launch::WRITE, Path::new(path)));
-        room.write.iter().for_each(|path| say(launch::WRITE, path));
+        let mut line = self.line(launch::LANDLOCK, room);
+        let mut say = |word: &str, path: &str| line.extend([word.into(), path.into()]);
+        say(launch::READ, "/proc");
+        place::DEVICES.iter().for_each(|path| say(launch::WRITE, path));
         line
     }
 
-    fn bubblewrap(&self, room: &Room) -> Vec<OsString> {
-        let program = self.levels.bubblewrap.clone().unwrap_or_else(|| PathBuf::from("bwrap"));
-        let mut line: Vec<OsString> = vec![program.into_os_string()];
-        let mut say = |words: &[&dyn AsRef<std::ffi::OsStr>]| line.extend(words.iter().map(|word| word.as_ref().to_owned()));
-        for word in ["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--as-pid-1"] {
-            say(&[&word]);
-        }
-        // A session of its own: whoever started the server at a terminal must not get typed text from a step.
-        say(&[&"--die-with-parent", &"--new-session", &"--cap-drop", &"ALL"]);
-        for path in &self.places.system {
-            match path.read_link() {
-                Ok(target) => say(&[&"--symlink", &target, path]),
-                Err(_) => say(&[&"--ro-bind", path, path]),
-            }
-        }
-        place::masked().for_each(|path| say(&[&"--ro-bind", &"/dev/null", &path]));
-        say(&[&"--proc", &"/proc", &"--dev", &"/dev"]);
-        match &room.temporary {
-            // On the disk, not in memory.
-            Some(temporary) => say(&[&"--bind", temporary, &"/tmp"]),
-            None => say(&[&"--tmpfs", &"/tmp"]),
-        }
-        say(&[&"--symlink", &"/tmp", &"/var/tmp"]);
-        self.places.tools.iter().for_each(|path| say(&[&"--ro-bind", path, path]));
-        // What the launcher is made of must be there too, and harms nobody.
-        self.launcher.iter().filter(|word| word.starts_with('/')).for_each(|path| say(&[&"--ro-bind", path, path]));
-        room.read.iter().for_each(|path| say(&[&"--ro-bind", path, path]));
-        room.write.iter().for_each(|path| say(&[&"--bind", path, path]));
-        say(&[&"--chdir", &room.folder, &"--"]);
-        self.launcher.iter().for_each(|word| say(&[word]));
-        say(&[&launch::FIRST]);
+    fn namespaces(&self, room: &Room) -> Vec<OsString> {
+        let mut line = self.line(launch::NAMESPACES, room);
+        let mut say = |word: &str, path: &Path| line.extend([word.into(), path.as_os_str().to_owned()]);
+        place::masked().for_each(|path| say(launch::MASK, &path));
+        // On the disk, not in memory.
+        room.temporary.iter().for_each(|path| say(launch::TEMPORARY, path));
+        say(launch::FOLDER, &room.folder);
+        line
+    }
+
+    /// What both walls are told.
+    fn line(&self, kind: &str, room: &Room) -> Vec<OsString> {
+        let mut line: Vec<OsString> = self.launcher.iter().map(OsString::from).collect();
+        line.push(kind.into());
+        let mut say = |word: &str, path: &Path| line.extend([word.into(), path.as_os_str().to_owned()]);
+        self.places.system.iter().chain(&self.places.tools).chain(&room.read).for_each(|path| say(launch::READ, path));
+        room.write.iter().for_each(|path| say(launch::WRITE, path));
         line
     }
 }

@@ -20,8 +20,6 @@ pub struct Missing {
 /// The levels above `host`, and why one is missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Levels {
-    /// Where bubblewrap is.
-    pub bubblewrap: Option<PathBuf>,
     /// Why there is no `landlock`.
     pub landlock: Option<Missing>,
     /// Why there is no `sandbox`.
@@ -47,23 +45,9 @@ impl Levels {
 
 /// Tries every level.
 pub fn levels(sandboxes: &Sandboxes) -> Levels {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/bin".into(), "/usr/local/bin".into()]);
-    let bubblewrap = folders.map(|folder| folder.join("bwrap")).find(|program| program.is_absolute() && program.is_file());
-    let found = Sandboxes {
-        launcher: sandboxes.launcher.clone(),
-        places: sandboxes.places.clone(),
-        levels: Levels { bubblewrap: bubblewrap.clone(), ..Levels::default() },
-    };
-    let landlock = attempt(&found, SandboxLevel::Landlock).err().map(|why| Missing { why, help: landlock_help() });
-    let sandbox = match &bubblewrap {
-        None => Some(Missing {
-            why: "bubblewrap is not installed".to_owned(),
-            help: "apt-get install bubblewrap, then start the server again".to_owned(),
-        }),
-        Some(_) => attempt(&found, SandboxLevel::Sandbox).err().map(|why| Missing { why, help: bubblewrap_help() }),
-    };
-    Levels { bubblewrap, landlock, sandbox }
+    let landlock = attempt(sandboxes, SandboxLevel::Landlock).err().map(|why| Missing { why, help: landlock_help() });
+    let sandbox = attempt(sandboxes, SandboxLevel::Sandbox).err().map(|why| Missing { why, help: namespaces_help() });
+    Levels { landlock, sandbox }
 }
 
 fn attempt(sandboxes: &Sandboxes, level: SandboxLevel) -> Result<(), String> {
@@ -86,8 +70,8 @@ fn landlock_help() -> String {
     "it needs Linux 6.2 or newer with 'landlock' among the kernel's lsm= modules, and a data folder outside /usr, /etc and /opt".to_owned()
 }
 
-/// The setting that most likely keeps bubblewrap from making namespaces.
-fn bubblewrap_help() -> String {
+/// The setting that most likely keeps the launcher from making namespaces.
+fn namespaces_help() -> String {
     let is = |path: &str, value: &str| std::fs::read_to_string(path).is_ok_and(|text| text.trim() == value);
     let command = if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
         "sysctl -w kernel.unprivileged_userns_clone=1"
@@ -96,7 +80,7 @@ fn bubblewrap_help() -> String {
     } else if is("/proc/sys/user/max_user_namespaces", "0") {
         "sysctl -w user.max_user_namespaces=10000"
     } else {
-        return "allow user namespaces on this machine, or in this container".to_owned();
+        return "it needs Linux 5.12 or newer, and user namespaces allowed on this machine or in this container".to_owned();
     };
     format!("{command}, then start the server again")
 }

@@ -80,14 +80,29 @@ fn a_wall_keeps_a_step_from_the_data_folder_and_from_writing_elsewhere() {
         ("reads ssh keys", "ls /root/.ssh/ || cat /root/.bashrc || cat /root/.cargo/.crates.toml".to_owned()),
         ("writes /etc", "echo x > /etc/trunkline-probe".to_owned()),
         ("writes /usr", "echo x > /usr/trunkline-probe".to_owned()),
+        ("writes beside its folders", "echo x > /trunkline-probe || mkdir /trunkline-probe || echo x > /dev/trunkline-probe".to_owned()),
+        ("changes a setting of the kernel", "cat /proc/sys/vm/swappiness > /tmp/s && cat /tmp/s > /proc/sys/vm/swappiness".to_owned()),
+        (
+            "changes a setting of a device",
+            "for file in /sys/block/*/queue/read_ahead_kb; do cat $file > /tmp/s && cat /tmp/s > $file && exit 0; done; exit 1".to_owned(),
+        ),
+        (
+            "leaves by the first process",
+            "ls /proc/1/root/ | grep trunkline; ls /proc/1/cwd/../../ | grep token || ls -l /proc/1/fd | grep -E 'pidfd|/(root|tmp)/'"
+                .to_owned(),
+        ),
         ("makes a disk", "mknod disk b 8 0 || mknod memory c 1 1".to_owned()),
         ("reads a disk", "dd if=/dev/vda of=/dev/null count=1 || dd if=/dev/sda of=/dev/null count=1".to_owned()),
         ("mounts", format!("mkdir m && mount --bind {data} m && cat m/operator.token")),
         ("is privileged again", "su nobody -s /bin/sh -c true || unshare --mount true && mount -t tmpfs x /mnt".to_owned()),
         ("chroots", "chroot / true".to_owned()),
     ];
+    let of_root = [("reads passwords", "cat /etc/shadow /etc/gshadow | grep .".to_owned())];
     for level in walls(&bench) {
         assert_eq!(leaks(&bench, level, &probes), [""; 0], "behind {level}");
+        if level == SandboxLevel::Sandbox {
+            assert_eq!(leaks(&bench, level, &of_root), [""; 0]);
+        }
         let kept = std::fs::read_to_string(format!("{data}/operator.token")).unwrap();
         assert_eq!(kept, "tl_secret", "behind {level}");
         assert!(!Path::new(&format!("{data}/new")).exists(), "behind {level}");

@@ -264,8 +264,8 @@ mod tests {
     #[test]
     fn what_a_sandbox_lacks_is_said_with_what_to_do() {
         let missing = |why: &str, help: &str| Some(SandboxMissing { why: why.to_owned(), help: help.to_owned() });
-        let bare = missing("bubblewrap is not installed", "apt-get install bubblewrap");
-        let mut levels = SandboxLevels { landlock: missing("old", "a newer kernel"), sandbox: bare, ..SandboxLevels::default() };
+        let bare = missing("a user namespace: EPERM", "allow them");
+        let mut levels = SandboxLevels { landlock: missing("old", "a newer kernel"), sandbox: bare };
         let told = |levels: &SandboxLevels| {
             let told = sandbox(Path::new("/data"), levels).into_iter();
             told.map(|one| (one.mark, format!("{} | {}", one.text, one.help))).collect::<Vec<_>>()
@@ -273,7 +273,7 @@ mod tests {
         let host = told(&levels);
         assert_eq!(host.len(), 3);
         assert!(host[0].0 == Mark::Waiting && host[0].1.contains("could read /data"));
-        assert_eq!(host[2].1, "no level 'sandbox': bubblewrap is not installed | apt-get install bubblewrap");
+        assert_eq!(host[2].1, "no level 'sandbox': a user namespace: EPERM | allow them");
         levels.landlock = None;
         assert_eq!(told(&levels).iter().map(|one| one.0).collect::<Vec<_>>(), [Mark::Passed, Mark::Waiting]);
         levels.sandbox = None;
