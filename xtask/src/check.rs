@@ -18,14 +18,8 @@ pub struct Arguments {
 }
 
 /// Programs that the tests use, with the Debian package that brings each.
-const PROGRAMS: [(&str, &str); 6] = [
-    ("git", "git"),
-    ("python3", "python3"),
-    ("curl", "curl"),
-    (VENV, "python3-venv"),
-    ("sh", "dash"),
-    ("strace", "strace"),
-];
+const PROGRAMS: [(&str, &str); 6] =
+    [("git", "git"), ("python3", "python3"), ("curl", "curl"), (VENV, "python3-venv"), ("sh", "dash"), ("strace", "strace")];
 /// No program of its own: what `python3 -m venv` needs to put pip into a new environment.
 const VENV: &str = "ensurepip";
 

@@ -1,8 +1,8 @@
-//! One call after the other, many calls a transaction.
+//! One command after the other, with all that it brings about.
 
 use crate::deadline::Deadlines;
 use crate::ids::Ids;
-use crate::request::{Answer, Beside, Call, CommandKey, Receipt, Request};
+use crate::request::{Answer, Beside, CommandKey, Receipt, Request};
 use crate::restore::{self, RESTORATION};
 use crate::state::States;
 use crate::store::{Head, Store, StoreError, StoredEntry};
@@ -32,6 +32,8 @@ pub struct Engine<S> {
     /// Whether anything may be deployed, and from where a new environment counts its fence.
     pub(crate) footing: (Mode, u64),
     ids: Ids,
+    /// The ledger's size before the transaction.
+    pub(crate) size_before: u64,
     /// Whether the transaction wrote something besides entries.
     pub(crate) dirty: bool,
 }
@@ -86,6 +88,7 @@ impl<S: Store> Engine<S> {
             leases: 0,
             footing: (Mode::Normal, 0),
             ids: Ids::new(seed),
+            size_before: 0,
             dirty: false,
         };
         engine.load()?;
@@ -96,7 +99,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Reads what is open.
-    fn load(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn load(&mut self) -> Result<(), StoreError> {
         self.states = States::default();
         self.work = WorkIndex::default();
         self.deadlines = Deadlines::default();
@@ -108,14 +111,6 @@ impl<S: Store> Engine<S> {
         }
         self.footing = restore::footing(&self.store)?;
         Ok(())
-    }
-
-    /// A batch did not fit on the disk: forgets it, and goes on from what is stored. Numbers of leases and ids that it
-    /// used are not used again.
-    pub fn take_back(&mut self) -> Result<(), StoreError> {
-        self.store.abort()?;
-        self.head = self.store.head()?;
-        self.load()
     }
 
     /// The store, for reading.
@@ -146,38 +141,6 @@ impl<S: Store> Engine<S> {
     /// A state as it is now.
     pub fn state(&mut self, key: &Key) -> Result<Option<&State>, StoreError> {
         self.states.get(&self.store, key)
-    }
-
-    /// Does the calls in one transaction and answers each. An error means that nothing of
-    /// the batch is kept; [`StoreError::Full`] can be taken back, after any other the process must end.
-    pub fn execute(&mut self, calls: Vec<Call>, now: Timestamp) -> Result<Vec<Answer>, StoreError> {
-        // Engine time never goes back, whatever the caller's clock does.
-        self.now = self.now.max(now).max(self.head.at);
-        let size = self.head.frontier.size();
-        self.dirty = false;
-        self.store.begin()?;
-        let mut answers = Vec::with_capacity(calls.len());
-        for call in calls {
-            answers.push(self.call(call)?);
-        }
-        if self.head.frontier.size() == size && !self.dirty {
-            // Nothing was recorded: nothing has to be flushed.
-            self.store.abort()?;
-        } else {
-            self.store.head_put(&self.head)?;
-            self.store.commit()?;
-        }
-        Ok(answers)
-    }
-
-    fn call(&mut self, call: Call) -> Result<Answer, StoreError> {
-        match call {
-            Call::Command(request) => self.request(*request),
-            Call::Claim(claim) => self.claim(&claim),
-            Call::Report(report) => self.report(*report),
-            Call::Renew(renew) => self.renew(&renew),
-            Call::Resume(actor) => self.resume(&actor),
-        }
     }
 
     pub(crate) fn request(&mut self, request: Request) -> Result<Answer, StoreError> {

@@ -3,6 +3,7 @@
 //! nothing and reads no clock.
 
 mod assign;
+mod batch;
 mod deadline;
 mod dispatch;
 mod ids;

@@ -1,6 +1,6 @@
 //! What the engine is asked, and what it answers.
 
-use trunkline_api::runner::{ClaimRequest, RenewReply, RenewRequest, ReportRequest, WorkReply};
+use trunkline_api::runner::{ClaimRequest, RenewReply, RenewRequest, ReportRequest, Work, WorkReply};
 use trunkline_domain::foundation::{Actor, Digest, ProjectKey, Revision};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::record::{Command, Fact, Refusal};
@@ -99,6 +99,20 @@ pub enum Answer {
     Renewed(RenewReply),
     /// The call makes no sense.
     Invalid(String),
+}
+
+impl Answer {
+    /// Whether a runner in the server's own process may act on it before it is durable. It dies with the server, and jobs
+    /// touch nothing outside: what a crash forgets of them was seen by nobody, and they run again. Commits come in order,
+    /// so nothing that follows from this answer is ever kept without it. A deployment's work is safe only once it is
+    /// durable: otherwise a crash would hide that something may have happened.
+    pub fn may_come_early(&self) -> bool {
+        match self {
+            Answer::Work(reply) => reply.next.as_ref().is_none_or(|next| matches!(next.work, Work::Job(_))),
+            Answer::Renewed(_) => true,
+            Answer::Done(_) | Answer::Refused(_) | Answer::Conflict(_) | Answer::Stale | Answer::Invalid(_) => false,
+        }
+    }
 }
 
 /// What happened.

@@ -2,7 +2,7 @@
 
 use crate::git::GitError;
 use crate::shared::{Failure, Shared};
-use crate::writer::Busy;
+use crate::writer::{Busy, Origin};
 use std::io::{Read as IoRead, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -23,16 +23,17 @@ const CLAIM_WAIT_MAX: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct LocalPort {
     shared: Arc<Shared>,
+    origin: Origin,
 }
 
 impl LocalPort {
-    /// For this server.
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    /// Of this server, for callers from here.
+    pub fn new(shared: Arc<Shared>, origin: Origin) -> Self {
+        Self { shared, origin }
     }
 
     fn call(&self, call: Call) -> Result<Answer, CallError> {
-        self.shared.writer.call_blocking(call).map_err(|busy: Busy| CallError::Unreachable(busy.to_string()))
+        self.shared.writer.call_as(self.origin, call).map_err(|busy: Busy| CallError::Unreachable(busy.to_string()))
     }
 
     /// Whether the lease is held, which also renews it.

@@ -11,7 +11,7 @@ use crate::room::Room;
 use crate::route::router;
 use crate::shared::Shared;
 use crate::token;
-use crate::writer::Writer;
+use crate::writer::{Origin, Writer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -128,7 +128,7 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
         config.private = folder.root().to_owned();
         // In the same process a renewal costs nothing, so a cancel is noticed at once.
         config.renew_every = std::time::Duration::from_millis(500);
-        Runner::start(config, Arc::new(LocalPort::new(shared.clone())))
+        Runner::start(config, Arc::new(LocalPort::new(shared.clone(), Origin::OwnRunner)))
     });
     let runner = match runner {
         Some(started) => Some(started.map_err(|error| StartError::Io("the built-in runner".to_owned(), std::io::Error::other(error)))?),

@@ -1,22 +1,21 @@
-//! The one thread that decides and records. What queues during one flush is the next batch.
+//! The way to the one thread that decides and records.
+
+mod record;
+#[cfg(test)]
+mod tests;
 
 use crate::clock::Clock;
 use crate::room::Room;
+use record::Recorder;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-use trunkline_domain::foundation::{Millis, Timestamp};
-use trunkline_engine::{Answer, BATCH_MAX, Call, Engine, Store, StoreError};
+use trunkline_engine::{Answer, Call, Engine, Store, StoreError};
 
 /// Calls that may queue; one more is answered with "busy".
 const QUEUE_MAX: usize = 2_048;
-/// How often deadlines are looked at.
-const TICK: Duration = Duration::from_millis(500);
-
-/// The loop comes by at every [`TICK`]; a longer pause of engine time means that the machine slept or the process was stopped.
-const PAUSE: Millis = Millis::seconds(10);
 
 /// Rings after every commit, and carries no data but the ledger's size.
 #[derive(Debug)]
@@ -77,7 +76,21 @@ pub struct Writer {
 }
 
 /// A call, and who waits for its answer.
-type Asked = (Call, oneshot::Sender<Result<Answer, Busy>>);
+struct Asked {
+    call: Call,
+    origin: Origin,
+    answer: oneshot::Sender<Result<Answer, Busy>>,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Somebody outside of this process: an answer is durable.
+    Outside,
+    /// The runner in this process, which dies with it: an answer may come before it is durable, where
+    /// [`Answer::may_come_early`] says so.
+    OwnRunner,
+}
 
 /// The writer takes no call now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -108,7 +121,8 @@ impl Writer {
             .name("writer".to_owned())
             .spawn(move || {
                 // A defect must end the process, as a failed flush does: a server that answers and records nothing is worse.
-                let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| write(engine, clock, &calls, &own, &own_room)));
+                let recorder = Recorder::new(engine, clock, own, own_room);
+                let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| recorder.run(&calls)));
                 match written {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => fatal(error),
@@ -129,10 +143,10 @@ impl Writer {
         &self.bell
     }
 
-    fn send(&self, call: Call) -> Result<oneshot::Receiver<Result<Answer, Busy>>, Busy> {
+    fn send(&self, call: Call, origin: Origin) -> Result<oneshot::Receiver<Result<Answer, Busy>>, Busy> {
         self.room.admit(&call)?;
-        let (sender, receiver) = oneshot::channel();
-        match self.queue.try_send((call, sender)) {
+        let (answer, receiver) = oneshot::channel();
+        match self.queue.try_send(Asked { call, origin, answer }) {
             Ok(()) => Ok(receiver),
             Err(TrySendError::Full(_)) => Err(Busy::Full),
             Err(TrySendError::Disconnected(_)) => Err(Busy::Ending),
@@ -141,74 +155,16 @@ impl Writer {
 
     /// Does a call and waits for its answer, which is durable.
     pub async fn call(&self, call: Call) -> Result<Answer, Busy> {
-        self.send(call)?.await.unwrap_or(Err(Busy::Ending))
+        self.send(call, Origin::Outside)?.await.unwrap_or(Err(Busy::Ending))
     }
 
     /// The same from a plain thread.
     pub fn call_blocking(&self, call: Call) -> Result<Answer, Busy> {
-        self.send(call)?.blocking_recv().unwrap_or(Err(Busy::Ending))
+        self.call_as(Origin::Outside, call)
     }
-}
 
-fn write<S: Store>(mut engine: Engine<S>, clock: Clock, calls: &Receiver<Asked>, bell: &Bell, room: &Room) -> Result<(), StoreError> {
-    let mut looked = Instant::now();
-    let mut seen = clock.now();
-    loop {
-        let mut batch = Vec::new();
-        match calls.recv_timeout(TICK) {
-            Ok(first) => {
-                batch.push(first);
-                batch.extend(calls.try_iter().take(BATCH_MAX - 1));
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
-        }
-        let size = engine.head().frontier.size();
-        let now = clock.now();
-        if now.since(seen) > PAUSE {
-            engine.resumed(now);
-        }
-        seen = now;
-        // Work that had to wait for its time has to be told about too.
-        let mut ring = engine.next_after().is_some_and(|after| after <= now);
-        // What was said comes before what time says: a renewal that waited in the queue is in time.
-        if !batch.is_empty() {
-            let (calls, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            let answers: Vec<Result<Answer, Busy>> = match execute(&mut engine, calls, now, room)? {
-                Some(answers) => answers.into_iter().map(Ok).collect(),
-                None => senders.iter().map(|_| Err(room.full())).collect(),
-            };
-            for (answer, sender) in answers.into_iter().zip(senders) {
-                // Who asked may have gone away; what happened has happened.
-                let _ = sender.send(answer);
-            }
-        }
-        // Deadlines are in seconds: looking at each open thing once a tick is enough, however many calls come.
-        if looked.elapsed() >= TICK {
-            looked = Instant::now();
-            let due = engine.due(now)?;
-            if !due.is_empty() {
-                // What did not fit is due at the next look too.
-                execute(&mut engine, due, now, room)?;
-            }
-            ring |= room.look();
-        }
-        ring |= engine.head().frontier.size() != size;
-        if ring {
-            bell.ring(engine.head().frontier.size());
-        }
-    }
-}
-
-/// Does the calls. None: the disk is full and nothing of them is kept; the reserve makes room for the next try.
-fn execute<S: Store>(engine: &mut Engine<S>, calls: Vec<Call>, now: Timestamp, room: &Room) -> Result<Option<Vec<Answer>>, StoreError> {
-    match engine.execute(calls, now) {
-        Ok(answers) => Ok(Some(answers)),
-        Err(StoreError::Full) => {
-            room.ran_out();
-            engine.take_back()?;
-            Ok(None)
-        }
-        Err(error) => Err(error),
+    /// The same for a caller from here.
+    pub fn call_as(&self, origin: Origin, call: Call) -> Result<Answer, Busy> {
+        self.send(call, origin)?.blocking_recv().unwrap_or(Err(Busy::Ending))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use trunkline_domain::foundation::{Digest, ProjectKey, Timestamp};
 use trunkline_domain::piece::Piece;
 use trunkline_domain::reading::{Row, Table};
@@ -15,6 +17,7 @@ pub struct MemoryStore {
     /// What each written key held before, since `begin`.
     undo: Vec<(String, Option<Vec<u8>>)>,
     mark: usize,
+    full: Arc<AtomicU32>,
 }
 
 /// Separates the words of a key; no word holds it.
@@ -34,6 +37,11 @@ impl MemoryStore {
     /// Overwrites what is kept under a key, as somebody who has the database could. For tests of verification.
     pub fn forge(&mut self, words: &[&str], value: Vec<u8>) {
         self.put(path(words), value);
+    }
+
+    /// How many commits to come will find the disk full. For tests of what happens then.
+    pub fn full(&self) -> Arc<AtomicU32> {
+        self.full.clone()
     }
 
     fn put(&mut self, key: String, value: Vec<u8>) {
@@ -186,6 +194,9 @@ impl Store for MemoryStore {
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
+        if self.full.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(StoreError::Full);
+        }
         self.undo.clear();
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The embedded store: SQLite in WAL mode with `synchronous=FULL`, one writer, readers beside it.
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -41,15 +42,22 @@ fn failed(what: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
     }
 }
 
+/// What holds for every connection.
+fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Otherwise a statement with `limit $n` is prepared anew whenever it is used: the planner wants to see the number.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.pragma_update(None, "busy_timeout", 5_000)
+}
+
 impl SqliteStore {
     /// Opens or creates the database. Refuses one of a newer version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = Connection::open(path).map_err(failed("opening the database"))?;
         let fail = failed("setting up the database");
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        settle(&connection).map_err(&fail)?;
         connection.pragma_update(None, "journal_mode", "wal").map_err(&fail)?;
         connection.pragma_update(None, "synchronous", "full").map_err(&fail)?;
-        connection.pragma_update(None, "busy_timeout", 5_000).map_err(&fail)?;
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&fail)?;
         match version {
             0 => connection
@@ -103,9 +111,7 @@ impl SqliteReader {
     fn connect(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags).map_err(failed("opening the database for reading"))?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-        connection.pragma_update(None, "busy_timeout", 5_000).map_err(failed("opening the database for reading"))?;
-        Ok(connection)
+        settle(&connection).map_err(failed("opening the database for reading")).map(|()| connection)
     }
 
     fn give_back(&self, connection: Connection) {

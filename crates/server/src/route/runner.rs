@@ -10,6 +10,7 @@ use crate::access::{Authorized, Execute};
 use crate::port::LocalPort;
 use crate::route::stream;
 use crate::shared::Shared;
+use crate::writer::Origin;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -75,7 +76,7 @@ async fn on_port<T: Send + 'static>(
     shared: Arc<Shared>,
     call: impl FnOnce(&LocalPort) -> Result<T, CallError> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let result = tokio::task::spawn_blocking(move || call(&LocalPort::new(shared))).await;
+    let result = tokio::task::spawn_blocking(move || call(&LocalPort::new(shared, Origin::Outside))).await;
     result.unwrap_or_else(|_| Err(CallError::Unreachable("the call broke off".to_owned()))).map_err(Refusal)
 }
 
@@ -147,7 +148,7 @@ async fn blob_get(
     let (mut sender, body) = stream::out();
     tokio::task::spawn_blocking(move || {
         // A reader that went away, or a blob that turns out damaged, ends the answer short: its reader checks the digest.
-        let _ = LocalPort::new(shared).blob_get(&digest, &mut sender);
+        let _ = LocalPort::new(shared, Origin::Outside).blob_get(&digest, &mut sender);
     });
     Ok(Bytes(body))
 }

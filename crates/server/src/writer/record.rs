@@ -1,0 +1,193 @@
+//! The thread that decides and records: what queues during one flush is the next batch.
+//!
+//! A flush costs as much as many calls. The server's own runner is answered before it, so that no slot waits for the
+//! disk; and while nobody else waits and work goes on, calls gather for a moment.
+
+use super::{Asked, Bell, Busy, Origin};
+use crate::clock::Clock;
+use crate::room::Room;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot::Sender;
+use trunkline_domain::foundation::{Millis, Timestamp};
+use trunkline_engine::{Answer, BATCH_MAX, Call, Engine, Report, Store, StoreError};
+
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// The loop comes by at every [`TICK`]; a longer pause of engine time means that the machine slept or the process was stopped.
+const PAUSE: Millis = Millis::seconds(10);
+/// How long calls that were answered already may gather before they are flushed.
+const GATHER: Duration = Duration::from_millis(2);
+
+/// The loop of the thread.
+pub struct Recorder<S> {
+    engine: Engine<S>,
+    clock: Clock,
+    bell: Arc<Bell>,
+    room: Arc<Room>,
+    /// Reports that were answered and then did not fit on the disk: at most one for each slot, since none is answered early
+    /// while the disk is full. They are recorded as soon as they fit.
+    owed: Vec<Report>,
+}
+
+/// The calls of one transaction.
+#[derive(Default)]
+struct Batch {
+    size: usize,
+    /// Reports that were answered early.
+    told: Vec<Report>,
+    /// Answers that wait for the flush, each with its place in `waiting`.
+    answers: Vec<Answer>,
+    waiting: Vec<Sender<Result<Answer, Busy>>>,
+}
+
+impl<S: Store> Recorder<S> {
+    /// The loop, not yet begun.
+    pub fn new(engine: Engine<S>, clock: Clock, bell: Arc<Bell>, room: Arc<Room>) -> Self {
+        Self { engine, clock, bell, room, owed: Vec::new() }
+    }
+
+    /// Runs until nobody can call any more.
+    pub fn run(mut self, calls: &Receiver<Asked>) -> Result<(), StoreError> {
+        let mut looked = Instant::now();
+        let mut seen = self.clock.now();
+        loop {
+            let first = match calls.recv_timeout(TICK) {
+                Ok(first) => Some(first),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            let size = self.size();
+            let now = self.clock.now();
+            if now.since(seen) > PAUSE {
+                self.engine.resumed(now);
+            }
+            seen = now;
+            // Work that had to wait for its time has to be told about too.
+            let mut ring = self.engine.next_after().is_some_and(|after| after <= now);
+            self.pay(now)?;
+            // What was said comes before what time says: a renewal that waited in the queue is in time.
+            if let Some(first) = first {
+                self.batch(first, calls)?;
+            }
+            // Deadlines are in seconds: looking at each open thing once a tick is enough, however many calls come.
+            if looked.elapsed() >= TICK {
+                looked = Instant::now();
+                self.time(now)?;
+                ring |= self.room.look();
+            }
+            if ring || self.size() != size {
+                self.bell.ring(self.size());
+            }
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.engine.head().frontier.size()
+    }
+
+    /// Records a call and what follows soon.
+    fn batch(&mut self, first: Asked, calls: &Receiver<Asked>) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        match self.fill(&mut batch, first, calls).and_then(|()| self.engine.commit()) {
+            Ok(()) => {
+                for (answer, waiting) in batch.answers.into_iter().zip(batch.waiting) {
+                    // Who asked may have gone away; what happened has happened.
+                    let _ = waiting.send(Ok(answer));
+                }
+                Ok(())
+            }
+            Err(StoreError::Full) => {
+                self.room.ran_out();
+                self.engine.take_back()?;
+                for waiting in batch.waiting {
+                    let _ = waiting.send(Err(self.room.full()));
+                }
+                self.owed.extend(batch.told);
+                // The reserve makes room.
+                self.pay(self.clock.now())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn fill(&mut self, batch: &mut Batch, first: Asked, calls: &Receiver<Asked>) -> Result<(), StoreError> {
+        self.engine.begin()?;
+        let until = Instant::now() + GATHER;
+        let mut next = Some(first);
+        while let Some(asked) = next.take() {
+            self.answer(batch, asked)?;
+            if batch.size == BATCH_MAX {
+                break;
+            }
+            next = match calls.try_recv() {
+                Ok(asked) => Some(asked),
+                // Whoever works will report soon.
+                Err(_) if batch.waiting.is_empty() && self.engine.has_news() && self.engine.work_counts().1 > 0 => {
+                    calls.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
+                }
+                Err(_) => None,
+            };
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, batch: &mut Batch, asked: Asked) -> Result<(), StoreError> {
+        batch.size += 1;
+        let Asked { call, origin, answer: sender } = asked;
+        // On a full disk an answer may have to be taken back.
+        let early = origin == Origin::OwnRunner && !self.room.is_low();
+        let report = match &call {
+            Call::Report(report) if early => Some(report.as_ref().clone()),
+            _ => None,
+        };
+        match self.engine.answer(call, self.clock.now()) {
+            Ok(answer) if early && answer.may_come_early() => {
+                batch.told.extend(report);
+                let _ = sender.send(Ok(answer));
+                Ok(())
+            }
+            other => {
+                batch.waiting.push(sender);
+                other.map(|answer| batch.answers.push(answer))
+            }
+        }
+    }
+
+    /// Records what was answered and then did not fit, if it fits now. No work is given out for it: the slot has gone on.
+    fn pay(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if self.owed.is_empty() {
+            return Ok(());
+        }
+        let calls = self.owed.iter().cloned().map(|mut report| {
+            report.request.claim_next = false;
+            Call::Report(Box::new(report))
+        });
+        match self.engine.execute(calls.collect(), now) {
+            Ok(_) => {
+                self.owed.clear();
+                Ok(())
+            }
+            Err(StoreError::Full) => self.engine.take_back(),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What time alone brings about.
+    fn time(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let due = self.engine.due(now)?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        match self.engine.execute(due, now) {
+            Ok(_) => Ok(()),
+            // What did not fit is due at the next look too.
+            Err(StoreError::Full) => {
+                self.room.ran_out();
+                self.engine.take_back()
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
