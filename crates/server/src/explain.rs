@@ -27,7 +27,7 @@ mod tests {
             include_str!("room.rs"),
             include_str!("room.rs"),
             include_str!("serve.rs"),
-            include_str!("route/asked.rs"),
+            include_str!("route/asked/mod.rs"),
             include_str!("route/mod.rs"),
             include_str!("route/api.rs"),
             include_str!("route/git.rs"),

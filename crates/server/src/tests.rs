@@ -6,6 +6,7 @@ mod claim;
 mod events;
 mod follow;
 mod git;
+mod refusal;
 mod start;
 mod view;
 

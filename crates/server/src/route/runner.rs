@@ -4,7 +4,7 @@ use super::Problem;
 use super::asked::{self, Ask, Nothing, Place, Raw};
 use super::document::ROOT;
 use super::sketch::Sketch;
-use super::table::{Describe, Table};
+use super::table::{BodyMax, Describe, Table};
 use super::told::{Bytes, Done};
 use crate::access::{Authorized, Execute};
 use crate::port::LocalPort;
@@ -13,7 +13,7 @@ use crate::shared::Shared;
 use crate::writer::Origin;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
@@ -30,15 +30,14 @@ const BLOB_BYTES_MAX: u64 = 8 << 30;
 const REPORT_BYTES_MAX: usize = 4 << 20;
 
 pub fn routes() -> Table {
-    let whole = DefaultBodyLimit::disable;
     Table::below(ROOT)
         .post("/runner/claim", claim, "A runner asks for work, and waits for it.")
         .post("/runner/renew", renew, "A runner still holds its leases.")
-        .route((Method::POST, "/runner/report"), report, "A runner tells how its work ended.", DefaultBodyLimit::max(REPORT_BYTES_MAX))
-        .route((Method::PUT, "/runner/logs"), log_append, "More of a log.", DefaultBodyLimit::max(LOG_CHUNK_BYTES_MAX))
+        .route((Method::POST, "/runner/report"), report, "A runner tells how its work ended.", BodyMax::Bytes(REPORT_BYTES_MAX))
+        .route((Method::PUT, "/runner/logs"), log_append, "More of a log.", BodyMax::Bytes(LOG_CHUNK_BYTES_MAX))
         .get("/runner/tree/{project}/{revision}", tree, "The files of a commit, as a tar archive.")
-        .route((Method::GET, "/blobs/{digest}"), blob_get, "The bytes that have this digest.", whole())
-        .route((Method::PUT, "/blobs/{digest}"), blob_put, "Keeps bytes under their digest.", whole())
+        .route((Method::GET, "/blobs/{digest}"), blob_get, "The bytes that have this digest.", BodyMax::Counted)
+        .route((Method::PUT, "/blobs/{digest}"), blob_put, "Keeps bytes under their digest.", BodyMax::Counted)
 }
 
 /// A refusal as the runner's client reads it: the status says the kind, the body is the refusal itself.

@@ -39,6 +39,11 @@ impl<'a> Sketch<'a> {
         sketch.finish()
     }
 
+    /// The route that is described.
+    pub fn route(&self) -> &'a Route {
+        self.route
+    }
+
     /// The names in the path, in order, have the types of this tuple, or this one type.
     pub fn path<T: JsonSchema>(&mut self) {
         let schema = self.schemas.asked.subschema_for::<T>().to_value();

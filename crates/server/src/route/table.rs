@@ -4,11 +4,11 @@
 use super::sketch::Sketch;
 use crate::access::{Gate, Level};
 use crate::shared::Shared;
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::Method;
-use axum::routing::{MethodFilter, on};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::{Extension, Router};
 use std::sync::Arc;
 
 /// One method of one path.
@@ -19,12 +19,23 @@ pub struct Route {
     pub path: String,
     /// The least that a caller must be; none: open to everyone.
     pub needs: Option<Level>,
+    /// How long its body may be.
+    pub body: BodyMax,
     /// What it does, in a sentence.
     pub summary: &'static str,
     /// The handler's name, which is the operation's name in the document.
     pub name: &'static str,
     /// Says what the handler takes and answers.
     pub describe: fn(&mut Sketch<'_>),
+}
+
+/// How long a body may be. What reads it finds this beside the request, and says it.
+#[derive(Clone, Copy, Debug)]
+pub enum BodyMax {
+    /// So many bytes.
+    Bytes(usize),
+    /// The handler reads as the bytes come, and counts for itself.
+    Counted,
 }
 
 /// A piece of a handler's signature, as the document tells it.
@@ -96,7 +107,7 @@ impl Table {
         H: Handler<T, Arc<Shared>> + Described<D>,
         T: 'static,
     {
-        self.route((Method::GET, path), handler, summary, DefaultBodyLimit::max(SMALL_BODY_BYTES_MAX))
+        self.route((Method::GET, path), handler, summary, BodyMax::Bytes(SMALL_BODY_BYTES_MAX))
     }
 
     /// With a route for acting.
@@ -105,20 +116,25 @@ impl Table {
         H: Handler<T, Arc<Shared>> + Described<D>,
         T: 'static,
     {
-        self.route((Method::POST, path), handler, summary, DefaultBodyLimit::max(SMALL_BODY_BYTES_MAX))
+        self.route((Method::POST, path), handler, summary, BodyMax::Bytes(SMALL_BODY_BYTES_MAX))
     }
 
     /// With any route.
-    pub fn route<H, T, D>(mut self, (method, path): (Method, &str), handler: H, summary: &'static str, body: DefaultBodyLimit) -> Self
+    pub fn route<H, T, D>(mut self, (method, path): (Method, &str), handler: H, summary: &'static str, body: BodyMax) -> Self
     where
         H: Handler<T, Arc<Shared>> + Described<D>,
         T: 'static,
     {
         let path = format!("{}{path}", self.prefix);
+        let limit = match body {
+            BodyMax::Bytes(most) => DefaultBodyLimit::max(most),
+            BodyMax::Counted => DefaultBodyLimit::disable(),
+        };
         let filter = MethodFilter::try_from(method.clone()).expect("a method that HTTP knows");
-        self.router = self.router.route(&path, on(filter, handler).layer(body));
+        let handler: MethodRouter<Arc<Shared>> = on(filter, handler).layer(limit);
+        self.router = self.router.route(&path, handler.layer(Extension(body)));
         let name = std::any::type_name::<H>().rsplit("::").next().unwrap_or_default();
-        self.routes.push(Route { method, path, needs: H::NEEDS, summary, name, describe: H::describe });
+        self.routes.push(Route { method, path, needs: H::NEEDS, body, summary, name, describe: H::describe });
         self
     }
 

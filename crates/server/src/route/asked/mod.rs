@@ -1,21 +1,26 @@
-//! What a caller asks, read from the request: axum's own readers, but for the answer where they cannot read it, and for
-//! what the document says of it.
+//! What a caller asks, read from the request, and what the document says of it. What cannot be read is refused in plain
+//! words: see [`wrong`].
+
+mod value;
+mod wrong;
 
 use super::Problem;
 use super::sketch::Sketch;
-use super::table::Describe;
+use super::table::{BodyMax, Describe};
 use crate::shared::Shared;
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+use value::Value;
+use wrong::{Part, Step, Wrong};
 
 /// How long a reading waits for an entry of the ledger. Whoever was told of an entry by this server finds it at once.
 const WAIT_FOR_MAX: Duration = Duration::from_secs(2);
@@ -49,16 +54,12 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Body<T> {
             let question: String = question.chars().take(80).collect();
             return Err(problem(StatusCode::BAD_REQUEST, &format!("an act is told in the body alone: nobody reads '?{question}'")));
         }
-        let (parts, body) = request.into_parts();
-        // The limit of the route's bodies is in the parts.
-        let Raw(bytes) = Raw::from_request(Request::from_parts(parts.clone(), body), state).await?;
-        let read = Json::from_request(Request::from_parts(parts, bytes.clone().into()), state).await;
-        let Json(asked) = read.map_err(|error| problem(error.status(), &error.body_text()))?;
-        // Serde takes a list of the fields' values for a struct too, and nobody should come to rely on that.
-        if !bytes.trim_ascii_start().starts_with(b"{") {
-            return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "the body is no JSON object"));
+        if !is_json(request.headers()) {
+            let why = "the body is not said to be JSON; expected the header 'content-type: application/json'";
+            return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
         }
-        Ok(Body(asked))
+        let Raw(bytes) = Raw::from_request(request, state).await?;
+        body(&bytes).map(Body)
     }
 }
 
@@ -66,16 +67,41 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        Bytes::from_request(request, state).await.map(Raw).map_err(|error| problem(error.status(), &error.body_text()))
+        let most = request.extensions().get::<BodyMax>().copied();
+        Bytes::from_request(request, state).await.map(Raw).map_err(|error| match (error.status(), most) {
+            (StatusCode::PAYLOAD_TOO_LARGE, Some(BodyMax::Bytes(most))) => {
+                problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body has more than {most} bytes, the most that this address takes"))
+            }
+            (status, _) => problem(status, "the body broke off before its end"),
+        })
     }
+}
+
+/// `application/json`, or a kind that is JSON too (RFC 6839, 3.1).
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || kind.strip_prefix("application/").is_some_and(|kind| kind.ends_with("+json"))
+}
+
+fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.trim_ascii().is_empty() {
+        let why = "the body is empty; expected a JSON object, which is {} where nothing is to be said";
+        return Err(problem(StatusCode::BAD_REQUEST, why));
+    }
+    let read: Value = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        // It is JSON, but says something twice.
+        Category::Data => problem(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
+        Category::Syntax | Category::Eof | Category::Io => problem(StatusCode::BAD_REQUEST, &format!("the body is no JSON: {error}")),
+    })?;
+    T::deserialize(read).map_err(|wrong| problem(StatusCode::UNPROCESSABLE_ENTITY, &wrong.words(Part::Body)))
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Ask<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let read = Query::try_from_uri(&parts.uri);
-        read.map(|Query(asked)| Ask(asked)).map_err(|error| problem(error.status(), &error.body_text()).for_caller(&parts.headers))
+        question(pairs(&parts.uri)?).map(Ask)
     }
 }
 
@@ -83,7 +109,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Shared>> for Read<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        let (asked, seq) = reading(parts.uri.query().unwrap_or_default()).map_err(|problem| problem.for_caller(&parts.headers))?;
+        let (asked, seq) = reading(pairs(&parts.uri)?)?;
         if let Some(seq) = seq {
             wait_for(shared, seq).await?;
         }
@@ -91,22 +117,32 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Shared>> for Read<T> {
     }
 }
 
+/// Names and words after the question mark.
+type Pairs = Vec<(String, String)>;
+
+fn pairs(uri: &Uri) -> Result<Pairs, Problem> {
+    let read = Query::try_from_uri(uri);
+    read.map(|Query(pairs)| pairs).map_err(|_| problem(StatusCode::BAD_REQUEST, "the question after the path is no list of name=value"))
+}
+
+fn question<T: DeserializeOwned>(pairs: Pairs) -> Result<T, Problem> {
+    let read = Value::of_question(pairs).and_then(T::deserialize);
+    read.map_err(|wrong| problem(StatusCode::BAD_REQUEST, &wrong.words(Part::Question)))
+}
+
+/// The entry to wait for.
+#[derive(Deserialize)]
+struct WaitFor {
+    #[serde(rename = "wait-for")]
+    seq: Option<u64>,
+}
+
 /// The question, and the entry to wait for. It is read without `wait-for`, so that the type behind it can refuse every name
 /// that it does not know.
-fn reading<T: DeserializeOwned>(question: &str) -> Result<(T, Option<u64>), Problem> {
-    let invalid = |why: &str| problem(StatusCode::BAD_REQUEST, why);
-    let (waits, rest): (Vec<&str>, Vec<&str>) = question.split('&').partition(|pair| pair.split('=').next() == Some(WAIT_FOR));
-    let uri: Uri = format!("/?{}", rest.join("&")).parse().map_err(|_| invalid("the question after the path is no text"))?;
-    let Query(asked) = Query::try_from_uri(&uri).map_err(|error| invalid(&error.body_text()))?;
-    let seq = match waits[..] {
-        [] => None,
-        [one] => {
-            let seq = one.split_once('=').and_then(|(_, seq)| seq.parse().ok());
-            Some(seq.ok_or_else(|| invalid("wait-for is the number of an entry"))?)
-        }
-        _ => return Err(invalid("wait-for is named twice")),
-    };
-    Ok((asked, seq))
+fn reading<T: DeserializeOwned>(pairs: Pairs) -> Result<(T, Option<u64>), Problem> {
+    let (waits, rest): (Pairs, Pairs) = pairs.into_iter().partition(|(name, _)| name == WAIT_FOR);
+    let wait: WaitFor = question(waits)?;
+    Ok((question(rest)?, wait.seq))
 }
 
 /// Waits until the ledger has so many entries; refuses a number that does not come.
@@ -128,8 +164,18 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Place<T
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let read = Path::from_request_parts(parts, state).await;
-        read.map(|Path(names)| Place(names)).map_err(|error| problem(error.status(), &error.body_text()).for_caller(&parts.headers))
+        let Ok(Path(names)) = Path::<Pairs>::from_request_parts(parts, state).await else {
+            return Err(problem(StatusCode::BAD_REQUEST, "a name in the path is no text: it is not UTF-8"));
+        };
+        place(names).map(Place).map_err(|wrong| problem(StatusCode::BAD_REQUEST, &wrong.words(Part::Path)))
+    }
+}
+
+/// One name is the type itself, several are a tuple.
+fn place<T: DeserializeOwned>(mut names: Pairs) -> Result<T, Wrong> {
+    match names.pop() {
+        Some((name, word)) if names.is_empty() => T::deserialize(Value::Word(word)).map_err(|wrong| wrong.within(Step::Name(name))),
+        last => T::deserialize(Value::of_path(names.into_iter().chain(last).collect())),
     }
 }
 
@@ -144,7 +190,7 @@ impl<T: JsonSchema> Describe for Body<T> {
     fn describe(sketch: &mut Sketch<'_>) {
         sketch.json_body::<T>();
         sketch.refusal(400, SENSELESS);
-        sketch.refusal(413, "the body is too long");
+        too_long(sketch);
         sketch.refusal(415, "the body is not said to be JSON");
         sketch.refusal(422, "the body is JSON of another form");
     }
@@ -154,7 +200,13 @@ impl Describe for Raw {
     fn describe(sketch: &mut Sketch<'_>) {
         sketch.bytes_body();
         sketch.refusal(400, SENSELESS);
-        sketch.refusal(413, "the body is too long");
+        too_long(sketch);
+    }
+}
+
+fn too_long(sketch: &mut Sketch<'_>) {
+    if let BodyMax::Bytes(most) = sketch.route().body {
+        sketch.refusal(413, &format!("the body has more than {most} bytes"));
     }
 }
 

@@ -1,0 +1,120 @@
+//! What is refused says which part of the question, what it is and what was expected, in words of the API alone.
+
+use super::{Server, add_project};
+use crate::route::routes;
+use serde_json::{Value, json};
+use ureq::http::{Request, Response};
+use ureq::{Agent, Body};
+
+fn agent() -> Agent {
+    Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into()
+}
+
+/// One question as the operator asks it, with these headers beside the token.
+fn call(server: &Server, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response<Body> {
+    let mut request = Request::builder().method(method).uri(format!("{}{path}", server.address));
+    request = request.header("authorization", format!("Bearer {}", server.token));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    agent().run(request.body(body.to_owned()).unwrap()).unwrap()
+}
+
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
+
+fn refused(mut answer: Response<Body>) -> (u16, Value) {
+    let text = answer.body_mut().read_to_string().unwrap();
+    let refused: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{} without a reason: {text}", answer.status()));
+    (answer.status().as_u16(), refused)
+}
+
+#[test]
+fn a_refused_body_says_which_field_is_wrong_and_what_was_expected() {
+    let server = Server::start(0);
+    add_project(&server);
+    let bodies = [
+        ("projects", "{not json", 400, "the body is no JSON: key must be a string at line 1 column 2"),
+        ("projects", "{\n  \"name\": }", 400, "the body is no JSON: expected value at line 2 column 11"),
+        ("projects", "", 400, "the body is empty; expected a JSON object, which is {} where nothing is to be said"),
+        ("projects", "[]", 422, "the body is a list; expected a JSON object"),
+        ("projects", "7", 422, "the body is 7; expected a JSON object"),
+        ("projects", "{}", 422, "the field 'name' is missing"),
+        ("projects", r#"{"name": null}"#, 422, "the field 'name' is null; expected a text"),
+        ("projects", r#"{"name": {"a": 1}}"#, 422, "the field 'name' is an object; expected a text"),
+        ("projects", r#"{"name": "a", "name": "b"}"#, 422, "the field 'name' is given twice at line 1 column 20"),
+        ("projects", r#"{"nam": "x"}"#, 422, "the field 'nam' is not known; expected 'name', 'git', 'token', 'beside' or 'folder'"),
+        ("projects/shop/runs", r#"{"inputs": {"who": 7}}"#, 422, "the field 'inputs.who' is 7; expected a text"),
+        (
+            "projects/shop/runs",
+            r#"{"revision": "main"}"#,
+            422,
+            "the field 'revision': 'main' is not a commit id: expected 40 or 64 hex digits",
+        ),
+        ("projects/shop/runs/1/cancel", r#"{"now": true}"#, 422, "the field 'now' is not known; none is taken here"),
+        ("projects/shop/deployments/1/settle", r#"{"runs": "new"}"#, 422, "the field 'runs' is 'new'; expected 'live' or 'old'"),
+        ("projects/shop/deployments/1/settle", r#"{"runs": 7}"#, 422, "the field 'runs' is 7; expected 'live' or 'old'"),
+        ("runner/claim", r#"{"runner": "r", "wait_ms": -1}"#, 422, "the field 'wait_ms' is -1; expected a whole number from 0 to"),
+    ];
+    for (path, body, status, words) in bodies {
+        let (found, refused) = refused(call(&server, "POST", &format!("/api/v1/{path}"), &JSON, body));
+        let said = refused["message"].as_str().unwrap();
+        assert!(found == status && said.starts_with(words), "{path} {body}: {found} {said}");
+        assert_eq!((refused["code"].as_str(), refused["help"].is_string()), (Some("TL0505"), true), "{path} {body}");
+    }
+    let (status, refused) = refused(call(&server, "POST", "/api/v1/projects", &[("content-type", "text/plain")], "{}"));
+    assert!(status == 415 && refused["message"].as_str().unwrap().contains("'content-type: application/json'"), "{refused}");
+    let charset = [("content-type", "Application/JSON; charset=utf-8")];
+    assert_eq!(call(&server, "POST", "/api/v1/projects", &charset, r#"{"name": "other"}"#).status().as_u16(), 200);
+}
+
+#[test]
+fn a_refused_address_says_which_name_is_wrong_and_what_was_expected() {
+    let server = Server::start(0);
+    add_project(&server);
+    let addresses = [
+        ("wait", "the parameter 'after' is missing"),
+        ("wait?after=x", "the parameter 'after' is 'x'; expected a whole number from 0 to 18446744073709551615"),
+        ("wait?after=1&after=2", "the parameter 'after': given twice"),
+        ("projects/shop/runs?before=-1", "the parameter 'before' is -1; expected a whole number from 0 to 4294967295"),
+        ("projects/shop/runs?limit=many", "the parameter 'limit' is 'many'; expected a whole number"),
+        ("projects/shop/runs?pages=2", "the parameter 'pages' is not known; expected 'before' or 'limit'"),
+        ("status?x=1", "the parameter 'x' is not known; none is taken here"),
+        ("status?wait-for=", "the parameter 'wait-for' is ''; expected a whole number"),
+        ("projects/No%20Name", "'project' in the path: 'No Name' is not a name of a project"),
+        ("projects/%ff", "a name in the path is no text"),
+        ("projects/shop/runs/seven", "'number' in the path is 'seven'; expected a whole number from 0 to 4294967295"),
+        ("blobs/sha256:x", "'digest' in the path: 'sha256:x' is not a digest"),
+    ];
+    for (path, words) in addresses {
+        let (status, refused) = refused(call(&server, "GET", &format!("/api/v1/{path}"), &[], ""));
+        let said = refused["message"].as_str().unwrap();
+        assert!(status == 400 && said.starts_with(words), "{path}: {status} {said}");
+    }
+}
+
+/// T1: every route that takes a body, asked with every form of JSON, in no word of the language that it is written in.
+#[test]
+fn no_refusal_names_a_type_of_ours() {
+    let server = Server::start(0);
+    add_project(&server);
+    let document: Value = serde_json::from_str(&crate::api_document()).unwrap();
+    let types: Vec<&String> = document["components"]["schemas"].as_object().unwrap().keys().collect();
+    let forms = [json!(null), json!(true), json!(7), json!(-7), json!(1.5), json!("x"), json!([]), json!([1]), json!({}), json!({"x": 1})];
+    for route in routes().iter().filter(|route| route.path.starts_with("/api/") && route.method == "POST") {
+        let path = super::access::filled(&route.path);
+        let operation = &document["paths"][&route.path]["post"];
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        let schema = schema["$ref"].as_str().map_or(schema, |to| document.pointer(&to[1..]).unwrap());
+        let names: Vec<&String> = schema["properties"].as_object().into_iter().flat_map(|fields| fields.keys()).collect();
+        let wrong = names.iter().flat_map(|name| forms.iter().map(move |form| json!({name.as_str(): form})));
+        for body in wrong.chain(forms.iter().cloned()) {
+            let (status, refused) = server.ask("POST", &path, Some(body.clone()));
+            let Some(said) = refused["message"].as_str().filter(|_| status == 422) else { continue };
+            let foreign =
+                ["struct", "enum", "tuple", "variant", "u32", "u64", "string", "::", "deserialize", "another form", "map", "sequence"];
+            let ours = types.iter().find(|name| said.contains(name.as_str())).map(|name| name.as_str());
+            let foreign = foreign.into_iter().find(|word| said.contains(word)).or(ours);
+            assert_eq!(foreign, None, "{path} {body}: {said}");
+        }
+    }
+}
