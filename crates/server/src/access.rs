@@ -218,11 +218,9 @@ impl<A: Action> FromRequestParts<Arc<Shared>> for Authorized<A> {
                 Ok(Self { actor: Actor::person(name), action: PhantomData })
             }
             Some(_) => Err(Problem::new(StatusCode::FORBIDDEN, "TL0503", "this needs the operator's token")
-                .help("a browser that came by a link may only read; use the command line")
-                .for_caller(&parts.headers)),
+                .help("a browser that came by a link may only read; use the command line")),
             None => Err(Problem::new(StatusCode::UNAUTHORIZED, "TL0501", "the request carries no valid token")
-                .help("on the server's machine the command line finds the token by itself; elsewhere set TRUNKLINE_TOKEN. For a browser: trunkline open")
-                .for_caller(&parts.headers)),
+                .help("on the server's machine the command line finds the token by itself; elsewhere set TRUNKLINE_TOKEN. For a browser: trunkline open")),
         }
     }
 }

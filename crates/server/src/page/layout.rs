@@ -37,6 +37,8 @@ pub enum Refresh {
     On,
     /// Its reader paused it, by the link in the footer.
     Paused,
+    /// Asking again would change nothing.
+    Never,
 }
 
 /// A page, asked for again by the browser every few seconds: that is all the liveness that needs no script.
@@ -90,6 +92,7 @@ fn bar(frame: &Frame<'_>) -> Markup {
                             @match frame.refresh {
                                 Refresh::On => span.every { ", every " (frame.refresh_s) " s" },
                                 Refresh::Paused => ", paused",
+                                Refresh::Never => {}
                             }
                         }
                     }
@@ -107,6 +110,7 @@ fn footer(frame: &Frame<'_>) -> Markup {
             @match frame.refresh {
                 Refresh::On => span { "This page refreshes itself: " a href="?refresh=off" { "pause" } },
                 Refresh::Paused => span { "This page does not refresh itself: " a href="?refresh=on" { "resume" } },
+                Refresh::Never => {}
             }
             @if let Some(entries) = frame.entries {
                 span { "record: " (super::look::grouped(entries)) (if entries == 1 { " entry" } else { " entries" }) }

@@ -6,6 +6,7 @@
 use super::sample::*;
 use super::{Refresh, STYLE};
 use std::collections::BTreeSet;
+use trunkline_api::request::Refused;
 use trunkline_api::view::*;
 use trunkline_domain::foundation::{Millis, Timestamp};
 use trunkline_domain::run::RunResult;
@@ -245,9 +246,33 @@ fn a_reader_can_pause_the_refresh() {
     }
 }
 
+/// Refusals as a browser sees them: with a caller's own words, and the two that are asked for again.
+fn refusals() -> Vec<(&'static str, String)> {
+    let refused = |message: &str| Refused { code: "TL0504".to_owned(), message: message.to_owned(), help: Some("look again".to_owned()) };
+    vec![
+        ("refused-hostile", super::refused(404, &refused("there is no project '<script>alert(1)</script>\u{202e}'"), Refresh::On)),
+        ("refused-stranger", super::refused(401, &refused("the request carries no valid token"), Refresh::On)),
+        ("refused-busy", super::refused(503, &refused("the server is ending"), Refresh::On)),
+    ]
+}
+
+#[test]
+fn a_refused_page_says_what_why_and_what_to_do() {
+    let [(_, hostile), (_, stranger), (_, busy)] = refusals().try_into().unwrap();
+    assert_eq!(headline(&hostile), "There is no such thing");
+    for words in
+        ["There is no project '&lt;script&gt;", "<p>Look again.</p>", "trunkline explain TL0504", "<a href=\"/\">Go to the board</a>"]
+    {
+        assert!(hostile.contains(words), "{words}: {hostile}");
+    }
+    assert!(!hostile.contains("refreshes itself") && !hostile.contains("http-equiv=\"refresh\"") && !hostile.contains('\u{202e}'));
+    // A board on a wall comes back with the server; one whose session ended, once there is another.
+    assert!(stranger.contains("content=\"3600\"") && busy.contains("content=\"10\""));
+}
+
 #[test]
 fn nothing_is_executed_or_styled_inline() {
-    for (name, page) in pages() {
+    for (name, page) in pages().into_iter().chain(refusals()) {
         let lower = page.to_lowercase();
         for wrong in ["<script", " style=", "<img", " onerror=\"", "javascript:", "<b>eve"] {
             assert!(!lower.contains(wrong), "{wrong} in {name}");

@@ -49,7 +49,8 @@ pub fn routes() -> Vec<table::Route> {
 pub fn router(shared: Arc<Shared>) -> Router {
     let known = table().router().fallback(unknown).method_not_allowed_fallback(unfit).with_state(shared);
     // Around the whole router: a layer of its own would be within what it does to an answer.
-    Router::new().fallback_service(known).layer(axum::middleware::map_response(discreet))
+    let whole = Router::new().fallback_service(known).layer(axum::middleware::map_response(discreet));
+    whole.layer(axum::middleware::from_fn(problem::as_page))
 }
 
 /// Nor are they told which methods an address knows.

@@ -8,8 +8,8 @@ use crate::access::{Authorized, COOKIE, Look, Open};
 use crate::page::{self, Refresh};
 use crate::shared::{Failure, Shared};
 use crate::view;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::extract::{Query, State};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -30,7 +30,7 @@ pub fn routes() -> Table {
 }
 
 /// A page with the headers that every page has.
-pub fn html(body: String) -> Response {
+pub fn html(status: StatusCode, body: String) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -38,12 +38,16 @@ pub fn html(body: String) -> Response {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (headers, body).into_response()
+    (status, headers, body).into_response()
 }
 
-async fn render(shared: Arc<Shared>, page: impl FnOnce(&Shared) -> Result<String, Failure> + Send + 'static) -> Result<Response, Problem> {
+/// What the pages know, and whether it is what was asked for.
+type Page = (StatusCode, String);
+
+async fn render(shared: Arc<Shared>, page: impl FnOnce(&Shared) -> Result<Page, Failure> + Send + 'static) -> Result<Response, Problem> {
     let rendered = tokio::task::spawn_blocking(move || page(&shared)).await;
-    Ok(html(rendered.unwrap_or_else(|_| Err(Failure::Internal("the page broke off".to_owned())))?))
+    let (status, body) = rendered.unwrap_or_else(|_| Err(Failure::Internal("the page broke off".to_owned())))?;
+    Ok(html(status, body))
 }
 
 /// `?refresh=off`, as the link in the footer says; anything else lets the page refresh itself.
@@ -58,8 +62,13 @@ impl Wish {
     }
 }
 
+/// What a question says of refreshing; one that makes no sense says nothing.
+pub fn wish(uri: &Uri) -> Refresh {
+    Query::<Wish>::try_from_uri(uri).map_or(Refresh::On, |Query(wish)| wish.refresh())
+}
+
 async fn board(_: Authorized<Look>, State(shared): State<Arc<Shared>>, Ask(wish): Ask<Wish>) -> Result<Response, Problem> {
-    render(shared, move |shared| Ok(page::board(&view::status(shared)?, wish.refresh()))).await
+    render(shared, move |shared| Ok((StatusCode::OK, page::board(&view::status(shared)?, wish.refresh())))).await
 }
 
 /// A commit without its project: looked for in every project.
@@ -73,10 +82,10 @@ async fn change(
         for project in view::project_rows(shared)?.into_iter().map(|row| row.project) {
             match view::where_is(shared, &project, &question) {
                 Err(Failure::NotFound(_)) => {}
-                found => return Ok(page::change(&found?, shared.clock.now(), wish.refresh())),
+                found => return Ok((StatusCode::OK, page::change(&found?, shared.clock.now(), wish.refresh()))),
             }
         }
-        Ok(page::unknown_change(&question, wish.refresh()))
+        Ok((StatusCode::NOT_FOUND, page::unknown_change(&question, wish.refresh())))
     })
     .await
 }
@@ -88,20 +97,14 @@ async fn change_of(
     Ask(wish): Ask<Wish>,
 ) -> Result<Response, Problem> {
     render(shared, move |shared| match view::where_is(shared, &project, &question) {
-        Err(Failure::NotFound(_)) => Ok(page::unknown_change(&question, wish.refresh())),
-        found => Ok(page::change(&found?, shared.clock.now(), wish.refresh())),
+        Err(Failure::NotFound(_)) => Ok((StatusCode::NOT_FOUND, page::unknown_change(&question, wish.refresh()))),
+        found => Ok((StatusCode::OK, page::change(&found?, shared.clock.now(), wish.refresh()))),
     })
     .await
 }
 
 /// Opens the pages once: the link is used up, the browser gets a session that may read.
-async fn open(
-    _: Open,
-    State(shared): State<Arc<Shared>>,
-    method: Method,
-    Place(secret): Place<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+async fn open(_: Open, State(shared): State<Arc<Shared>>, method: Method, Place(secret): Place<String>) -> Result<Response, Problem> {
     // A chat or a mail program that looks at a link must not use it up.
     if method == Method::HEAD {
         return Ok(StatusCode::OK.into_response());
@@ -109,8 +112,7 @@ async fn open(
     let now = shared.clock.now();
     if !shared.keys.link_take(&secret, now) {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "TL0502", "this link was used before, or is too old")
-            .help("make a new one on the server's machine: trunkline open")
-            .for_caller(&headers));
+            .help("make a new one on the server's machine: trunkline open"));
     }
     let session = hex(&shared.random::<32>()?);
     shared.keys.session_add(&session, now);

@@ -1,11 +1,13 @@
 //! How a no looks on the wire.
 
-use super::page::html;
+use super::page::{html, wish};
 use crate::page;
 use crate::shared::Failure;
 use crate::writer::Busy;
 use axum::Json;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use trunkline_api::request::Refused;
 use trunkline_domain::record::Refusal;
@@ -16,21 +18,12 @@ use trunkline_domain::{deployment, environment, project, release, repository, ru
 pub struct Problem {
     status: StatusCode,
     refused: Refused,
-    /// Whether a browser asked for a page: it gets one, and no question for a password that nobody has.
-    page: bool,
 }
 
 impl Problem {
     /// A no.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, refused: Refused { code: code.to_owned(), message: message.into(), help: None }, page: false }
-    }
-
-    /// As a page, if the caller takes pages.
-    pub fn for_caller(mut self, headers: &HeaderMap) -> Self {
-        let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-        self.page = accepted.is_some_and(|accepted| accepted.contains("text/html"));
-        self
+        Self { status, refused: Refused { code: code.to_owned(), message: message.into(), help: None } }
     }
 
     /// With what would change the answer.
@@ -40,18 +33,42 @@ impl Problem {
     }
 }
 
+/// The ways to bring the token. Git asks its credential helper only when it sees `Basic`.
+const CHALLENGES: [&str; 2] = ["Basic realm=\"trunkline\"", "Bearer realm=\"trunkline\""];
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        if self.page {
-            return (self.status, html(page::refused(&self.refused))).into_response();
-        }
-        let mut response = (self.status, Json(self.refused)).into_response();
+        let mut response = (self.status, Json(&self.refused)).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
-            // Git asks its credential helper only when it sees this.
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Basic realm=\"trunkline\""));
+            for challenge in CHALLENGES {
+                response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
         }
+        // For whoever takes a page instead.
+        response.extensions_mut().insert(self.refused);
         response
     }
+}
+
+/// A browser gets every refusal as a page, whatever the address: another form at some would tell strangers which there are.
+pub async fn as_page(request: Request, next: Next) -> Response {
+    let page = takes_pages(request.headers());
+    let wish = wish(request.uri());
+    let mut response = next.run(request).await;
+    let Some(refused) = response.extensions_mut().remove::<Refused>().filter(|_| page) else { return response };
+    let status = response.status();
+    let mut answer = html(status, page::refused(status.as_u16(), &refused, wish));
+    // Not the challenges: a browser would ask for a password, which nobody has.
+    if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
+        answer.headers_mut().insert(header::ALLOW, allow);
+    }
+    answer
+}
+
+/// Whether the caller is a browser that shows pages. What reads JSON too, reads the refusal better so.
+fn takes_pages(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    accepted.contains("text/html") && !accepted.contains("application/json")
 }
 
 impl From<Failure> for Problem {

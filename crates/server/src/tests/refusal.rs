@@ -118,3 +118,63 @@ fn no_refusal_names_a_type_of_ours() {
         }
     }
 }
+
+const BROWSER: (&str, &str) = ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
+
+/// What a browser sees.
+fn page(mut answer: Response<Body>) -> (u16, String) {
+    assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
+    assert!(answer.headers().contains_key("content-security-policy"));
+    (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+}
+
+#[test]
+fn a_browser_is_refused_with_a_page() {
+    let server = Server::start(0);
+    add_project(&server);
+    let pages = [
+        ("/nowhere", 404, "There is no such thing", "There is no such address."),
+        ("/api/v1/projects/shp", 404, "There is no such thing", "There is no project &#39;shp&#39;."),
+        ("/c/4f2a91c", 404, "Commit 4f2a91c was not seen here", "git push trunkline main"),
+        ("/p/shop/c/4f2a91c", 404, "Commit 4f2a91c was not seen here", "git push trunkline main"),
+        ("/p/No%20Name/c/4f2a91c", 400, "The question makes no sense", "&#39;No Name&#39; is not a name of a project"),
+        ("/?refresh=on&refresh=off", 400, "The question makes no sense", "The parameter &#39;refresh&#39;: given twice."),
+    ];
+    for (path, status, title, why) in pages {
+        let (found, page) = page(call(&server, "GET", path, &[BROWSER], ""));
+        let why = why.replace("&#39;", "'");
+        assert!(found == status && page.contains(&format!("{title}</h1>")), "{path}: {found} {page}");
+        assert!(page.contains(&why) && page.contains("<a href=\"/\""), "{path} says {why}: {page}");
+        assert_eq!(page.contains("http-equiv=\"refresh\""), path.contains("/c/") && status == 404, "{path}");
+    }
+    let delete = call(&server, "DELETE", "/", &[BROWSER], "");
+    assert_eq!((delete.status().as_u16(), delete.headers().contains_key("allow")), (405, true));
+    // What reads JSON too gets JSON.
+    let (status, refused) = refused(call(&server, "GET", "/nowhere", &[("accept", "text/html, application/json")], ""));
+    assert_eq!((status, refused["code"].as_str()), (404, Some("TL0504")));
+}
+
+/// Whatever a stranger's browser asks, it sees the same page.
+#[test]
+fn a_strangers_browser_sees_one_page() {
+    let server = Server::start(0);
+    add_project(&server);
+    let mut seen = std::collections::BTreeSet::new();
+    for path in [
+        "/",
+        "/nowhere",
+        "/p/shop/c/4f2a91c",
+        "/p/No%20Name/c/x",
+        "/?refresh=on&refresh=off",
+        "/api/v1/projects/shop",
+        "/api/v1/x",
+        "/git/x",
+    ] {
+        let answer = agent().get(format!("{}{path}", server.address)).header(BROWSER.0, BROWSER.1).call().unwrap();
+        let headers: Vec<String> = answer.headers().keys().map(|name| name.to_string()).collect();
+        let (status, page) = page(answer);
+        assert!(status == 401 && page.contains("trunkline open"), "{path}: {status} {page}");
+        seen.insert((headers, page));
+    }
+    assert_eq!(seen.len(), 1, "{seen:#?}");
+}
