@@ -31,6 +31,7 @@ mod tests {
             include_str!("route/mod.rs"),
             include_str!("route/api.rs"),
             include_str!("route/git.rs"),
+            include_str!("route/head.rs"),
             include_str!("route/page.rs"),
             include_str!("route/problem.rs"),
             include_str!("route/runner.rs"),

@@ -17,6 +17,10 @@ use tower_service::Service;
 
 /// Connections at once. Further ones wait in the kernel's queue until one ends.
 const CONNECTIONS_MAX: usize = 1_024;
+/// Bytes of a request's head, and headers in it, that are read at all. Of a longer one the library says the status alone, and
+/// closes the connection; routes refuse much shorter ones, with a reason. A multiple of what they take, so that few meet this.
+const HEAD_BYTES_MAX: usize = 400 << 10;
+const HEADERS_MAX: usize = 256;
 /// How long a connection may take to send a request's head, or say nothing between two requests.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a request's body may pause.
@@ -71,7 +75,8 @@ fn converse(stream: TcpStream, place: OwnedSemaphorePermit, app: Router, limits:
         app.clone().call(request)
     });
     let mut http = http1::Builder::new();
-    let connection = http.timer(TokioTimer::new()).header_read_timeout(limits.head).serve_connection(TokioIo::new(stream), service);
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         // What went wrong on a connection is the caller's to see.
@@ -127,5 +132,25 @@ mod tests {
         let whole = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi";
         assert!(until_closed(address, whole).await.ends_with("hi"), "served once the silent ones are gone");
         drop(silent);
+    }
+
+    /// docs/api.md says so: if the library learns to let us answer, that is to be changed there.
+    #[tokio::test]
+    async fn a_head_beyond_all_reading_is_refused_by_the_library_with_the_status_alone() {
+        let address = start().await;
+        let many: String = (0..=HEADERS_MAX).map(|number| format!("x-{number}: 1\r\n")).collect();
+        let one = |bytes: usize| "x".repeat(bytes);
+        let heads = [
+            (format!("GET / HTTP/1.1\r\n{many}\r\n"), 431),
+            (format!("GET / HTTP/1.1\r\ncookie: {}\r\n\r\n", one(2 * HEAD_BYTES_MAX)), 431),
+            (format!("GET /{} HTTP/1.1\r\n\r\n", one(65_534)), 414),
+        ];
+        for (head, status) in heads {
+            let answer = until_closed(address, &head).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.ends_with("\r\n\r\n"), "{answer}");
+        }
+        assert!(
+            until_closed(address, &format!("GET /{} HTTP/1.1\r\nConnection: close\r\n\r\n", one(65_533))).await.starts_with("HTTP/1.1 404")
+        );
     }
 }

@@ -6,6 +6,7 @@ mod delivery;
 mod document;
 mod events;
 mod git;
+mod head;
 mod page;
 mod problem;
 mod run;
@@ -50,7 +51,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
     let known = table().router().fallback(unknown).method_not_allowed_fallback(unfit).with_state(shared);
     // Around the whole router: a layer of its own would be within what it does to an answer.
     let whole = Router::new().fallback_service(known).layer(axum::middleware::map_response(discreet));
-    whole.layer(axum::middleware::from_fn(problem::as_page))
+    whole.layer(axum::middleware::from_fn(head::within)).layer(axum::middleware::from_fn(problem::as_page))
 }
 
 /// Nor are they told which methods an address knows.

@@ -36,6 +36,7 @@ impl<'a> Sketch<'a> {
     pub fn of(route: &'a Route, schemas: &'a mut Schemas) -> Value {
         let mut sketch = Self { schemas, route, parameters: Vec::new(), body: None, answers: BTreeMap::new() };
         (route.describe)(&mut sketch);
+        super::head::describe(&mut sketch);
         sketch.finish()
     }
 

@@ -119,6 +119,34 @@ fn no_refusal_names_a_type_of_ours() {
     }
 }
 
+/// What is too long is told how long it may be, also to strangers: it says nothing of what there is.
+#[test]
+fn what_is_too_long_is_told_the_limit_in_bytes() {
+    let server = Server::start(0);
+    let long = |bytes: usize| "x".repeat(bytes);
+    let body = format!("{{\"name\": \"{}\"}}", long(2 << 20));
+    let address = format!("/{}", long(8 << 10));
+    let cookie = long(32 << 10);
+    let many: Vec<String> = (0..101).map(|number| format!("x-{number}")).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "1")).collect();
+    let asked = [
+        (call(&server, "POST", "/api/v1/projects", &JSON, &body), 413, "more than 2097152 bytes"),
+        (call(&server, "GET", &address, &[], ""), 414, "8193 bytes; the server takes at most 8192"),
+        (call(&server, "GET", "/", &[("cookie", &cookie)], ""), 431, "the server takes at most 100 of 32768 bytes"),
+        (call(&server, "GET", "/", &many, ""), 431, "the server takes at most 100 of 32768 bytes"),
+        (agent().get(format!("{}{address}", server.address)).call().unwrap(), 414, "at most 8192"),
+    ];
+    for (answer, status, words) in asked {
+        let (found, refused) = refused(answer);
+        assert!(found == status && refused["message"].as_str().unwrap().contains(words), "{status}: {found} {refused}");
+        assert_eq!(refused["code"], json!("TL0505"), "{status}");
+    }
+    let (status, page) = page(call(&server, "GET", &address, &[BROWSER], ""));
+    assert!(status == 414 && page.contains("The question makes no sense"), "{page}");
+    // One byte less is an address that nobody knows.
+    assert_eq!(call(&server, "GET", &address[..8 << 10], &[], "").status().as_u16(), 404);
+}
+
 const BROWSER: (&str, &str) = ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
 
 /// What a browser sees.
