@@ -10,6 +10,11 @@ use std::collections::BTreeMap;
 use trunkline_domain::deployment::SettledAs;
 use trunkline_domain::foundation::{Digest, EnvironmentName, ProjectKey, Revision, Timestamp};
 
+/// Items of a list in one answer.
+pub const LIST_ITEMS_MAX: u32 = 200;
+/// The same where the question says nothing.
+pub const LIST_ITEMS: u32 = 20;
+
 /// Says that the server is up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Health {

@@ -41,7 +41,7 @@ async fn releases(
     Place(project): Place<ProjectKey>,
     Read(page): Read<Page>,
 ) -> Answer<Vec<ReleaseView>> {
-    answer(&shared, move |shared| view::releases(shared, &project, page.before, page.limit.unwrap_or(20))).await
+    answer(&shared, move |shared| view::releases(shared, &project, page.before, page.limit)).await
 }
 
 async fn one_release(
@@ -95,7 +95,7 @@ async fn deployments(
     Place(project): Place<ProjectKey>,
     Read(page): Read<Page>,
 ) -> Answer<Vec<DeploymentView>> {
-    answer(&shared, move |shared| view::deployments(shared, &project, page.before, page.limit.unwrap_or(20))).await
+    answer(&shared, move |shared| view::deployments(shared, &project, page.before, page.limit)).await
 }
 
 async fn one_deployment(

@@ -10,8 +10,10 @@ use crate::access::{Authorized, Look, Operate};
 use crate::view;
 use axum::extract::State;
 use schemars::JsonSchema;
-use serde::Deserialize;
-use trunkline_api::request::{Act, StartRun};
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use trunkline_api::request::{Act, LIST_ITEMS, LIST_ITEMS_MAX, StartRun};
 use trunkline_api::view::{RunView, WhereView};
 use trunkline_domain::foundation::ProjectKey;
 use trunkline_domain::record::Command;
@@ -36,8 +38,34 @@ pub fn routes() -> Table {
 pub struct Page {
     /// Only what has a smaller number than this one.
     pub before: Option<u32>,
-    /// How many at most: 20 where nothing is said, and never more than 200.
-    pub limit: Option<u32>,
+    /// How many at most. For more, ask again with `before`.
+    #[serde(default = "usual", deserialize_with = "limit")]
+    #[schemars(range(min = 1, max = LIST_ITEMS_MAX))]
+    pub limit: u32,
+}
+
+fn usual() -> u32 {
+    LIST_ITEMS
+}
+
+fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    deserializer.deserialize_u32(Limit)
+}
+
+/// Not cut to what is allowed: whoever asks for more would take the answer for all there is.
+struct Limit;
+
+impl Visitor<'_> for Limit {
+    type Value = u32;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from 1 to {LIST_ITEMS_MAX}")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<u32, E> {
+        let limit = u32::try_from(number).ok().filter(|limit| (1..=LIST_ITEMS_MAX).contains(limit));
+        limit.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
 }
 
 async fn runs(
@@ -46,7 +74,7 @@ async fn runs(
     Place(project): Place<ProjectKey>,
     Read(page): Read<Page>,
 ) -> Answer<Vec<RunView>> {
-    answer(&shared, move |shared| view::runs(shared, &project, page.before, page.limit.unwrap_or(20))).await
+    answer(&shared, move |shared| view::runs(shared, &project, page.before, page.limit)).await
 }
 
 async fn start_run(

@@ -68,6 +68,30 @@ fn every_operation_is_told_whole() {
     }
 }
 
+/// What a list takes as `limit` is what the document says of it.
+#[test]
+fn a_list_has_the_limit_that_the_document_says() {
+    let server = Server::start(0);
+    add_project(&server);
+    let document = document();
+    let mut lists = 0;
+    for (method, path, operation) in operations(&document) {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        for schema in parameters.filter(|one| one["name"] == "limit").map(|one| &one["schema"]) {
+            lists += 1;
+            assert_eq!(schema["default"], json!(20), "{path}");
+            let most = schema["maximum"].as_u64().unwrap();
+            let status = |limit: u64| server.ask(&method, &format!("{}?limit={limit}", super::access::filled(&path)), None).0;
+            assert_eq!(
+                (most, status(most), status(most + 1), status(schema["minimum"].as_u64().unwrap() - 1)),
+                (200, 200, 400, 400),
+                "{path}"
+            );
+        }
+    }
+    assert_eq!(lists, 3);
+}
+
 fn references(value: &Value) -> BTreeSet<String> {
     match value {
         Value::Object(object) => {

@@ -27,8 +27,8 @@ use trunkline_domain::reading::{Row, Table};
 use trunkline_domain::record::Fact;
 use trunkline_engine::{Read, StoreError, StoredEntry};
 
-/// Rows of one answer.
-pub const PAGE_MAX: u32 = 200;
+/// Rows that are read at once where all are wanted.
+const PAGE_MAX: u32 = 200;
 
 /// A current reading row, typed.
 fn row<T: DeserializeOwned>(shared: &Shared, table: Table, key: &str) -> Result<Option<T>, Failure> {
@@ -45,7 +45,7 @@ fn rows<T: DeserializeOwned>(
     limit: u32,
 ) -> Result<Vec<T>, Failure> {
     let before = before.map(|number| trunkline_domain::reading::numbered(project, number));
-    let found = shared.reader.rows(table, &format!("{project}/"), before.as_deref(), limit.min(PAGE_MAX))?;
+    let found = shared.reader.rows(table, &format!("{project}/"), before.as_deref(), limit)?;
     found.iter().map(|(key, body)| decode(table, key, body)).collect()
 }
 

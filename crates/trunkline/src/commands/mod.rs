@@ -45,6 +45,7 @@ mod which;
 use crate::exit::Exit;
 use crate::globals::Globals;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use trunkline_api::request::{LIST_ITEMS, LIST_ITEMS_MAX};
 
 /// The command line.
 #[derive(Parser)]
@@ -264,8 +265,8 @@ pub fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
 /// Which part of a list is wanted.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Page {
-    /// How many at most
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
+    /// How many at most, 1 to 200
+    #[arg(long, default_value_t = LIST_ITEMS, value_parser = clap::value_parser!(u32).range(1..=i64::from(LIST_ITEMS_MAX)))]
     limit: u32,
     /// Only those with a lower number
     #[arg(long, value_name = "NUMBER")]
@@ -274,7 +275,7 @@ pub struct Page {
 
 impl Default for Page {
     fn default() -> Self {
-        Self { limit: 20, before: None }
+        Self { limit: LIST_ITEMS, before: None }
     }
 }
 
