@@ -8,6 +8,7 @@ use crate::tree::Node;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use trunkline_domain::expression::{Expression, Place, Problem, ProblemKind, Template, Type, check, check_template};
+use trunkline_domain::foundation::IdParseError;
 
 impl Reader<'_> {
     /// A text without `${{ … }}`, not empty.
@@ -45,14 +46,14 @@ impl Reader<'_> {
     }
 
     /// A name of the domain's rules.
-    pub fn name<T: std::str::FromStr>(&mut self, text: &str, at: &Range<usize>, what: &str) -> Option<T> {
-        let name = text.parse().ok();
-        if name.is_none() {
+    pub fn name<T: std::str::FromStr<Err = IdParseError>>(&mut self, text: &str, at: &Range<usize>, what: &str) -> Option<T> {
+        let name = text.parse::<T>();
+        if let Err(error) = &name {
             let message = format!("'{}' cannot be the name of {what}", shown(text));
-            let help = "a name has letters, digits, '-', '_' and '.', begins with a letter or digit, has no '..' and is short";
+            let help = error.rule().map_or_else(|| error.to_string(), |rule| format!("a name {rule}"));
             self.findings.add(Finding::error(Code::BadName, at.clone(), message).help(help));
         }
-        name
+        name.ok()
     }
 
     /// A path within the workspace, the repository or the release, without `./` at its start.

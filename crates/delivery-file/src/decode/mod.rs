@@ -24,7 +24,7 @@ use crate::tree::{Entry, Node};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use trunkline_domain::expression::{Place, Template};
-use trunkline_domain::foundation::Millis;
+use trunkline_domain::foundation::{IdParseError, Millis};
 use trunkline_domain::pipeline::{Definition, SandboxChoice, Triggers, limit};
 
 /// Attempts of a job and scripts of a part end after this, where the file says nothing.
@@ -157,7 +157,12 @@ fn named<'a>(reader: &mut Reader<'_>, file: &Fields<'a>, key: &str, what: &str, 
 }
 
 /// Names from a list or one text, each with its place; a name given twice is reported.
-fn names<T: std::str::FromStr + PartialEq>(reader: &mut Reader<'_>, node: &Node, key: &str, what: &str) -> Vec<Placed<T>> {
+fn names<T: std::str::FromStr<Err = IdParseError> + PartialEq>(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    key: &str,
+    what: &str,
+) -> Vec<Placed<T>> {
     let mut names: Vec<Placed<T>> = Vec::new();
     let mut seen = std::collections::HashSet::new();
     let items = reader.one_or_more(node, key).unwrap_or_default();

@@ -6,11 +6,26 @@ use std::str::FromStr;
 
 /// Why a text is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is not {expected}")]
+#[error("'{text}' is not {expected}{}", self.rule.map(|rule| format!(": it {rule}")).unwrap_or_default())]
 pub struct IdParseError {
     text: String,
     expected: &'static str,
+    rule: Option<&'static str>,
 }
+
+impl IdParseError {
+    fn new(text: &str, expected: &'static str) -> Self {
+        Self { text: text.chars().take(TEXT_CHARS_MAX).collect(), expected, rule: None }
+    }
+
+    /// What a name has, where a name was expected: goes on from "it" or "a name".
+    pub fn rule(&self) -> Option<&'static str> {
+        self.rule
+    }
+}
+
+/// Characters of a text that is told back.
+const TEXT_CHARS_MAX: usize = 80;
 
 macro_rules! root_id {
     ($name:ident, $prefix:literal, $what:literal) => {
@@ -44,7 +59,7 @@ macro_rules! root_id {
                     .filter(|hex| hex.len() == 32)
                     .and_then(|hex| uuid::Uuid::try_parse(hex).ok())
                     .map(Self)
-                    .ok_or_else(|| IdParseError { text: text.to_owned(), expected: concat!("an id of ", $what) })
+                    .ok_or_else(|| IdParseError::new(text, concat!("an id of ", $what)))
             }
         }
 
@@ -67,13 +82,25 @@ root_id!(RunId, "run", "a run");
 root_id!(ReleaseId, "rel", "a release");
 root_id!(DeploymentId, "dep", "a deployment");
 
+/// What a name has, in words: for people, for the document of the API and for refusals.
+macro_rules! rule {
+    ($max:literal, $ends:literal) => {
+        concat!(
+            "has letters, digits, '-', '_' and '.', begins with a letter or digit, has no '..'",
+            $ends,
+            ", and has at most ",
+            $max,
+            " bytes"
+        )
+    };
+}
+
 macro_rules! natural_key {
-    ($name:ident, $what:literal, $max:literal) => {
-        #[doc = concat!("The name of ", $what, ": letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most ", $max, " bytes.")]
+    ($name:ident, $what:literal, $max:literal, $form:ident, $ends:literal) => {
+        #[doc = concat!("The name of ", $what, ": it ", rule!($max, $ends), ".")]
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
         #[serde(transparent)]
-        // A dot is never followed by another: see `is_name`.
-        pub struct $name(#[schemars(length(min = 1, max = $max), regex(pattern = r"^[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.))*$"))] String);
+        pub struct $name(#[schemars(length(min = 1, max = $max), regex(pattern = $form.pattern))] String);
 
         impl $name {
             /// The name as text.
@@ -97,10 +124,10 @@ macro_rules! natural_key {
         impl FromStr for $name {
             type Err = IdParseError;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                if is_name(text, $max) {
+                if is_name(text, $max, &$form) {
                     Ok(Self(text.to_owned()))
                 } else {
-                    Err(IdParseError { text: text.chars().take(80).collect(), expected: concat!("a name of ", $what, " (letters, digits, - _ . after a letter or digit, at most ", $max, " bytes)") })
+                    Err(IdParseError { rule: Some(rule!($max, $ends)), ..IdParseError::new(text, concat!("a name of ", $what)) })
                 }
             }
         }
@@ -114,18 +141,33 @@ macro_rules! natural_key {
     };
 }
 
-natural_key!(ProjectKey, "a project", 63);
-natural_key!(RepositoryKey, "a repository", 63);
-natural_key!(JobKey, "a job", 100);
-natural_key!(RunnerKey, "a runner", 100);
-natural_key!(EnvironmentName, "an environment", 63);
+natural_key!(ProjectKey, "a project", 63, OF_GIT, ", does not end in '.', '.git' or '.lock'");
+natural_key!(RepositoryKey, "a repository", 63, OF_GIT, ", does not end in '.', '.git' or '.lock'");
+natural_key!(EnvironmentName, "an environment", 63, OF_GIT, ", does not end in '.', '.git' or '.lock'");
+natural_key!(JobKey, "a job", 100, PLAIN, "");
+natural_key!(RunnerKey, "a runner", 100, PLAIN, "");
 
-fn is_name(text: &str, bytes_max: usize) -> bool {
+/// How a name may end, and the same with all the rest as a pattern.
+struct Form {
+    ends_never: &'static [&'static str],
+    pattern: &'static str,
+}
+
+/// A name of its own.
+const PLAIN: Form = Form { ends_never: &[], pattern: r"^[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.))*$" };
+
+/// A name that becomes a piece of a repository's path or of a ref. Git takes none that ends in `.` or `.lock` for a ref
+/// (git-check-ref-format), and leaves out `.git` at the end of a repository's address, so that `shop.git` would be `shop`.
+const OF_GIT: Form =
+    Form { ends_never: &[".", ".git", ".lock"], pattern: r"^(?!.*(?:\.|\.git|\.lock)$)[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.))*$" };
+
+fn is_name(text: &str, bytes_max: usize, form: &Form) -> bool {
     text.len() <= bytes_max
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
         // `..` would make a name dangerous as a folder.
         && !text.contains("..")
+        && !form.ends_never.iter().any(|end| text.ends_with(end))
 }
 
 /// The number of a restoration of the record, from 1.
@@ -142,7 +184,7 @@ impl fmt::Display for RestorationNumber {
 impl FromStr for RestorationNumber {
     type Err = IdParseError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number = text.parse().map_err(|_| IdParseError { text: text.to_owned(), expected: "the number of a restoration" })?;
+        let number = text.parse().map_err(|_| IdParseError::new(text, "the number of a restoration"))?;
         Ok(Self(number))
     }
 }
@@ -171,8 +213,7 @@ impl fmt::Debug for EnvironmentKey {
 impl FromStr for EnvironmentKey {
     type Err = IdParseError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (project, name) =
-            text.split_once('/').ok_or_else(|| IdParseError { text: text.to_owned(), expected: "an environment (project/name)" })?;
+        let (project, name) = text.split_once('/').ok_or_else(|| IdParseError::new(text, "an environment (project/name)"))?;
         Ok(Self { project: project.parse()?, name: name.parse()? })
     }
 }
@@ -187,5 +228,24 @@ impl<'de> Deserialize<'de> for EnvironmentKey {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_git_would_read_otherwise_is_none() {
+        for good in ["a", "7", "a.b", "shop.github", "shop-lock", "a.locks", "A_b-c.d", "git", "lock", &"x".repeat(63)] {
+            assert!(good.parse::<ProjectKey>().is_ok() && good.parse::<EnvironmentName>().is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "a.", "shop.git", "a.lock", ".git", "-x", "_x", ".x", "a..b", "a/b", "a b", "\u{e9}", &"x".repeat(64)] {
+            let error = bad.parse::<ProjectKey>().unwrap_err().to_string();
+            assert!(error.contains("does not end in '.', '.git' or '.lock'") && error.contains("at most 63 bytes"), "{bad}: {error}");
+            assert!(bad.parse::<RepositoryKey>().is_err() && bad.parse::<EnvironmentName>().is_err(), "{bad}");
+        }
+        // An artifact may well be called so, and has a job's rule.
+        assert!("Cargo.lock".parse::<JobKey>().is_ok());
     }
 }

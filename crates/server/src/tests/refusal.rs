@@ -42,6 +42,7 @@ fn a_refused_body_says_which_field_is_wrong_and_what_was_expected() {
         ("projects", r#"{"name": null}"#, 422, "the field 'name' is null; expected a text"),
         ("projects", r#"{"name": {"a": 1}}"#, 422, "the field 'name' is an object; expected a text"),
         ("projects", r#"{"name": "a", "name": "b"}"#, 422, "the field 'name' is given twice at line 1 column 20"),
+        ("projects", r#"{"name": "shop.git"}"#, 422, "the field 'name': 'shop.git' is not a name of a project: it has letters, digits,"),
         ("projects", r#"{"nam": "x"}"#, 422, "the field 'nam' is not known; expected 'name', 'git', 'token', 'beside' or 'folder'"),
         ("projects/shop/runs", r#"{"inputs": {"who": 7}}"#, 422, "the field 'inputs.who' is 7; expected a text"),
         (
