@@ -342,6 +342,7 @@ fn strangers_learn_nothing() {
         }
     }
     assert_eq!(ask(&server.address, None, "GET", "/api/v1/health", None).0, 200);
+    assert_challenged(&server);
     // A browser that followed a link of a push is told how to come in, and is not asked for a password.
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let mut page = agent.get(format!("{}/c/abcdef", server.address)).header("accept", "text/html").call().unwrap();
@@ -364,6 +365,14 @@ fn strangers_learn_nothing() {
         &std::fs::metadata(server.folder.path().join("data/operator.token")).unwrap().permissions(),
     );
     assert_eq!(mode & 0o777, 0o600);
+}
+
+/// Programs are told that the token may come as a bearer's, and git that it may come as a password.
+fn assert_challenged(server: &Server) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let answer = agent.get(format!("{}/api/v1/status", server.address)).call().unwrap();
+    let challenges: Vec<&str> = answer.headers().get_all("www-authenticate").iter().map(|one| one.to_str().unwrap()).collect();
+    assert_eq!(challenges, ["Basic realm=\"trunkline\"", "Bearer realm=\"trunkline\""]);
 }
 
 #[test]
