@@ -69,9 +69,14 @@ pub enum PlanError {
     /// The delivery file asks for what its commit does not have.
     #[error("{0}")]
     Unfit(String),
-    /// A manual start that the delivery file does not allow so.
+    /// A manual start that the delivery file does not allow.
+    #[error(
+        "{DELIVERY_FILE} at {0} does not allow a run to be started by hand: add the line 'manual: {{}}' below 'on:', or for 'on: push' write 'on: {{ push: {{}}, manual: {{}} }}'"
+    )]
+    NotByHand(String),
+    /// Inputs that it does not declare so.
     #[error("{0}")]
-    NotAsked(String),
+    Inputs(String),
     /// Git failed.
     #[error(transparent)]
     Git(#[from] GitError),
@@ -176,9 +181,7 @@ fn wants_nothing(
     let reference = wanted.reference;
     let Cause::Push(old) = wanted.cause else {
         let allowed = definition.on.manual.is_some();
-        let refused =
-            || PlanError::NotAsked(format!("on in {DELIVERY_FILE} at {reference} does not allow a manual start: add manual: {{}}"));
-        return if allowed { Ok(None) } else { Err(refused()) };
+        return if allowed { Ok(None) } else { Err(PlanError::NotByHand(reference.to_owned())) };
     };
     if !triggers(definition, reference) {
         return Ok(Some(Planned::Nothing(format!("on.push in {DELIVERY_FILE} does not name {reference}, so nothing runs"))));
@@ -202,7 +205,7 @@ fn inputs(definition: Option<&Definition>, cause: Cause<'_>) -> Result<BTreeMap<
     let declared = definition.and_then(|definition| definition.on.manual.clone()).unwrap_or_default();
     match cause {
         Cause::Push(_) => Ok(declared.defaults()),
-        Cause::Manual(given) => declared.take(given).map_err(PlanError::NotAsked),
+        Cause::Manual(given) => declared.take(given).map_err(PlanError::Inputs),
     }
 }
 

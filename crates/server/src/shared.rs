@@ -78,7 +78,9 @@ pub enum Failure {
 impl From<crate::planner::PlanError> for Failure {
     fn from(error: crate::planner::PlanError) -> Self {
         match error {
-            crate::planner::PlanError::Unfit(why) | crate::planner::PlanError::NotAsked(why) => Failure::Invalid(why),
+            crate::planner::PlanError::Inputs(why) => Failure::Invalid(why),
+            // Another commit may say otherwise: it is the state that does not fit, not the question.
+            crate::planner::PlanError::Unfit(_) | crate::planner::PlanError::NotByHand(_) => Failure::Unfit(error.to_string()),
             crate::planner::PlanError::Git(error) => error.into(),
             crate::planner::PlanError::Blob(error) => error.into(),
         }

@@ -35,8 +35,8 @@ pub fn start(shared: &Shared, actor: Actor, project: &ProjectKey, asked: &StartR
     let planned = planner::plan(&shared.repositories, shared.blobs.as_ref(), &wanted, shared.random()?)?;
     let (start, beside) = match planned {
         Planned::Run { start, beside, .. } => (start, beside),
-        Planned::Nothing(why) => return Err(Failure::Invalid(why)),
-        Planned::Skipped(reason) => return Err(Failure::Invalid(reason.words())),
+        Planned::Nothing(why) => return Err(Failure::Unfit(why)),
+        Planned::Skipped(reason) => return Err(Failure::Unfit(reason.words())),
     };
     let key = key(project, asked, &revision)?;
     let command = Command::Run(planner::run_id(shared.random()?, shared.clock.now()), run::Command::Start(start));

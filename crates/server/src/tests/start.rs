@@ -46,7 +46,14 @@ fn a_run_is_started_by_hand_with_inputs() {
     clone.commit(&[("trunkline.yaml", "on: push\njobs: { a: { run: 'true' } }\n")], "Not by hand");
     clone.push();
     let (status, refused) = server.post("projects/shop/runs", json!({}));
-    assert!(status == 400 && refused["message"].as_str().unwrap().contains("add manual"), "{refused}");
+    assert_eq!((status, refused["code"].as_str()), (409, Some("TL0510")), "{refused}");
+    let said = refused["message"].as_str().unwrap();
+    assert!(said.starts_with("trunkline.yaml at refs/heads/main does not allow") && said.contains("add the line 'manual: {}'"), "{said}");
+    // What it says to write is what helps.
+    let advised = said.split('\'').rfind(|piece| piece.starts_with("on: {")).unwrap();
+    clone.commit(&[("trunkline.yaml", &format!("{advised}\njobs: {{ a: {{ run: 'true' }} }}\n"))], "By hand");
+    clone.push();
+    assert_eq!(server.post("projects/shop/runs", json!({})).0, 200);
 }
 
 #[test]
