@@ -151,7 +151,7 @@ pub struct Document(HeaderMap);
 
 impl Describe for Document {
     fn describe(sketch: &mut Sketch<'_>) {
-        sketch.parameter("header", "if-none-match", "the tag of a copy that the caller has", json!({"type": "string"}));
+        sketch.parameter("header", "if-none-match", "tags of copies that the caller has, or `*`", json!({"type": "string"}));
         sketch.content(200, "the document", ("application/json", json!({"type": "object"})));
         sketch.header(200, "etag", "names this text", json!({"type": "string"}));
         sketch.empty(304, "the caller's copy is the same");
@@ -167,15 +167,43 @@ impl IntoResponse for Document {
             (text, tag)
         });
         let headers = [(header::ETAG, tag.as_str()), (header::CACHE_CONTROL, "no-cache")];
-        let known = self.0.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-        if known.is_some_and(|tags| tags.split(',').any(|one| one.trim() == tag)) {
+        if is_known(&self.0, tag) {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
         (headers, [(header::CONTENT_TYPE, "application/json")], text.as_str()).into_response()
     }
 }
 
+/// Whether the caller has a copy of this tag: any does for `*`, and a weak tag is as good (RFC 9110, 13.1.2 and 8.8.3.2).
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let lists = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|list| list.to_str().ok());
+    // A comma may be within a tag, but quotes may not: a piece that is ours with its quotes is a whole tag.
+    let mut pieces = lists.flat_map(|list| list.split(',')).map(str::trim);
+    pieces.any(|piece| piece == "*" || piece.strip_prefix("W/").unwrap_or(piece) == tag)
+}
+
 /// Strangers are not told what there is.
 pub async fn openapi(_: Authorized<Look>, Ask(Nothing {}): Ask<Nothing>, headers: HeaderMap) -> Result<Document, Problem> {
     Ok(Document(headers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_known_by_any_of_its_tags() {
+        let known = |lists: &[&str]| {
+            let lines = lists.iter().map(|list| (header::IF_NONE_MATCH, list.parse().unwrap()));
+            is_known(&HeaderMap::from_iter(lines), "\"abc\"")
+        };
+        for same in
+            [&["*"][..], &[" * "], &["\"abc\""], &["W/\"abc\""], &["\"x\",W/\"abc\" , \"y\""], &["\"x,y\", \"abc\""], &["\"x\"", "\"abc\""]]
+        {
+            assert!(known(same), "{same:?}");
+        }
+        for other in [&[][..], &[""], &["abc"], &["\"*\""], &["w/\"abc\""], &["W/abc"], &["\"ABC\""], &["\"abc"], &["\"x\", \"y\""]] {
+            assert!(!known(other), "{other:?}");
+        }
+    }
 }
