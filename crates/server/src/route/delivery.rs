@@ -3,6 +3,7 @@
 use super::Problem;
 use super::api::Server;
 use super::asked::{Body, Nothing, Place, Read};
+use super::named::{DeploymentNumber, ReleaseName};
 use super::run::Page;
 use super::table::Table;
 use super::told::{Answer, answer, look};
@@ -47,7 +48,7 @@ async fn releases(
 async fn one_release(
     _: Authorized<Look>,
     State(shared): Server,
-    Place((project, name)): Place<(ProjectKey, String)>,
+    Place((project, ReleaseName(name))): Place<(ProjectKey, ReleaseName)>,
     Read(Nothing {}): Read<Nothing>,
 ) -> Answer<ReleaseView> {
     answer(&shared, move |shared| view::release(shared, &project, &name)).await
@@ -56,7 +57,7 @@ async fn one_release(
 async fn promote(
     by: Authorized<Operate>,
     State(shared): Server,
-    Place((project, name)): Place<(ProjectKey, String)>,
+    Place((project, ReleaseName(name))): Place<(ProjectKey, ReleaseName)>,
     Body(asked): Body<Promote>,
 ) -> Answer<DeploymentView> {
     let key = project.clone();
@@ -101,7 +102,7 @@ async fn deployments(
 async fn one_deployment(
     _: Authorized<Look>,
     State(shared): Server,
-    Place((project, number)): Place<(ProjectKey, u32)>,
+    Place((project, DeploymentNumber(number))): Place<(ProjectKey, DeploymentNumber)>,
     Read(Nothing {}): Read<Nothing>,
 ) -> Answer<DeploymentView> {
     answer(&shared, move |shared| view::deployment(shared, &project, number)).await
@@ -110,7 +111,7 @@ async fn one_deployment(
 async fn on_deployment(
     shared: &Arc<Shared>,
     by: Authorized<Operate>,
-    (project, number): (ProjectKey, u32),
+    (project, DeploymentNumber(number)): (ProjectKey, DeploymentNumber),
     command: deployment::Command,
 ) -> Answer<DeploymentView> {
     let key = project.clone();
@@ -122,7 +123,7 @@ async fn on_deployment(
 async fn cancel_deployment(
     by: Authorized<Operate>,
     State(shared): Server,
-    Place(place): Place<(ProjectKey, u32)>,
+    Place(place): Place<(ProjectKey, DeploymentNumber)>,
     Body(Act {}): Body<Act>,
 ) -> Answer<DeploymentView> {
     on_deployment(&shared, by, place, deployment::Command::Cancel).await
@@ -131,7 +132,7 @@ async fn cancel_deployment(
 async fn settle(
     by: Authorized<Operate>,
     State(shared): Server,
-    Place(place): Place<(ProjectKey, u32)>,
+    Place(place): Place<(ProjectKey, DeploymentNumber)>,
     Body(asked): Body<Settle>,
 ) -> Answer<DeploymentView> {
     on_deployment(&shared, by, place, deployment::Command::Settle { runs: asked.runs }).await

@@ -15,10 +15,13 @@ use trunkline_domain::foundation::Digest;
 
 /// What is below this path is in the document.
 pub const ROOT: &str = "/api/v1";
+/// The version of the API: it is in every address, and changes when an old caller would not find its way any more.
+const VERSION: &str = "1";
 
 const ABOUT: &str = "Everything that Trunkline's pages and commands show and do. An answer's header `trunkline-as-of` \
     says how many entries of the ledger it knows at least; a reading with `wait-for` knows that many. Fields may be added to \
-    answers at any time: ignore those that you do not know. A question with an unknown field is refused.";
+    answers at any time: ignore those that you do not know. A question with an unknown field is refused. \
+    The version of this document is that of the API, which is in every address; the program's own is in `GET /api/v1/health`.";
 
 /// The document, as it is served and as `docs/openapi.json` has it.
 pub fn document() -> String {
@@ -42,7 +45,7 @@ fn of(routes: &[Route]) -> Value {
     let schemas = merged(&mut schemas, &mut paths);
     let mut document = json!({
         "openapi": "3.1.0",
-        "info": {"title": "Trunkline", "version": "1", "description": ABOUT, "license": {"name": "Apache-2.0 OR MIT"}},
+        "info": {"title": "Trunkline", "version": VERSION, "description": ABOUT, "license": {"name": "Apache-2.0 OR MIT"}},
         "servers": [{"url": "/", "description": "the server that serves this document"}],
         "paths": paths,
         "components": {
@@ -205,5 +208,10 @@ mod tests {
         for other in [&[][..], &[""], &["abc"], &["\"*\""], &["w/\"abc\""], &["W/abc"], &["\"ABC\""], &["\"abc"], &["\"x\", \"y\""]] {
             assert!(!known(other), "{other:?}");
         }
+    }
+
+    #[test]
+    fn the_version_is_the_one_in_the_addresses() {
+        assert_eq!(ROOT.strip_prefix("/api/v"), Some(VERSION));
     }
 }

@@ -7,6 +7,7 @@ mod document;
 mod events;
 mod git;
 mod head;
+mod named;
 mod page;
 mod problem;
 mod run;

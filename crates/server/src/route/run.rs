@@ -4,6 +4,7 @@ use super::Problem;
 use super::api::Server;
 use super::asked::{Body, Nothing, Place, Read};
 use super::document::ROOT;
+use super::named::{Question, RunNumber};
 use super::table::Table;
 use super::told::{Answer, LogText, answer, look};
 use crate::access::{Authorized, Look, Operate};
@@ -94,7 +95,7 @@ async fn start_run(
 async fn one_run(
     _: Authorized<Look>,
     State(shared): Server,
-    Place((project, number)): Place<(ProjectKey, u32)>,
+    Place((project, RunNumber(number))): Place<(ProjectKey, RunNumber)>,
     Read(Nothing {}): Read<Nothing>,
 ) -> Answer<RunView> {
     answer(&shared, move |shared| view::run(shared, &project, number)).await
@@ -103,7 +104,7 @@ async fn one_run(
 async fn cancel_run(
     by: Authorized<Operate>,
     State(shared): Server,
-    Place((project, number)): Place<(ProjectKey, u32)>,
+    Place((project, RunNumber(number))): Place<(ProjectKey, RunNumber)>,
     Body(Act {}): Body<Act>,
 ) -> Answer<RunView> {
     let key = project.clone();
@@ -134,11 +135,6 @@ async fn log(
         look(&shared, move |shared| view::log(shared, &project, &place.work, place.from.unwrap_or(0), LOG_BYTES_MAX)).await?;
     Ok(LogText { bytes, open })
 }
-
-/// A commit (at least 4 digits), or `pr-` and a number.
-#[derive(Deserialize, JsonSchema)]
-#[serde(transparent)]
-struct Question(#[schemars(regex(pattern = r"^(?:pr-[0-9]{1,9}|[0-9A-Fa-f]{4,})$"))] String);
 
 async fn where_is(
     _: Authorized<Look>,

@@ -54,8 +54,15 @@ impl<'a> Sketch<'a> {
         };
         let names = self.route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
         for (name, schema) in names.zip(schemas) {
-            self.parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
+            let words = self.words(&schema);
+            self.parameters.push(json!({"name": name, "in": "path", "required": true, "description": words, "schema": schema}));
         }
+    }
+
+    /// What a type says of itself.
+    fn words(&self, schema: &Value) -> Value {
+        let name = schema["$ref"].as_str().and_then(|to| to.rsplit('/').next());
+        name.and_then(|name| self.schemas.asked.definitions().get(name)).unwrap_or(schema)["description"].clone()
     }
 
     /// What may come after the question mark.

@@ -58,6 +58,9 @@ fn every_operation_is_told_whole() {
         assert_eq!(answers.contains_key("401"), secured, "{place}");
         let empty = Vec::new();
         let parameters = operation["parameters"].as_array().unwrap_or(&empty);
+        for one in parameters {
+            assert!(one["description"].as_str().is_some_and(|words| !words.is_empty()), "{place} does not say what {} is", one["name"]);
+        }
         let in_path = parameters.iter().filter(|one| one["in"] == "path").count();
         assert_eq!(in_path, path.matches('{').count(), "{place}: every name of the path has a type");
         assert_eq!(method == "GET", operation["requestBody"].is_null(), "{place}");
