@@ -31,6 +31,11 @@ const ALL: [(&str, &str); 18] = [
 pub fn write(seen: &Map<String, Value>, words: &[(&str, &str)], count: u32) -> Result<()> {
     let path = tidy::root().join("docs/reliability.md");
     let before = fs::read_to_string(&path).unwrap_or_default();
+    Ok(fs::write(path, text(&before, seen, words, count))?)
+}
+
+/// The page that follows an earlier one.
+fn text(before: &str, seen: &Map<String, Value>, words: &[(&str, &str)], count: u32) -> String {
     let mut out = "# Reliability\n\n<!-- Generated: cargo xtask faults --page -->\n\n\
         What the real program did under real faults. Each is made by `cargo xtask faults`; afterwards one checker reads the\n\
         program's answers, its ledger and the targets' own journals: every acknowledged push is there and its run has ended,\n\
@@ -40,12 +45,12 @@ pub fn write(seen: &Map<String, Value>, words: &[(&str, &str)], count: u32) -> R
         .to_owned();
     let sections = words.iter().filter_map(|(name, words)| {
         let now = seen.get(*name).map(|figures| section(name, words, figures, count));
-        now.or_else(|| earlier(&before, name)).map(|text| (*name, text))
+        now.or_else(|| earlier(before, name)).map(|text| (*name, text))
     });
     let sections: Vec<(&str, String)> = sections.collect();
     out.extend(sections.iter().map(|(_, text)| text.as_str()));
     out += &absent(&sections);
-    Ok(fs::write(path, out)?)
+    out
 }
 
 /// What was seen of one fault.
@@ -77,5 +82,37 @@ fn absent(sections: &[(&str, String)]) -> String {
     match rows.is_empty() {
         true => "\nNothing that is on our list is left out.\n".to_owned(),
         false => format!("\n## Not tried here yet\n\n| fault | |\n|---|---|\n{rows}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const WORDS: [(&str, &str); 3] = [("F1", "the server is killed"), ("F10", "webhooks come twice"), ("F2", "the power fails")];
+
+    #[test]
+    fn what_an_earlier_run_wrote_stays_and_what_was_seen_now_replaces_it() {
+        let seen = |killed: u32| json!({ "killed": killed, "seed": 7 });
+        let first: Map<String, Value> = [("F1".to_owned(), seen(3)), ("F10".to_owned(), seen(4))].into_iter().collect();
+        let page = text("", &first, &WORDS, 20);
+        let second: Map<String, Value> = [("F10".to_owned(), seen(5))].into_iter().collect();
+        let later = text(&page, &second, &WORDS, 30);
+        assert_eq!(earlier(&later, "F1"), earlier(&page, "F1"));
+        assert!(later.contains("\n## F1: the server is killed\n\n| figure | value |\n|---|---|\n| killed | 3 |"), "{later}");
+        assert!(later.contains("Again: `cargo xtask faults F1 --count 20 --seed 7`"), "{later}");
+        assert!(later.contains("| killed | 5 |") && !later.contains("| killed | 4 |"), "{later}");
+        assert_eq!(later.matches("\n## F10: ").count(), 1);
+        // Nothing seen at all: the page stays as it is, so that writing it twice changes nothing.
+        assert_eq!(text(&later, &Map::new(), &WORDS, 40), later);
+    }
+
+    #[test]
+    fn a_section_is_found_by_its_whole_name_and_ends_before_the_next() {
+        let page = "# Reliability\n\n## F10: twice\n\nten\n\n## F1: killed\n\none\n\n\n## Not tried here yet\n\n| F2 |\n";
+        assert_eq!(earlier(page, "F1").as_deref(), Some("\n## F1: killed\n\none\n"));
+        assert_eq!(earlier(page, "F10").as_deref(), Some("\n## F10: twice\n\nten\n"));
+        assert_eq!(earlier(page, "F2"), None);
     }
 }
