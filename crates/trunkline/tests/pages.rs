@@ -71,6 +71,8 @@ fn the_first_steps_lead_where_the_page_says() {
     assert!(traces[0].contains("Begin") && traces[1].contains("Greet in the morning"), "{traces:#?}");
     let bad = answers("trunkline where")[1];
     assert!(bad.contains("failed") && bad.contains("smoke") && bad.contains("vetoed from qa"), "{bad}");
+    let watched = answers("trunkline watch")[2];
+    assert!(watched.contains("qa rollback") && watched.contains("qa runs ") && !watched.contains("qa now:"), "{watched}");
     assert!(answers("trunkline tests")[0].contains("smoke"), "{:?}", answers("trunkline tests"));
     assert!(answers("trunkline log")[0].contains("smoke"), "{:?}", answers("trunkline log"));
     let left = run_to(&mut shell(home.path(), &place, "pgrep -f runner/process/shop/[a-z]*/main || true")).1;

@@ -290,6 +290,9 @@ pub struct DeploymentRef {
     pub number: u32,
     /// What it deploys.
     pub release: ReleaseRef,
+    /// The number of the deployment that it undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<u32>,
     /// Where it stands.
     pub status: DeploymentStatus,
     /// Why, in a sentence.

@@ -149,6 +149,7 @@ pub fn deployment(project: &str, number: u32, status: DeploymentStatus, reason: 
     DeploymentRef {
         number: 40 + number,
         release: release(project, number),
+        undoes: None,
         status,
         reason: reason.map(str::to_owned),
         since: before(seconds),

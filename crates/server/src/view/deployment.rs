@@ -41,10 +41,7 @@ pub fn by_id(shared: &Shared, id: DeploymentId) -> Result<DeploymentView, Failur
     let release = release_state(shared, deployment.release)?;
     let progress = deployment.done();
     let (status, reason, _) = standing(shared, &deployment)?;
-    let undoes = match &deployment.cause {
-        Cause::Rollback { undoes: Some(undone), .. } => Some(state(shared, *undone)?.number),
-        Cause::Rollback { undoes: None, .. } | Cause::Promotion | Cause::Person(_) => None,
-    };
+    let undoes = undoes(shared, &deployment)?;
     Ok(DeploymentView {
         id,
         project: deployment.project.clone(),
@@ -99,6 +96,14 @@ fn standing_by_itself(deployment: &Deployment) -> (DeploymentStatus, Option<Stri
     }
 }
 
+/// The number of the deployment that it undoes.
+fn undoes(shared: &Shared, deployment: &Deployment) -> Result<Option<u32>, Failure> {
+    match &deployment.cause {
+        Cause::Rollback { undoes: Some(undone), .. } => Ok(Some(state(shared, *undone)?.number)),
+        Cause::Rollback { undoes: None, .. } | Cause::Promotion | Cause::Person(_) => Ok(None),
+    }
+}
+
 fn cause_words(cause: &Cause, undoes: Option<u32>) -> String {
     match (cause, undoes) {
         (Cause::Promotion, _) => "promotion".to_owned(),
@@ -147,5 +152,6 @@ pub fn named(shared: &Shared, id: DeploymentId) -> Result<DeploymentRef, Failure
     let deployment = state(shared, id)?;
     let release = release_state(shared, deployment.release)?;
     let (status, reason, since) = standing(shared, &deployment)?;
-    Ok(DeploymentRef { number: deployment.number, release: reference(deployment.release, &release), status, reason, since })
+    let undoes = undoes(shared, &deployment)?;
+    Ok(DeploymentRef { number: deployment.number, release: reference(deployment.release, &release), undoes, status, reason, since })
 }

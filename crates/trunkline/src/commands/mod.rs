@@ -143,7 +143,7 @@ pub enum Verb {
     Where(where_is::Arguments),
     /// Follow a run or a deployment to its end
     #[command(
-        after_long_help = "Ctrl-C detaches; the work goes on.\n\nExample:\n  git push trunkline main && trunkline watch\n  trunkline watch 812\n  trunkline watch deployment/31 --timeout 10m"
+        after_long_help = "It ends when the release moves no further; after a failure when the rollback has ended too, and then with 1.\nCtrl-C detaches; the work goes on.\n\nExample:\n  git push trunkline main && trunkline watch\n  trunkline watch 812\n  trunkline watch deployment/31 --timeout 10m"
     )]
     Watch(watch::Arguments),
     /// Print the logs of a run or a deployment

@@ -181,6 +181,19 @@ run 812 4f2a91c Add coupon field (ana, #482)
     }
 
     #[test]
+    fn a_rollback_has_a_line_of_its_own() {
+        let mut change = sample::change();
+        let qa = change.stations.iter_mut().find(|station| station.name == "qa").unwrap();
+        (qa.state, qa.reason) = (trunkline_api::view::StationState::Failed, Some("smoke failed".to_owned()));
+        let mut environments = sample::status().projects[1].environments.clone();
+        environments[1].incoming = Some(sample::rollback(trunkline_api::view::DeploymentStatus::Deploying));
+        let text = picture(&Sight::Change { change: Box::new(change), environments }, &sample::look(Paint::PLAIN), ROWS_MAX);
+        let lines: Vec<String> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let at = lines.iter().position(|line| line == "X qa failed smoke failed").unwrap();
+        assert_eq!(lines[at + 1], "> qa rollback deploying 30.0 s back to 1.41");
+    }
+
+    #[test]
     fn many_jobs_fold_what_has_passed() {
         let mut run = sample::run();
         let job = run.jobs[0].clone();

@@ -1,6 +1,7 @@
 //! When a followed thing is over, how the program then ends, what to do next and how to undo. Pure.
 
 use super::Sight;
+use super::sight::rollback_of;
 use crate::exit::Exit;
 use crate::render::words;
 use trunkline_api::view::{DeploymentStatus, DeploymentView, EnvironmentView, RunView, StationKind, StationState, StationView, WhereView};
@@ -80,9 +81,11 @@ fn of_change(change: &WhereView, environments: &[EnvironmentView]) -> Option<End
         return None;
     }
     let version = change.release.as_ref().map(|release| release.release.version.clone()).unwrap_or_default();
-    let bad =
-        stations.iter().find(|station| matches!(station.state, StationState::Failed | StationState::RolledBack | StationState::Stopped));
-    if let Some(station) = bad {
+    let bad = |station: &&&StationView| matches!(station.state, StationState::Failed | StationState::RolledBack | StationState::Stopped);
+    if stations.iter().filter(bad).any(|station| comes_back(environment(station), station.deployment)) {
+        return None;
+    }
+    if let Some(station) = stations.iter().find(bad) {
         return Some(stopped_at(station, &version, environment(station)));
     }
     Some(arrived(&stations, &version, environments))
@@ -93,8 +96,9 @@ fn blocked(station: &StationView, environment: Option<&EnvironmentView>) -> Opti
     let environment = environment?;
     let name = &environment.name;
     if matches!(station.state, StationState::Waiting | StationState::Running) && asks(Some(environment)) {
-        let deployment = station.deployment.or(environment.incoming.as_ref().map(|incoming| incoming.number)).unwrap_or_default();
-        return Some(settle(deployment, name.as_str()));
+        // Of the one that has the environment: this change's own may still wait for it.
+        let deployment = environment.incoming.as_ref().map(|incoming| incoming.number).unwrap_or_default();
+        return Some(Ending::new(Exit::Blocked, settle(deployment, name.as_str())));
     }
     let not_there = matches!(station.state, StationState::Waiting | StationState::Ahead);
     (not_there && !environment.accepted).then(|| {
@@ -109,23 +113,35 @@ fn asks(environment: Option<&EnvironmentView>) -> bool {
     environment.and_then(|environment| environment.incoming.as_ref()).is_some_and(|incoming| incoming.status == DeploymentStatus::Asking)
 }
 
-fn settle(deployment: u32, environment: &str) -> Ending {
-    Ending::new(
-        Exit::Blocked,
-        [
-            format!("nobody knows whether deployment {deployment} took effect in {environment}: look there, then say which release runs"),
-            format!("next: trunkline settle deployment/{deployment} --live, or --old"),
-        ],
-    )
+fn settle(deployment: u32, environment: &str) -> [String; 2] {
+    [
+        format!("nobody knows whether deployment {deployment} took effect in {environment}: look there, then say which release runs"),
+        format!("next: trunkline settle deployment/{deployment} --live, or --old"),
+    ]
+}
+
+/// Whether the deployment that undoes a failed one is at work: until its end nobody can say what runs there.
+fn comes_back(environment: Option<&EnvironmentView>, failed: Option<u32>) -> bool {
+    let rollback = environment.zip(failed).and_then(|(environment, failed)| rollback_of(environment, failed));
+    rollback.is_some_and(|rollback| rollback.status != DeploymentStatus::Asking)
 }
 
 fn stopped_at(station: &StationView, version: &str, environment: Option<&EnvironmentView>) -> Ending {
     let (_, word) = words::station(station.kind, station.state);
     let why = station.reason.as_deref().map(|reason| format!(": {}", crate::render::text::clean(reason))).unwrap_or_default();
-    let mut words = vec![format!("{version} {word} in {}{why}", station.name)];
-    words.extend(runs_now(environment));
-    if let Some(deployment) = station.deployment {
-        words.push(format!("next: trunkline log deployment/{deployment}"));
+    failed(format!("{version} {word} in {}{why}", station.name), station.deployment, environment)
+}
+
+/// What failed, what runs now, and where to look.
+fn failed(what: String, deployment: Option<u32>, environment: Option<&EnvironmentView>) -> Ending {
+    let mut words = vec![what];
+    let asking = environment.zip(deployment).and_then(|(environment, deployment)| rollback_of(environment, deployment));
+    match (asking.filter(|rollback| rollback.status == DeploymentStatus::Asking), environment) {
+        (Some(rollback), Some(environment)) => words.extend(settle(rollback.number, environment.name.as_str())),
+        _ => {
+            words.extend(runs_now(environment));
+            words.extend(deployment.map(|deployment| format!("next: trunkline log deployment/{deployment}")));
+        }
     }
     Ending { exit: Exit::Failed, words }
 }
@@ -137,8 +153,13 @@ fn runs_now(environment: Option<&EnvironmentView>) -> Option<String> {
         let version = crate::render::text::clean(&incoming.release.version);
         return Some(format!("{} now: deployment {} of {version} {word}", environment.name, incoming.number));
     }
-    let runs = environment.runs.as_ref()?;
-    Some(format!("{} runs {}", environment.name, crate::render::text::clean(&runs.release.version)))
+    if let Some(runs) = &environment.runs {
+        return Some(format!("{} runs {}", environment.name, crate::render::text::clean(&runs.release.version)));
+    }
+    let back = environment.last_failed.as_ref().filter(|failed| failed.undoes.is_some())?;
+    let (_, word) = words::deployment(back.status);
+    let version = crate::render::text::clean(&back.release.version);
+    Some(format!("{}: the rollback to {version}, deployment {}, {word}", environment.name, back.number))
 }
 
 fn arrived(stations: &[&StationView], version: &str, environments: &[EnvironmentView]) -> Ending {
@@ -166,15 +187,13 @@ fn of_deployment(deployment: &DeploymentView, environment: &EnvironmentView) -> 
     let (number, name) = (deployment.number, &deployment.environment);
     let version = crate::render::text::clean(&deployment.release.version);
     match deployment.status {
-        DeploymentStatus::Asking => Some(settle(number, name.as_str())),
+        DeploymentStatus::Asking => Some(Ending::new(Exit::Blocked, settle(number, name.as_str()))),
         DeploymentStatus::Ended(DeploymentResult::Succeeded) => Some(succeeded(number, &version, environment)),
+        DeploymentStatus::Ended(_) if comes_back(Some(environment), Some(number)) => None,
         DeploymentStatus::Ended(result) => {
             let (_, word) = words::ended(result);
             let why = deployment.reason.as_deref().map(|reason| format!(": {}", crate::render::text::clean(reason))).unwrap_or_default();
-            let mut words = vec![format!("deployment {number} of {version} to {name} {word}{why}")];
-            words.extend(runs_now(Some(environment)));
-            words.push(format!("next: trunkline log deployment/{number}"));
-            Some(Ending { exit: Exit::Failed, words })
+            Some(failed(format!("deployment {number} of {version} to {name} {word}{why}"), Some(number), Some(environment)))
         }
         DeploymentStatus::Waiting | DeploymentStatus::Deploying | DeploymentStatus::Verifying | DeploymentStatus::Unknown => None,
     }
@@ -235,6 +254,53 @@ mod tests {
         for (states, expected) in table {
             assert_eq!(exit(states), expected, "{states:?}");
         }
+    }
+
+    #[test]
+    fn a_failed_change_is_followed_until_its_rollback_has_ended() {
+        let (change, mut environments) = change([StationState::Passed, StationState::Failed, StationState::Stopped]);
+        let mut ending = |status| {
+            environments[1].incoming = Some(sample::rollback(status));
+            of_change(&change, &environments)
+        };
+        for status in [DeploymentStatus::Waiting, DeploymentStatus::Deploying, DeploymentStatus::Verifying, DeploymentStatus::Unknown] {
+            assert_eq!(ending(status), None, "{status:?}");
+        }
+        let asks = ending(DeploymentStatus::Asking).unwrap();
+        assert_eq!((asks.exit, asks.words[2].as_str()), (Exit::Failed, "next: trunkline settle deployment/31 --live, or --old"));
+        environments[1].queue = environments[1].incoming.take().into_iter().collect();
+        environments[1].queue[0].status = DeploymentStatus::Waiting;
+        assert_eq!(of_change(&change, &environments), None);
+        environments[1].queue.clear();
+        let back = of_change(&change, &environments).unwrap();
+        assert_eq!(
+            (back.exit, &back.words[1..]),
+            (Exit::Failed, ["qa runs 1.41", "next: trunkline log deployment/30"].map(str::to_owned).as_slice())
+        );
+        // What comes next is not its rollback, and nothing to wait for.
+        environments[1].incoming = Some(sample::incoming(DeploymentStatus::Deploying));
+        assert_eq!(of_change(&change, &environments).unwrap().exit, Exit::Failed);
+    }
+
+    #[test]
+    fn a_rollback_that_failed_too_is_named() {
+        let (change, mut environments) = change([StationState::Passed, StationState::Failed, StationState::Stopped]);
+        environments[1].runs = None;
+        environments[1].last_failed = Some(sample::rollback(DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Health))));
+        let ending = of_change(&change, &environments).unwrap();
+        assert_eq!((ending.exit, ending.words[1].as_str()), (Exit::Failed, "qa: the rollback to 1.41, deployment 31, failed: not healthy"));
+    }
+
+    #[test]
+    fn a_failed_deployment_is_followed_until_its_rollback_has_ended() {
+        let mut environment = sample::status().projects[1].environments[1].clone();
+        let mut deployment = sample::deployment();
+        deployment.number = 30;
+        deployment.status = DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Verify));
+        environment.incoming = Some(sample::rollback(DeploymentStatus::Deploying));
+        assert_eq!(of_deployment(&deployment, &environment), None);
+        environment.incoming = None;
+        assert_eq!(of_deployment(&deployment, &environment).unwrap().exit, Exit::Failed);
     }
 
     #[test]

@@ -73,9 +73,12 @@ fn look(client: &Client, subject: &Subject) -> Result<Sight, Failure> {
             if run.result.is_none() || run.release.is_none() {
                 return Ok(Sight::Run(Box::new(run)));
             }
-            let environments: Vec<EnvironmentView> = client.get(&format!("projects/{project}/environments"))?;
             match client.get::<WhereView>(&format!("projects/{project}/where/{}", segment(run.commit.revision.as_str()))) {
-                Ok(change) if change.run.number == *number => Ok(Sight::Change { change: Box::new(change), environments }),
+                Ok(change) if change.run.number == *number => {
+                    // After the change: what undoes a failed deployment begins in the moment in which that one fails.
+                    let environments: Vec<EnvironmentView> = client.get(&format!("projects/{project}/environments"))?;
+                    Ok(Sight::Change { change: Box::new(change), environments })
+                }
                 // A later run of the same commit carries it now.
                 Ok(_) => Ok(Sight::Run(Box::new(run))),
                 Err(failure) if failure.exit == Exit::NotFound => Ok(Sight::Run(Box::new(run))),

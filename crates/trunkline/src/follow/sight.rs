@@ -4,7 +4,7 @@ use crate::render::paint::{Mark, Style};
 use crate::render::text::clean;
 use crate::render::{Look, change, release, words};
 use trunkline_api::view::{
-    DeploymentStatus, DeploymentView, EnvironmentView, JobView, RunView, StationKind, StationState, StationView, WhereView,
+    DeploymentRef, DeploymentStatus, DeploymentView, EnvironmentView, JobView, RunView, StationKind, StationState, StationView, WhereView,
 };
 use trunkline_domain::foundation::{Millis, Timestamp};
 
@@ -65,13 +65,20 @@ impl Sight {
     pub fn lines(&self) -> Vec<Line> {
         match self {
             Sight::Run(run) => run.jobs.iter().map(job).collect(),
-            Sight::Change { change, .. } => {
-                let jobs = change.run.jobs.iter().map(job);
-                let later =
-                    change.stations.iter().filter(|station| matches!(station.kind, StationKind::Release | StationKind::Environment));
-                jobs.chain(later.map(|station| self::station(station, change))).collect()
+            Sight::Change { change, environments } => {
+                let mut lines: Vec<Line> = change.run.jobs.iter().map(job).collect();
+                for one in change.stations.iter().filter(|one| matches!(one.kind, StationKind::Release | StationKind::Environment)) {
+                    lines.push(station(one, change));
+                    let environment = environments.iter().find(|environment| environment.name.as_str() == one.name);
+                    lines.extend(environment.and_then(|environment| rollback_line(environment, one.deployment?)));
+                }
+                lines
             }
-            Sight::Deployment { deployment, .. } => deployment_lines(deployment),
+            Sight::Deployment { deployment, environment } => {
+                let mut lines = deployment_lines(deployment);
+                lines.extend(rollback_line(environment, deployment.number));
+                lines
+            }
         }
     }
 
@@ -89,6 +96,20 @@ impl Sight {
             .collect();
         if busy.is_empty() { "still at work".to_owned() } else { format!("still at work: {}", busy.join(", ")) }
     }
+}
+
+/// The deployment that undoes another one and has not ended: it has the environment, or waits for it.
+pub fn rollback_of(environment: &EnvironmentView, undone: u32) -> Option<&DeploymentRef> {
+    environment.incoming.iter().chain(&environment.queue).find(|coming| coming.undoes == Some(undone))
+}
+
+fn rollback_line(environment: &EnvironmentView, undone: u32) -> Option<Line> {
+    let rollback = rollback_of(environment, undone)?;
+    let (mark, word) = words::deployment(rollback.status);
+    let why = rollback.reason.as_deref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
+    let note = format!("back to {}{why}", clean(&rollback.release.version));
+    let name = format!("{} rollback", environment.name);
+    Some(Line { name, mark, word: word.to_owned(), took: None, since: Some(rollback.since), note })
 }
 
 fn run_title(run: &RunView, look: &Look) -> String {

@@ -158,7 +158,12 @@ fn environment(name: &str, tier: Tier, runs: ReleaseRef, deployment: u32, since:
 }
 
 pub fn incoming(status: DeploymentStatus) -> DeploymentRef {
-    DeploymentRef { number: 30, release: new_release(), status, reason: None, since: before(30) }
+    DeploymentRef { number: 30, release: new_release(), undoes: None, status, reason: None, since: before(30) }
+}
+
+/// The deployment that undoes number 30.
+pub fn rollback(status: DeploymentStatus) -> DeploymentRef {
+    DeploymentRef { number: 31, release: old_release(), undoes: Some(30), ..incoming(status) }
 }
 
 pub fn status() -> StatusView {
