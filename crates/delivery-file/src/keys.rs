@@ -255,7 +255,7 @@ pub(crate) static ENVIRONMENT: Shape = Shape {
     later: &[
         ("gates", "promote by hand with `trunkline promote` where a person has to decide"),
         ("strategy", "everything is switched at once"),
-        ("drift", "ask `trunkline status` what really runs"),
+        ("drift", "look at the target; `trunkline status` says what was verified there last"),
         ("tasks", "run it by hand"),
         ("notify", "watch with `trunkline watch`"),
         ("protected", "leave it out"),

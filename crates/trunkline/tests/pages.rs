@@ -73,6 +73,8 @@ fn the_first_steps_lead_where_the_page_says() {
     assert!(bad.contains("failed") && bad.contains("smoke") && bad.contains("vetoed from qa"), "{bad}");
     let watched = answers("trunkline watch")[2];
     assert!(watched.contains("qa rollback") && watched.contains("qa runs ") && !watched.contains("qa now:"), "{watched}");
+    let ended = answers("for environment in")[0];
+    assert!(ended.contains("in shop/qa: 1 instance") && ended.contains("the next deployment to qa does"), "{ended}");
     assert!(answers("trunkline tests")[0].contains("smoke"), "{:?}", answers("trunkline tests"));
     assert!(answers("trunkline log")[0].contains("smoke"), "{:?}", answers("trunkline log"));
     let left = run_to(&mut shell(home.path(), &place, "pgrep -f runner/process/shop/[a-z]*/main || true")).1;

@@ -58,11 +58,17 @@ pub fn supervise_main(folder: &Path) -> io::Result<()> {
     socket::serve(folder, &service)
 }
 
-/// Ends a part's instances and its supervisor. The release counts as not live afterwards, until the next apply.
-pub fn supervise_stop(folder: &Path) -> io::Result<()> {
+/// Ends a part's instances and its supervisor. The release counts as not live afterwards, until the next apply. Gives what
+/// was there before; None where no release was ever put.
+pub fn supervise_stop(folder: &Path) -> io::Result<Option<Status>> {
     if !was_used(folder) {
-        return Ok(());
+        return Ok(None);
     }
+    let before = durable::status_read(folder)?;
+    stop(folder, before.clone()).map(|()| Some(before))
+}
+
+fn stop(folder: &Path, mut status: Status) -> io::Result<()> {
     if let Ok(reply) = socket::call(folder, &Request::Stop, STOP_GRACE * 2) {
         return match reply {
             Reply::Stopped => socket::await_end(folder),
@@ -70,7 +76,6 @@ pub fn supervise_stop(folder: &Path) -> io::Result<()> {
         };
     }
     // No supervisor: its instances may live, and their marks are on record.
-    let mut status = durable::status_read(folder)?;
     let left: usize =
         status.instances.iter().filter_map(|instance| Marker::recorded(&instance.marker)).map(|marker| kill_marked(&marker)).sum();
     status.stop();

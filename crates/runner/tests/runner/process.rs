@@ -297,7 +297,10 @@ fn stop_ends_instances_and_supervisor_and_counts_as_nothing_live() {
     assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);
     let (pids, supervisor) = (target.pids(), target.supervisor());
     assert_eq!(pids.len(), 2);
-    supervise_stop(&target.folder()).unwrap();
+    assert!(supervise_stop(&target.folder().join("elsewhere")).unwrap().is_none(), "nothing was ever there");
+    let before = supervise_stop(&target.folder()).unwrap().unwrap();
+    assert_eq!((before.live.unwrap().version.as_str(), before.instances.len(), before.stopped), ("1.0", 2, false));
+    assert!(supervise_stop(&target.folder()).unwrap().unwrap().stopped, "it had been ended before");
     assert!(pids.iter().all(|pid| !lives(*pid)));
     eventually("the supervisor has ended", || !lives(supervisor));
     assert!(target.get().is_err());

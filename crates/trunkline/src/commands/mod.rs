@@ -134,7 +134,9 @@ pub enum Verb {
     #[command(after_long_help = "Shows what the record says, asks, and lets deployments begin again.\n\nExample:\n  trunkline resume")]
     Resume(resume::Arguments),
     /// Show what is where
-    #[command(after_long_help = "Example:\n  trunkline status\n  trunkline status production")]
+    #[command(
+        after_long_help = "As the record knows it: what was verified last in each environment. Nobody looks at the targets between deployments.\n\nExample:\n  trunkline status\n  trunkline status production"
+    )]
     Status(status::Arguments),
     /// Show where a commit is on its way
     #[command(
@@ -225,7 +227,7 @@ pub fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         Verb::Demo(arguments) => demo::run(&arguments, globals),
         Verb::Serve(arguments) => serve::run(&arguments, globals),
         Verb::Service(arguments) => service::run(&arguments, globals),
-        Verb::Supervise(arguments) => supervise::run(&arguments),
+        Verb::Supervise(arguments) => supervise::run(&arguments, globals),
         Verb::Init(arguments) => init::run(&arguments, globals),
         Verb::Check(arguments) => check::run(&arguments, globals),
         Verb::Run(arguments) => local::run(&arguments, globals),

@@ -1,6 +1,8 @@
 //! `trunkline status`: what is where.
 
+use crate::code::Code;
 use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::render;
 
@@ -19,12 +21,20 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     // The folder says where one is, not what one wants to see: only --project narrows.
     if let (Some(_), Some(project)) = (&globals.project, remote.project_given()) {
         view.projects.retain(|one| one.name == *project);
+        if view.projects.is_empty() {
+            let failure = Failure::new(Code::NothingThere, format!("there is no project {project}"));
+            return Err(failure.help("trunkline projects list shows them all").into());
+        }
     }
     if let Some(name) = name {
         for project in &mut view.projects {
             project.environments.retain(|environment| environment.name == name);
         }
         view.projects.retain(|project| !project.environments.is_empty());
+        if view.projects.is_empty() {
+            let failure = Failure::new(Code::NothingThere, format!("no project has an environment {name}"));
+            return Err(failure.help("trunkline status shows them all").into());
+        }
     }
     let screen = remote.screen;
     if let Some(safe) = &view.safe_mode {

@@ -6,6 +6,10 @@ use super::table::{Cell, Table};
 use super::words;
 use trunkline_api::view::{EnvironmentView, ProjectView, SafeMode, StatusView};
 
+/// What the record knows of a release that nothing replaced. Not "live": that is said only of what was just seen running, and
+/// nobody looks at the targets between deployments.
+const VERIFIED: &str = "verified";
+
 /// That nothing is deployed, and what ends that.
 pub fn safe_mode(safe: &SafeMode, look: &Look) -> String {
     let words = format!(
@@ -78,7 +82,7 @@ pub fn cell(environment: &EnvironmentView, look: &Look) -> String {
         (Some(runs), Some(other)) if runs == other => format!("{runs} {word}"),
         (Some(runs), Some(other)) => format!("{runs} {} {other} {word}", paint.to()),
         (None, Some(other)) => format!("{other} {word}"),
-        (Some(runs), None) if word == "live" => runs,
+        (Some(runs), None) if word == VERIFIED => runs,
         (Some(runs), None) => format!("{runs}, {word}"),
         (None, None) => word.to_owned(),
     };
@@ -103,7 +107,7 @@ pub fn state(environment: &EnvironmentView) -> (Mark, &'static str, Option<Strin
     }
     match environment.runs {
         Some(_) if environment.retired => (Mark::Passed, "retired", None),
-        Some(_) => (Mark::Passed, "live", None),
+        Some(_) => (Mark::Passed, VERIFIED, None),
         None if environment.retired => (Mark::Ahead, "retired", None),
         None => (Mark::Ahead, "nothing", None),
     }
@@ -171,6 +175,13 @@ shop     V 812 4f2a91c passed  V 1.42  > 1.41 > 1.42 deploying  V 1.41
     fn programs_get_one_line_for_each_environment() {
         let plain = table(&sample::status()).plain();
         assert_eq!(plain.lines().nth(2), Some("shop\tqa\tdeploying\t1.41\t2026-11-24T10:00:00Z\t1.42\tdeploying"));
+    }
+
+    #[test]
+    fn what_only_the_record_knows_is_not_called_live() {
+        let plain = table(&sample::status()).plain();
+        assert_eq!(plain.lines().nth(1), Some("shop\ttest\tverified\t1.42\t2026-11-25T10:10:00Z\t\t"));
+        assert!(!plain.contains("live"), "{plain}");
     }
 
     #[test]
