@@ -63,6 +63,7 @@ codes! {
     "TL0221" LedgerChanged Failed "The ledger is not what was recorded."
     "TL0222" StartInput Usage "What a run shall start with cannot be read."
     "TL0223" BadDeliveryFile Usage "The delivery file has errors."
+    "TL0224" RemoteTaken Conflict "The git remote 'trunkline' leads to another project."
     "TL0230" DataFolder Failed "The data folder cannot be used."
     "TL0231" CannotListen Failed "The server cannot listen there."
     "TL0232" ClockAhead Blocked "The wall clock is far ahead of the record."

@@ -59,6 +59,11 @@ impl Repository {
         self.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")])?.parse().ok()
     }
 
+    /// Whether the newest commit has a file.
+    pub fn has(&self, file: &Path) -> bool {
+        self.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("HEAD:{}", file.display())]).is_some()
+    }
+
     /// The branch that is checked out.
     pub fn branch(&self) -> Option<String> {
         self.ask(&["symbolic-ref", "--quiet", "--short", "HEAD"])

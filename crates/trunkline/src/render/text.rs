@@ -80,6 +80,11 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
+/// One word for the shell.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

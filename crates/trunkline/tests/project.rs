@@ -1,0 +1,49 @@
+//! `trunkline project add` as a newcomer meets it: outside of a repository, and in one that leads elsewhere already.
+
+// Clippy knows test functions, but not the functions that they share.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Server, run, run_to, shell};
+use std::path::Path;
+
+fn git(home: &Path, folder: &Path, text: &str) -> String {
+    run(&mut shell(home, folder, text), text).trim().to_owned()
+}
+
+#[test]
+fn a_remote_that_leads_elsewhere_stays_until_somebody_says_so() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(home.path(), folder.path(), "trunkline serve");
+    let trunkline = |text: &str| run_to(shell(home.path(), folder.path(), text).env("TRUNKLINE_SERVER", &server.address));
+    git(home.path(), folder.path(), "git init -q -b main && git commit -q --allow-empty -m Begin");
+    assert_eq!(trunkline("trunkline project add shop").0, Some(0));
+    let before = git(home.path(), folder.path(), "cat .git/config");
+    let (code, said) = trunkline("trunkline project add own");
+    assert_eq!(code, Some(6), "{said}");
+    assert!(said.contains("TL0224") && said.contains("leads to project shop"), "{said}");
+    assert!(said.contains("trunkline project add own --repoint"), "{said}");
+    assert_eq!(git(home.path(), folder.path(), "cat .git/config"), before);
+    assert!(!trunkline("trunkline projects list").1.contains("own"), "a refused project was added");
+    assert_eq!(trunkline("trunkline project add own --repoint").0, Some(0));
+    assert!(git(home.path(), folder.path(), "git remote get-url trunkline").ends_with("/git/own.git"));
+}
+
+#[test]
+fn outside_of_a_repository_the_printed_commands_lead_to_a_run() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(home.path(), folder.path(), "trunkline serve --data data");
+    let shop = folder.path().join("shop");
+    std::fs::create_dir_all(shop.join("tests")).unwrap();
+    std::fs::write(shop.join("tests/__init__.py"), "").unwrap();
+    std::fs::write(shop.join("tests/test_one.py"), "import unittest\nclass T(unittest.TestCase):\n    def test_one(self): pass\n").unwrap();
+    // Both said by options, not by the environment: the printed commands must say them again.
+    let add = format!("trunkline project add own --server {} --data ../data", server.address);
+    let said = run(&mut shell(home.path(), &shop, &add), "add");
+    let commands: Vec<&str> = said.lines().filter_map(|line| line.split_once(": ")).map(|(_, commands)| commands).collect();
+    let all = commands.iter().find(|commands| commands.starts_with("git init")).unwrap();
+    run(&mut shell(home.path(), &shop, all), all);
+    let runs = run(&mut shell(home.path(), &shop, "trunkline runs list"), "runs");
+    assert!(runs.contains("Begin"), "{runs}");
+}
