@@ -47,6 +47,8 @@ pub struct Serving {
     pub address: SocketAddr,
     /// The operator's token.
     pub token: String,
+    /// Whether the record had no entry yet: nothing was ever done here.
+    pub empty: bool,
     /// Whether the record was restored from a backup and nobody has confirmed it: nothing is deployed.
     pub safe_mode: bool,
     listener: tokio::net::TcpListener,
@@ -94,7 +96,8 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
     };
     let store = SqliteStore::open(&folder.database())?;
     let reader = SqliteReader::open(&folder.database())?;
-    let clock = Clock::start(store.head()?.at, options.accept_clock)?;
+    let head = store.head()?;
+    let clock = Clock::start(head.at, options.accept_clock)?;
     let repositories = Repositories::open(&folder.repositories()).map_err(io("the repositories"))?;
     refs_follow_the_record(&store, &repositories)?;
     let token = token::operator(&folder.token()).map_err(io("the operator's token"))?;
@@ -136,7 +139,8 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
     };
     let announced = Announced::write(folder.root(), address).map_err(io("the file 'address'"))?;
     let safe_mode = trunkline_engine::restoration(&shared.reader)?.is_some_and(|(_, restoration)| restoration.confirmed.is_none());
-    Ok(Serving { address, token, safe_mode, listener, shared, runner, _announced: announced, _folder: folder })
+    let empty = head.frontier.size() == 0;
+    Ok(Serving { address, token, empty, safe_mode, listener, shared, runner, _announced: announced, _folder: folder })
 }
 
 impl Serving {

@@ -8,6 +8,7 @@ use crate::render::paint::Mark;
 use crate::render::table::{Cell, Table};
 use crate::render::text::bytes;
 use crate::render::time::Clock;
+use crate::render::words;
 use crate::token;
 use std::borrow::Cow;
 use std::os::unix::fs::PermissionsExt;
@@ -139,19 +140,16 @@ fn sandboxes(folder: &Path) -> Vec<Finding> {
     }
     let launcher = super::serve::launcher().unwrap_or_default();
     let sandboxes = Sandboxes::look(launcher, SandboxPlaces::of_machine(folder, &[]));
-    sandbox(folder, sandboxes.levels())
+    sandbox(sandboxes.levels())
 }
 
 /// The level that `sandbox: auto` becomes, and what a better one lacks.
-fn sandbox(folder: &Path, levels: &SandboxLevels) -> Vec<Finding> {
+fn sandbox(levels: &SandboxLevels) -> Vec<Finding> {
     let level = levels.best();
+    let text = format!("level '{level}': {}", words::reach(level));
     let mut findings = vec![match level {
-        SandboxLevel::Host => {
-            let text = format!("host: jobs run as the server's user, and could read {} with its token", folder.display());
-            Finding::note("sandbox", text, "let only people push whom you would give that user's shell, or see below")
-        }
-        SandboxLevel::Landlock => Finding::good("sandbox", "landlock: jobs cannot read the data folder, nor write elsewhere"),
-        SandboxLevel::Sandbox => Finding::good("sandbox", "sandbox: jobs see neither the data folder nor other processes"),
+        SandboxLevel::Host => Finding::note("sandbox", text, "let only people push whom you would give that user's shell, or see below"),
+        SandboxLevel::Landlock | SandboxLevel::Sandbox => Finding::good("sandbox", text),
     }];
     for better in [SandboxLevel::Landlock, SandboxLevel::Sandbox].into_iter().filter(|better| *better > level) {
         if let Some(SandboxMissing { why, help }) = levels.missing(better) {
@@ -267,12 +265,12 @@ mod tests {
         let bare = missing("a user namespace: EPERM", "allow them");
         let mut levels = SandboxLevels { landlock: missing("old", "a newer kernel"), sandbox: bare };
         let told = |levels: &SandboxLevels| {
-            let told = sandbox(Path::new("/data"), levels).into_iter();
+            let told = sandbox(levels).into_iter();
             told.map(|one| (one.mark, format!("{} | {}", one.text, one.help))).collect::<Vec<_>>()
         };
         let host = told(&levels);
         assert_eq!(host.len(), 3);
-        assert!(host[0].0 == Mark::Waiting && host[0].1.contains("could read /data"));
+        assert!(host[0].0 == Mark::Waiting && host[0].1.contains("could read the data folder"));
         assert_eq!(host[2].1, "no level 'sandbox': a user namespace: EPERM | allow them");
         levels.landlock = None;
         assert_eq!(told(&levels).iter().map(|one| one.0).collect::<Vec<_>>(), [Mark::Passed, Mark::Waiting]);

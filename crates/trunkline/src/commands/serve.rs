@@ -4,8 +4,9 @@ use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
-use crate::render::Screen;
 use crate::render::paint::Mark;
+use crate::render::text::quoted;
+use crate::render::{Screen, words};
 use anyhow::Context as _;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -61,7 +62,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let screen = globals.screen();
     runtime.block_on(async {
         let serving = serve(options).await.map_err(failure)?;
-        greet(&screen, &serving, &data.display().to_string(), slots)?;
+        greet(globals, &serving, &data.display().to_string(), slots)?;
         notify_ready();
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let stop = async move {
@@ -124,7 +125,8 @@ fn failure(error: StartError) -> Failure {
     }
 }
 
-fn greet(screen: &Screen, serving: &Serving, data: &str, slots: usize) -> anyhow::Result<()> {
+fn greet(globals: &Globals, serving: &Serving, data: &str, slots: usize) -> anyhow::Result<()> {
+    let screen = &globals.screen();
     let base = format!("http://{}", serving.address);
     if !screen.json() && !screen.out_terminal {
         // A link that opens the pages does not belong into a journal that others may read.
@@ -146,15 +148,47 @@ fn greet(screen: &Screen, serving: &Serving, data: &str, slots: usize) -> anyhow
         None => screen.print("  runner   none on this machine")?,
         Some(levels) => {
             let level = levels.best();
-            let but = match level {
-                SandboxLevel::Host => " (jobs run as this user and could read the data folder: trunkline doctor)",
-                SandboxLevel::Landlock | SandboxLevel::Sandbox => "",
-            };
-            screen.print(&format!("  runner   built-in, {slots} slots, sandbox: {level}{but}"))?;
+            let but = if level == SandboxLevel::Host { "; what helps: trunkline doctor" } else { "" };
+            screen.print(&format!("  runner   built-in, {slots} slots; {}{but}", words::reach(level)))?;
         }
     }
     if serving.safe_mode {
         screen.print(&format!("  {SAFE_MODE}"))?;
     }
-    screen.print("  next     in a git repository: trunkline project add NAME")
+    if !serving.empty {
+        return screen.print("  next     trunkline status");
+    }
+    screen.print("  next     in another terminal, in a git repository of yours:")?;
+    for step in first_steps(globals.data.as_ref().map(|_| data)) {
+        screen.print(&format!("             {step}"))?;
+    }
+    Ok(())
+}
+
+/// The way to the first run, as the README and docs/first-steps.md go it. Where the data folder is not the usual one, each
+/// command needs to know it.
+fn first_steps(data: Option<&str>) -> Vec<String> {
+    let data = data.map(|data| format!("export TRUNKLINE_DATA={}", quoted(data)));
+    let steps = [
+        "trunkline init && trunkline check",
+        "git add trunkline.yaml && git commit -m 'Deliver with Trunkline'",
+        "trunkline project add NAME",
+        "git push trunkline main && trunkline watch",
+    ];
+    data.into_iter().chain(steps.map(str::to_owned)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_next_steps_are_the_readmes() {
+        let readme = include_str!("../../../../README.md");
+        let commands = |text: &str| text.split(" && ").map(str::to_owned).collect::<Vec<_>>();
+        for command in first_steps(None).iter().flat_map(|step| commands(&step.replace("NAME", "shop").replace('\'', "\""))) {
+            assert!(readme.contains(&command), "{command}");
+        }
+        assert_eq!(first_steps(Some("/srv/ana's"))[0], r"export TRUNKLINE_DATA='/srv/ana'\''s'");
+    }
 }

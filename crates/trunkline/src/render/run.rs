@@ -72,7 +72,7 @@ fn job_line(job: &JobView, look: &Look) -> Vec<String> {
     facts.extend(job.tests.as_ref().map(words::tests));
     facts.extend((job.log_sealed == Some(false)).then(|| "log incomplete".to_owned()));
     facts.extend((job.attempt > 1).then(|| format!("try {}", job.attempt)));
-    facts.extend(job.sandbox.map(|level| level.to_string()));
+    facts.extend(job.sandbox.map(|level| words::sandbox(level).to_owned()));
     facts.extend(words::usage(&job.steps));
     facts.extend(job.artifacts.iter().map(|artifact| format!("{} {}", clean(&artifact.name), bytes(artifact.size))));
     vec![format!("  {}", look.paint.mark(mark, job.key.as_str())), word.to_owned(), took, facts.join(&format!(" {} ", look.paint.dot()))]
@@ -109,7 +109,7 @@ mod tests {
 run 812 shop V passed 6 min 41 s
 4f2a91c Add coupon field (ana, #482) - main, 1 h ago
   V build  passed  2 min 10 s  shop 84.0 kB
-  V unit   passed  4 min 31 s  1,203 tests passed - sandbox - cpu 7 min 01 s, 1.2 GB
+  V unit   passed  4 min 31 s  1,203 tests passed - in a sandbox - cpu 7 min 01 s, 1.2 GB
 tests    1,203 tests passed
 release  release 12, 1.42 \"amber-heron\"
 ";

@@ -5,7 +5,7 @@ use super::text::bytes;
 use trunkline_api::view::{DeploymentStatus, JobStatus, JobView, RunView, StationKind, StationState};
 use trunkline_domain::deployment::{CheckVerdict, DeploymentResult, FailureCause, Health, Live, Observed};
 use trunkline_domain::foundation::Millis;
-use trunkline_domain::pipeline::Tier;
+use trunkline_domain::pipeline::{SandboxLevel, Tier};
 use trunkline_domain::report::TestSummary;
 use trunkline_domain::run::{JobResult, ReleaseVerdict, RunResult, StepOutcome};
 
@@ -96,6 +96,24 @@ pub fn station(kind: StationKind, state: StationState) -> (Mark, &'static str) {
         (StationState::RolledBack, _) => (Mark::Failed, "rolled back"),
         (StationState::Stopped, _) => (Mark::Skipped, "stopped"),
         (StationState::Ahead, _) => (Mark::Ahead, "not yet"),
+    }
+}
+
+/// What kept a job's steps from the rest of the machine.
+pub fn sandbox(level: SandboxLevel) -> &'static str {
+    match level {
+        SandboxLevel::Host => "in no sandbox",
+        SandboxLevel::Landlock => "in a sandbox of Landlock",
+        SandboxLevel::Sandbox => "in a sandbox",
+    }
+}
+
+/// What the jobs of a level can reach of the runner's machine.
+pub fn reach(level: SandboxLevel) -> &'static str {
+    match level {
+        SandboxLevel::Host => "jobs run as the server's user and could read the data folder with its token",
+        SandboxLevel::Landlock => "jobs cannot read the data folder, nor write elsewhere",
+        SandboxLevel::Sandbox => "jobs see neither the data folder nor other processes",
     }
 }
 
