@@ -128,7 +128,7 @@ pub fn sync(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure
 /// Moves every ref that stands elsewhere there. The words say what was started.
 fn take_in(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure> {
     let Some((address, state)) = source(shared, key)? else {
-        return Err(Failure::Unfit(format!("repository {key} is pushed to, not followed")));
+        return Err(Failure::Unfit(format!("repository {key} is pushed to, not followed: each push is seen at once")));
     };
     let room = shared.writer.room();
     if room.is_low() {

@@ -26,7 +26,29 @@ fn an_environment_that_left_the_file_is_retired_or_gone() {
     let list = server.get("projects/shop/environments");
     let said: Vec<_> = list.as_array().unwrap().iter().map(|one| (one["name"].as_str().unwrap(), one["retired"] == json!(true))).collect();
     assert_eq!(said, [("test", false), ("qa", true)], "nothing ever was in 'later'");
+    let (_, body) = server.ask("GET", "/api/v1/projects/shop/environments/production", None);
+    assert_eq!(body["message"].as_str(), Some("there is no environment shop/production: the project has test, qa"));
     assert_eq!((list[1]["tier"].as_str(), list[1]["runs"]["release"]["number"].as_u64()), (Some("staging"), Some(1)));
+}
+
+#[test]
+fn what_is_not_there_is_named_with_what_is() {
+    let server = Server::start(1);
+    let clone = add_project(&server);
+    let said = |path: &str| {
+        let (status, body) = server.ask("GET", &format!("/api/v1/projects/shop/{path}"), None);
+        assert_eq!(status, 404, "{body}");
+        body["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(said("environments/qa"), "there is no environment shop/qa: no release of the project has named one yet");
+    assert_eq!(said("runs/9"), "there is no run shop/9: there is none yet");
+    assert_eq!(said("deployments/9"), "there is no deployment 9 of project shop: there is none yet");
+    assert_eq!(said("releases/9"), "there is no release '9' of project shop: there is none yet");
+    clone.commit(&[("trunkline.yaml", "on: push\njobs: { a: { run: 'true' } }\nrelease: { version: '\"1.0\"' }\n")], "Begin");
+    clone.push();
+    server.until("projects/shop/releases/1", |body| body["release"]["number"] == json!(1));
+    assert_eq!(said("runs/9"), "there is no run shop/9: the newest is 1");
+    assert_eq!(said("releases/calm-mole"), "there is no release 'calm-mole' of project shop: the newest is 1");
 }
 
 #[test]

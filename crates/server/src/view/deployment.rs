@@ -2,7 +2,7 @@
 
 use super::release::{reference, state as release_state};
 use super::run::tests_with_messages;
-use super::{row, rows};
+use super::{missing, row, rows};
 use crate::shared::{Failure, Shared};
 use trunkline_api::view::{CheckView, DeploymentRef, DeploymentStatus, DeploymentView, PartView};
 use trunkline_domain::deployment::{Deployment, Progress, Stage, WorkKey, WorkState};
@@ -17,7 +17,10 @@ const SAFE_MODE: &str = "the record was restored from a backup: an operator conf
 /// One deployment by its number.
 pub fn deployment(shared: &Shared, project: &ProjectKey, number: u32) -> Result<DeploymentView, Failure> {
     let row: Option<DeploymentRow> = row(shared, Table::Deployment, &numbered(project, number))?;
-    let row = row.ok_or_else(|| Failure::NotFound(format!("deployment {number} of project {project}")))?;
+    let Some(row) = row else {
+        let newest: Option<DeploymentRow> = rows(shared, Table::Deployment, project, None, 1)?.pop();
+        return Err(missing(format!("deployment {number} of project {project}"), newest.map(|newest| newest.number)));
+    };
     by_id(shared, row.id)
 }
 

@@ -15,7 +15,14 @@ use trunkline_domain::record::{Key, State};
 /// One environment.
 pub fn environment(shared: &Shared, project: &ProjectKey, name: &EnvironmentName) -> Result<EnvironmentView, Failure> {
     let all = environments(shared, project)?;
-    all.into_iter().find(|environment| &environment.name == name).ok_or_else(|| Failure::NotFound(format!("environment {project}/{name}")))
+    let names: Vec<&str> = all.iter().map(|environment| environment.name.as_str()).collect();
+    let known = match names.as_slice() {
+        [] => "no release of the project has named one yet".to_owned(),
+        names => format!("the project has {}", names.join(", ")),
+    };
+    all.into_iter()
+        .find(|environment| &environment.name == name)
+        .ok_or_else(|| Failure::NotFound(format!("environment {project}/{name}: {known}")))
 }
 
 /// Every environment, in the order of the newest release's delivery file. Those that it no longer names come last, as

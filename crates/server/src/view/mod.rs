@@ -49,6 +49,12 @@ fn rows<T: DeserializeOwned>(
     found.iter().map(|(key, body)| decode(table, key, body)).collect()
 }
 
+/// That there is no such thing, and which there are.
+fn missing(what: String, newest: Option<u32>) -> Failure {
+    let known = newest.map_or_else(|| "there is none yet".to_owned(), |newest| format!("the newest is {newest}"));
+    Failure::NotFound(format!("{what}: {known}"))
+}
+
 /// An entry of the ledger.
 pub fn entry(shared: &Shared, seq: u64) -> Result<Entry<Fact>, Failure> {
     let stored = shared.reader.entries(seq.saturating_sub(1), 1)?.pop().filter(|stored| stored.seq == seq);

@@ -1,7 +1,7 @@
 //! Releases.
 
 use super::run::commit;
-use super::{decode, row, rows};
+use super::{decode, missing, row, rows};
 use crate::shared::{Failure, Shared};
 use trunkline_api::view::{ReleaseRef, ReleaseView};
 use trunkline_domain::foundation::{ProjectKey, ReleaseId};
@@ -36,10 +36,11 @@ pub fn find_release(shared: &Shared, project: &ProjectKey, name: &str) -> Result
     {
         return Ok(found);
     }
-    let mut before = None;
+    let (mut before, mut newest) = (None, None);
     loop {
         let page: Vec<ReleaseRow> = rows(shared, Table::Release, project, before, super::PAGE_MAX)?;
-        let Some(last) = page.last() else { return Err(Failure::NotFound(format!("release '{name}' of project {project}"))) };
+        let Some(last) = page.last() else { return Err(missing(format!("release '{name}' of project {project}"), newest)) };
+        newest = newest.or(page.first().map(|first| first.number));
         before = Some(last.number);
         if let Some(found) = page.into_iter().find(|release| release.alias == name || release.manifest.to_string() == name) {
             return Ok(found);

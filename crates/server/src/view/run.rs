@@ -1,7 +1,7 @@
 //! Runs and their jobs.
 
 use super::release::release_ref;
-use super::{row, rows};
+use super::{missing, row, rows};
 use crate::shared::{Failure, Shared};
 use trunkline_api::view::{CommitView, JobStatus, JobView, PullRequestView, RunView};
 use trunkline_domain::change::ChangeNote;
@@ -15,7 +15,10 @@ use trunkline_engine::Read;
 /// One run by its number.
 pub fn run(shared: &Shared, project: &ProjectKey, number: u32) -> Result<RunView, Failure> {
     let row: Option<RunRow> = row(shared, Table::Run, &numbered(project, number))?;
-    let row = row.ok_or_else(|| Failure::NotFound(format!("run {project}/{number}")))?;
+    let Some(row) = row else {
+        let newest: Option<RunRow> = rows(shared, Table::Run, project, None, 1)?.pop();
+        return Err(missing(format!("run {project}/{number}"), newest.map(|newest| newest.number)));
+    };
     by_id(shared, row.id)
 }
 
