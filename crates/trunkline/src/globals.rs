@@ -14,6 +14,9 @@ use std::sync::Arc;
 use trunkline_api::view::StatusView;
 use trunkline_domain::foundation::ProjectKey;
 
+/// Projects that a failure names.
+const PROJECTS_SHOWN_MAX: usize = 8;
+
 /// Options of every command.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
@@ -112,7 +115,10 @@ impl Remote {
     pub fn project(&self) -> Result<ProjectKey, Failure> {
         match &self.project {
             Some(project) => Ok(project.clone()),
-            None => only_project(&self.status()?),
+            None => {
+                let folder = Repository::here().and_then(|here| Some(here.root().file_name()?.to_string_lossy().into_owned()));
+                only_project(&self.status()?, folder.as_deref())
+            }
         }
     }
 
@@ -159,15 +165,24 @@ fn choose_project(given: Option<&str>, remote: Option<&address::Remote>, address
     Ok(remote.filter(here).map(|remote| remote.project.clone()))
 }
 
-fn only_project(status: &StatusView) -> Result<ProjectKey, Failure> {
+/// Where there are several, one is suggested only if this repository's folder has its name: any other would be a guess.
+fn only_project(status: &StatusView, folder: Option<&str>) -> Result<ProjectKey, Failure> {
     match status.projects.as_slice() {
         [only] => Ok(only.name.clone()),
         [] => Err(Failure::new(Code::NothingThere, "the server has no project yet").help("in a repository: trunkline project add NAME")),
         many => {
             let names: Vec<&str> = many.iter().map(|project| project.name.as_str()).collect();
+            let near = names.iter().find(|name| folder.is_some_and(|folder| folder.eq_ignore_ascii_case(name)));
+            let help = match near {
+                Some(near) => format!("name it: --project {near}"),
+                None => "name it: --project NAME; trunkline projects list shows them all".to_owned(),
+            };
+            let shown = names.iter().take(PROJECTS_SHOWN_MAX).copied().collect::<Vec<_>>().join(", ");
+            let more = names.len().saturating_sub(PROJECTS_SHOWN_MAX);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             Err(Failure::new(Code::WhichProject, "it is not clear which project is meant")
-                .why(format!("the server has {}", names.join(", ")))
-                .help(format!("name it: --project {}", names[0])))
+                .why(format!("the server has {shown}{more}"))
+                .help(help))
         }
     }
 }
@@ -213,10 +228,18 @@ mod tests {
     #[test]
     fn the_only_project_is_meant_and_many_are_listed() {
         let mut status = sample::status();
-        assert_eq!(only_project(&status).unwrap_err().why[0], "the server has billing, shop");
+        let unclear = |status: &StatusView, folder| only_project(status, folder).unwrap_err();
+        assert_eq!(unclear(&status, None).why[0], "the server has billing, shop");
+        for folder in [None, Some("play")] {
+            assert_eq!(unclear(&status, folder).help.as_deref(), Some("name it: --project NAME; trunkline projects list shows them all"));
+        }
+        assert_eq!(unclear(&status, Some("Shop")).help.as_deref(), Some("name it: --project shop"));
+        let mut many = status.clone();
+        many.projects = vec![status.projects[0].clone(); 11];
+        assert!(unclear(&many, None).why[0].ends_with("billing and 3 more"));
         status.projects.truncate(1);
-        assert_eq!(only_project(&status).unwrap().as_str(), "billing");
+        assert_eq!(only_project(&status, None).unwrap().as_str(), "billing");
         status.projects.clear();
-        assert_eq!(only_project(&status).unwrap_err().exit.number(), 5);
+        assert_eq!(only_project(&status, None).unwrap_err().exit.number(), 5);
     }
 }

@@ -1,13 +1,13 @@
 //! `trunkline cancel`: end a run or a deployment.
 
 use super::act::{Answer, Consent, consent};
-use super::which;
+use super::which::{self, Work};
 use crate::exit::Exit;
-use crate::globals::Globals;
-use crate::reference::Reference;
-use crate::render::{deployment, run as run_renderer};
+use crate::globals::{Globals, Remote};
+use crate::render::{deployment as deployment_renderer, run as run_renderer};
 use trunkline_api::request::Act;
 use trunkline_api::view::{DeploymentView, RunView};
+use trunkline_domain::foundation::ProjectKey;
 
 /// What to end.
 #[derive(clap::Args)]
@@ -24,22 +24,10 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
     let project = remote.project_of(Some(&arguments.what))?;
     let screen = remote.screen;
-    if let Reference::Deployment(number) = Reference::parse(&arguments.what) {
-        let path = format!("projects/{project}/deployments/{number}");
-        let before: DeploymentView = remote.client.get(&path)?;
-        let plan = deployment::view(&before, &screen.err);
-        if consent(&screen, &plan, &format!("Cancel deployment {number}?"), &arguments.consent)? == Answer::Go {
-            let after: DeploymentView = remote.client.post(&format!("{path}/cancel"), &Act {})?;
-            if screen.json() {
-                screen.print_json(&after)?
-            } else {
-                screen.print(&deployment::view(&after, &screen.out))?
-            }
-            screen.note(&format!("next: trunkline status {}", after.environment));
-        }
-        return Ok(Exit::Good);
-    }
-    let before = which::run(&remote, &project, Some(&arguments.what))?;
+    let before = match which::work(&remote, &project, Some(&arguments.what))? {
+        Work::Deployment(number) => return deployment(&remote, &project, number, &arguments.consent),
+        Work::Run(run) => run,
+    };
     let number = before.number;
     if consent(&screen, &run_renderer::view(&before, &screen.err), &format!("Cancel run {number}?"), &arguments.consent)? == Answer::Go {
         let after: RunView = remote.client.post(&format!("projects/{project}/runs/{number}/cancel"), &Act {})?;
@@ -51,6 +39,23 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         if after.result.is_none() {
             screen.note(&format!("its jobs get time to end; next: trunkline watch {number}"));
         }
+    }
+    Ok(Exit::Good)
+}
+
+fn deployment(remote: &Remote, project: &ProjectKey, number: u32, given: &Consent) -> anyhow::Result<Exit> {
+    let screen = remote.screen;
+    let path = format!("projects/{project}/deployments/{number}");
+    let before: DeploymentView = remote.client.get(&path)?;
+    let plan = deployment_renderer::view(&before, &screen.err);
+    if consent(&screen, &plan, &format!("Cancel deployment {number}?"), given)? == Answer::Go {
+        let after: DeploymentView = remote.client.post(&format!("{path}/cancel"), &Act {})?;
+        if screen.json() {
+            screen.print_json(&after)?
+        } else {
+            screen.print(&deployment_renderer::view(&after, &screen.out))?
+        }
+        screen.note(&format!("next: trunkline status {}", after.environment));
     }
     Ok(Exit::Good)
 }

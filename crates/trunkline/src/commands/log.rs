@@ -4,12 +4,11 @@ mod escape;
 
 pub use escape::Filter;
 
-use super::which;
+use super::which::{self, Work};
 use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::{Globals, Remote};
-use crate::reference::Reference;
 use crate::render::paint::{Mark, Style};
 use crate::render::words;
 use std::io::{Read, Write};
@@ -51,10 +50,10 @@ struct Piece {
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
     let project = remote.project_of(arguments.run.as_deref())?;
-    if let Some(Reference::Deployment(number)) = arguments.run.as_deref().map(Reference::parse) {
-        return deployment(&remote, &project, &which::deployment(&remote, &project, number)?, arguments);
-    }
-    let run = which::run(&remote, &project, arguments.run.as_deref())?;
+    let run = match which::work(&remote, &project, arguments.run.as_deref())? {
+        Work::Deployment(number) => return deployment(&remote, &project, &which::deployment(&remote, &project, number)?, arguments),
+        Work::Run(run) => run,
+    };
     let jobs = chosen(&run, arguments)?;
     if jobs.is_empty() && arguments.failed {
         return failed_deployments(&remote, &project, &run, arguments);

@@ -1,10 +1,9 @@
 //! `trunkline tests`: the tests of a change, in its run and in the checks that its release met; the failed ones first.
 
-use super::which;
+use super::which::{self, Work};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::{Globals, Remote};
-use crate::reference::Reference;
 use crate::render;
 use crate::render::tests::Tested;
 use trunkline_api::view::{DeploymentView, RunView};
@@ -24,12 +23,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
     let project = remote.project_of(arguments.run.as_deref())?;
-    let (what, tested) = match arguments.run.as_deref().map(Reference::parse) {
-        Some(Reference::Deployment(number)) => (format!("deployment {number}"), of_checks(&which::deployment(&remote, &project, number)?)),
-        _ => {
-            let run = which::run(&remote, &project, arguments.run.as_deref())?;
-            (format!("run {}", run.number), of_change(&remote, &project, &run)?)
-        }
+    let (what, tested) = match which::work(&remote, &project, arguments.run.as_deref())? {
+        Work::Deployment(number) => (format!("deployment {number}"), of_checks(&which::deployment(&remote, &project, number)?)),
+        Work::Run(run) => (format!("run {}", run.number), of_change(&remote, &project, &run)?),
     };
     let screen = remote.screen;
     let any = !tested.is_empty();

@@ -1,10 +1,10 @@
 //! `trunkline watch`: follow a run or a deployment to its end.
 
-use super::which;
+use super::which::{self, Work};
 use crate::exit::Exit;
 use crate::follow::{Ending, Manner, Place, Subject, follow};
 use crate::globals::Globals;
-use crate::reference::{self, Reference};
+use crate::reference;
 use crate::render::Screen;
 use crate::render::paint::Mark;
 use std::time::Duration;
@@ -24,12 +24,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
     let project = remote.project_of(arguments.what.as_deref())?;
-    let subject = match arguments.what.as_deref().map(Reference::parse) {
-        Some(Reference::Deployment(number)) => Subject::Deployment(project, number),
-        _ => {
-            let run = which::run(&remote, &project, arguments.what.as_deref())?;
-            Subject::Run(project, run.number)
-        }
+    let subject = match which::work(&remote, &project, arguments.what.as_deref())? {
+        Work::Deployment(number) => Subject::Deployment(project, number),
+        Work::Run(run) => Subject::Run(project, run.number),
     };
     let (_, ending) = follow(&remote, subject, Manner { timeout: arguments.timeout, place: Place::Out })?;
     tell(&remote.screen, &ending);

@@ -10,6 +10,31 @@ use crate::reference::Reference;
 use trunkline_api::view::{DeploymentView, EnvironmentView, RunView, WhereView};
 use trunkline_domain::foundation::ProjectKey;
 
+/// What names a run or a commit.
+const RUN_FORMS: &str = "write a run's number (812), a commit (4f2a91c) or a pull request (pr-482)";
+/// What names a run, a commit or a deployment.
+const WORK_FORMS: &str = "write a run's number (812), a commit (4f2a91c), a pull request (pr-482) or a deployment (deployment/31)";
+
+/// What a command is about that knows runs and deployments.
+pub enum Work {
+    /// A run.
+    Run(Box<RunView>),
+    /// A deployment, by its number.
+    Deployment(u32),
+}
+
+/// The run or the deployment of a reference; without one, the run of the commit that is checked out, else the newest.
+pub fn work(remote: &Remote, project: &ProjectKey, text: Option<&str>) -> Result<Work, Failure> {
+    if let Some(Reference::Deployment(number)) = text.map(Reference::parse) {
+        return Ok(Work::Deployment(number));
+    }
+    match run(remote, project, text) {
+        Ok(run) => Ok(Work::Run(Box::new(run))),
+        Err(failure) if failure.code == Code::NotAReference.as_str() => Err(failure.help(WORK_FORMS)),
+        Err(failure) => Err(failure),
+    }
+}
+
 /// The change that carries a reference; without one, the commit that is checked out.
 pub fn change(remote: &Remote, project: &ProjectKey, text: Option<&str>) -> Result<WhereView, Failure> {
     let query = match text.map(Reference::parse) {
@@ -107,6 +132,5 @@ fn commit(name: &str) -> Result<String, Failure> {
     if digits {
         return Ok(name.to_ascii_lowercase());
     }
-    Err(Failure::new(Code::NotAReference, format!("'{name}' does not name a run or a commit"))
-        .help("write a run's number (812), a commit (4f2a91c), or a pull request (pr-482)"))
+    Err(Failure::new(Code::NotAReference, format!("'{name}' does not name a run or a commit")).help(RUN_FORMS))
 }
