@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::git::Repository;
 use crate::globals::Remote;
 use crate::reference::Reference;
-use trunkline_api::view::{DeploymentView, EnvironmentView, RunView, WhereView};
+use trunkline_api::view::{DeploymentView, EnvironmentView, RunView, StationKind, StationView, WhereView};
 use trunkline_domain::foundation::ProjectKey;
 
 /// What names a run or a commit.
@@ -74,13 +74,19 @@ pub fn deployment(remote: &Remote, project: &ProjectKey, number: u32) -> Result<
 
 /// The newest deployment of a run's release in each environment that it came to, in the order of its way.
 pub fn deployments(remote: &Remote, project: &ProjectKey, run: &RunView) -> Result<Vec<DeploymentView>, Failure> {
+    let stations = way(remote, project, run)?;
+    stations.iter().filter_map(|station| station.deployment).map(|number| deployment(remote, project, number)).collect()
+}
+
+/// The environments on the way of a run's release; none without one.
+pub fn way(remote: &Remote, project: &ProjectKey, run: &RunView) -> Result<Vec<StationView>, Failure> {
     if run.release.is_none() {
         return Ok(Vec::new());
     }
     let change = where_is(remote, project, run.commit.revision.as_str())?;
     // A later run of the same commit has a way of its own.
-    let stations = change.stations.iter().filter(|_| change.run.id == run.id);
-    stations.filter_map(|station| station.deployment).map(|number| deployment(remote, project, number)).collect()
+    let stations = change.stations.into_iter().filter(|_| change.run.id == run.id);
+    Ok(stations.filter(|station| station.kind == StationKind::Environment).collect())
 }
 
 /// An environment.

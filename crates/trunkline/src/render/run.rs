@@ -5,7 +5,7 @@ use super::paint::{Mark, Style};
 use super::table::{Cell, Table, align};
 use super::text::{bytes, clean};
 use super::words;
-use trunkline_api::view::{JobView, RunView};
+use trunkline_api::view::{JobView, RunView, StationState, StationView};
 use trunkline_domain::foundation::Millis;
 use trunkline_domain::run::Trigger;
 
@@ -65,6 +65,27 @@ pub fn view(run: &RunView, look: &Look) -> String {
     out
 }
 
+/// How far its release came, one line for each environment.
+pub fn way(stations: &[StationView], look: &Look) -> String {
+    let line = |station: &StationView| {
+        let (mark, word) = words::station(station.kind, station.state);
+        let took = station.took.map(|took| took.to_string()).unwrap_or_default();
+        let name = format!("  {}", look.paint.mark(mark, &clean(&station.name)));
+        vec![name, word.to_owned(), took, station.reason.as_deref().map(clean).unwrap_or_default()]
+    };
+    align(&stations.iter().map(line).collect::<Vec<_>>(), look.columns)
+}
+
+/// Where to look next: at the deployment that failed, or at a release whose way belongs to a later run of the same commit.
+pub fn next(run: &RunView, stations: &[StationView]) -> Option<String> {
+    let failed = stations.iter().find(|station| station.state == StationState::Failed).and_then(|station| station.deployment);
+    match (failed, &run.release) {
+        (Some(deployment), _) => Some(format!("next: trunkline log deployment/{deployment}")),
+        (None, Some(release)) if stations.is_empty() => Some(format!("next: trunkline release view {}", release.number)),
+        (None, _) => None,
+    }
+}
+
 fn job_line(job: &JobView, look: &Look) -> Vec<String> {
     let (mark, word) = words::job(job);
     let took = job_took(job, look).map(|took| took.to_string()).unwrap_or_default();
@@ -114,6 +135,21 @@ tests    1,203 tests passed
 release  release 12, 1.42 \"amber-heron\"
 ";
         assert_eq!(view(&sample::run(), &sample::look(Paint::PLAIN)), expected);
+    }
+
+    #[test]
+    fn a_run_that_passed_says_where_its_release_failed() {
+        let mut change = sample::change();
+        let mut stations = change.stations.split_off(4);
+        (stations[1].state, stations[1].reason) = (StationState::Failed, Some("smoke failed".to_owned()));
+        let expected = "  V test        verified  4.0 s  http: 200, version 1.42
+  X qa          failed           smoke failed
+  . production  not yet
+";
+        assert_eq!(way(&stations, &sample::look(Paint::PLAIN)), expected);
+        assert_eq!(next(&sample::run(), &stations).as_deref(), Some("next: trunkline log deployment/30"));
+        assert_eq!(next(&sample::run(), &[]).as_deref(), Some("next: trunkline release view 12"));
+        assert_eq!(next(&sample::red_run(), &[]), None);
     }
 
     #[test]
