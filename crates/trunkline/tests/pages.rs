@@ -77,6 +77,10 @@ fn the_first_steps_lead_where_the_page_says() {
     assert!(ended.contains("in shop/qa: 1 instance") && ended.contains("the next deployment to qa does"), "{ended}");
     assert!(answers("trunkline tests")[0].contains("smoke"), "{:?}", answers("trunkline tests"));
     assert!(answers("trunkline log")[0].contains("smoke"), "{:?}", answers("trunkline log"));
+    let mut view = shell(home.path(), &place, "trunkline runs view shop/3 --json --quiet 2> /dev/null");
+    let view: serde_json::Value = serde_json::from_str(&run(view.env("TRUNKLINE_SERVER", &server.address), "runs view")).unwrap();
+    let qa = view["stations"].as_array().unwrap().iter().find(|station| station["name"] == "qa").unwrap();
+    assert_eq!((view["result"].as_str(), qa["state"].as_str()), (Some("passed"), Some("failed")), "{view}");
     let left = run_to(&mut shell(home.path(), &place, "pgrep -f runner/process/shop/[a-z]*/main || true")).1;
     assert!(!left.contains(&*home.path().to_string_lossy()), "{left}");
 }

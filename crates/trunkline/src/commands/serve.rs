@@ -155,11 +155,13 @@ fn greet(globals: &Globals, serving: &Serving, data: &str, slots: usize) -> anyh
     if serving.safe_mode {
         screen.print(&format!("  {SAFE_MODE}"))?;
     }
+    let own_data = globals.data.as_ref().map(|_| data);
     if !serving.empty {
-        return screen.print("  next     trunkline status");
+        let option = own_data.map(|data| format!(" --data {}", quoted(data))).unwrap_or_default();
+        return screen.print(&format!("  next     trunkline status{option}"));
     }
     screen.print("  next     in another terminal, in a git repository of yours:")?;
-    for step in first_steps(globals.data.as_ref().map(|_| data)) {
+    for step in first_steps(own_data) {
         screen.print(&format!("             {step}"))?;
     }
     Ok(())
