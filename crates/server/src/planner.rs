@@ -165,10 +165,10 @@ fn file_of(reader: &mut Reader, commit: &Commit, folder: &str) -> Result<Option<
     Ok(Some(Err(NoFile { why: format!("{name} is {other} at this commit"), help: "commit the file itself under that name" })))
 }
 
-/// Codes and places of the first problems.
+/// Codes and places of the first errors; a warning refuses nothing.
 fn places(name: &str, diagnostics: &[delivery_file::Diagnostic]) -> Vec<String> {
     let place = |found: &delivery_file::Diagnostic| format!("{} {name}:{}:{}", found.code, found.span.line, found.span.column);
-    diagnostics.iter().take(20).map(place).collect()
+    diagnostics.iter().filter(|found| found.severity == delivery_file::Severity::Error).take(20).map(place).collect()
 }
 
 /// Whether the delivery file, or the commit itself, asks for no run.

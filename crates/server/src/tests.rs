@@ -276,12 +276,15 @@ fn a_refused_file_an_unknown_branch_and_a_missing_file_are_said() {
     clone.commit(&[("a", "1")], "No file");
     let said = clone.push();
     assert!(said.contains("no trunkline.yaml at this commit") && said.contains("run shop/1 refused"), "{said}");
-    clone.commit(&[("trunkline.yaml", "on: push\njobs: { a: { rum: true } }\n")], "A wrong file");
+    let unchecked = "environments: { test: { deploy: { kind: run, apply: 'true', observe: 'echo release=none' } } }";
+    let wrong = format!("on: push\njobs: {{ a: {{ rum: true }} }}\nrelease: {{ version: calver }}\n{unchecked}\n");
+    clone.commit(&[("trunkline.yaml", &wrong)], "A wrong file");
     let said = clone.push();
     assert!(said.contains("unknown key 'rum'") && said.contains("run shop/2 refused"), "{said}");
     let run = server.until("projects/shop/runs/2", |body| body["result"].is_string());
     assert_eq!(run["result"], json!("refused"));
-    assert!(run["refused"][0].as_str().unwrap().contains("trunkline.yaml:2:"), "{run}");
+    let refused = run["refused"].as_array().unwrap();
+    assert!(said.contains("TL0173") && refused.iter().all(|one| one.as_str().unwrap().contains("trunkline.yaml:2:")), "{run}");
     clone.commit(&[("trunkline.yaml", "on: { push: { branches: [main] } }\njobs: { a: { run: 'true' } }\n")], "A good file");
     clone.git(&["push", "-q", "trunkline", "main:refs/heads/side"]);
     assert_eq!(server.get("projects/shop/runs").as_array().unwrap().len(), 2, "the branch is not named");

@@ -85,7 +85,7 @@ fn afterwards(place: &Place) -> [String; 3] {
         format!("neither a start of the server nor a reboot starts it again; the next deployment to {environment} does"),
         "the record does not know: trunkline status goes on to name what was verified there last".to_owned(),
         format!(
-            "next, to have it run again: push a change, or bring an earlier release back: trunkline rollback {environment} --project {project}"
+            "next, to have it run again: push a change; or go back, where there is an earlier release: trunkline rollback {environment} --project {project}"
         ),
     ]
 }

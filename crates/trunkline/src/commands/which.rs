@@ -4,7 +4,7 @@ use crate::client::segment;
 use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::git::Repository;
+use crate::git::{REMOTE, Repository};
 use crate::globals::Remote;
 use crate::reference::Reference;
 use trunkline_api::view::{DeploymentView, EnvironmentView, RunView, StationKind, StationView, WhereView};
@@ -48,7 +48,13 @@ pub fn change(remote: &Remote, project: &ProjectKey, text: Option<&str>) -> Resu
                 .help(format!("see trunkline deployment view {number}")));
         }
     };
-    where_is(remote, project, &query)
+    match where_is(remote, project, &query) {
+        Err(failure) if text.is_none() && failure.exit == Exit::NotFound && failure.help.is_none() => {
+            let branch = Repository::here().and_then(|here| here.branch()).unwrap_or_else(|| "main".to_owned());
+            Err(failure.help(format!("if it was not pushed: git push {REMOTE} {branch}")))
+        }
+        found => found,
+    }
 }
 
 /// The run of a reference; without one, that of the commit that is checked out, else the newest.

@@ -7,7 +7,7 @@ use super::text::{bytes, clean};
 use super::words;
 use trunkline_api::view::{JobView, RunView, StationState, StationView};
 use trunkline_domain::foundation::Millis;
-use trunkline_domain::run::Trigger;
+use trunkline_domain::run::{RunResult, Trigger};
 
 /// A list of runs.
 pub fn table(runs: &[RunView], look: &Look) -> Table {
@@ -57,6 +57,8 @@ pub fn view(run: &RunView, look: &Look) -> String {
     }
     match (&run.release, &run.verdict) {
         (Some(release), _) => out += &format!("release  {}\n", super::release::name(release)),
+        // Why it was refused stands above, and is why there is none.
+        (None, Some(_)) if run.result == Some(RunResult::Refused) => {}
         (None, Some(verdict)) => {
             out += &words::no_release(verdict).map(|why| format!("release  none: {}\n", clean(&why))).unwrap_or_default();
         }
@@ -135,6 +137,16 @@ tests    1,203 tests passed
 release  release 12, 1.42 \"amber-heron\"
 ";
         assert_eq!(view(&sample::run(), &sample::look(Paint::PLAIN)), expected);
+    }
+
+    #[test]
+    fn a_refused_run_says_why_and_nothing_of_a_release() {
+        let mut run = sample::red_run();
+        (run.result, run.verdict) = (Some(RunResult::Refused), Some(trunkline_domain::run::ReleaseVerdict::NotAsked));
+        run.refused = vec!["TL0142 trunkline.yaml:3:1".to_owned()];
+        run.jobs.clear();
+        let text = view(&run, &sample::look(Paint::PLAIN));
+        assert!(text.contains("X TL0142 trunkline.yaml:3:1") && !text.contains("release"), "{text}");
     }
 
     #[test]
