@@ -9,6 +9,7 @@ use crate::writer::{Busy, Writer};
 use std::sync::Arc;
 use trunkline_domain::foundation::{Actor, ProjectKey, RepositoryKey};
 use trunkline_domain::ledger::Via;
+use trunkline_domain::project::Project;
 use trunkline_domain::record::{Command, Key, Refusal, State};
 use trunkline_engine::{Answer, Blobs, Call, Read, Receipt, Request, StoreError};
 use trunkline_store::{LogStore, SqliteReader};
@@ -102,9 +103,14 @@ impl Shared {
 
     /// The repository of a project.
     pub fn repository_of(&self, project: &ProjectKey) -> Result<RepositoryKey, Failure> {
+        self.project(project).map(|found| found.repository)
+    }
+
+    /// A project.
+    pub fn project(&self, project: &ProjectKey) -> Result<Project, Failure> {
         match self.state(&Key::Project(project.clone()))? {
-            Some(State::Project(found)) => Ok(found.repository),
-            _ => Err(Failure::NotFound(format!("project '{project}'"))),
+            Some(State::Project(found)) => Ok(found),
+            _ => Err(Failure::NotFound(format!("project '{project}': trunkline projects list shows which there are"))),
         }
     }
 

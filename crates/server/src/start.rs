@@ -16,9 +16,7 @@ const KEY_BYTES_MAX: usize = 100;
 
 /// Starts a run, and gives its number.
 pub fn start(shared: &Shared, actor: Actor, project: &ProjectKey, asked: &StartRun) -> Result<u32, Failure> {
-    let Some(State::Project(state)) = shared.state(&Key::Project(project.clone()))? else {
-        return Err(Failure::NotFound(format!("project '{project}'")));
-    };
+    let state = shared.project(project)?;
     let (repository, folder) = (state.repository, state.folder.unwrap_or_default());
     let (reference, revision) = place(shared, &repository, asked)?;
     let pull_heads = pull_heads(shared, &repository)?;

@@ -19,7 +19,7 @@ pub fn deployment(shared: &Shared, project: &ProjectKey, number: u32) -> Result<
     let row: Option<DeploymentRow> = row(shared, Table::Deployment, &numbered(project, number))?;
     let Some(row) = row else {
         let newest: Option<DeploymentRow> = rows(shared, Table::Deployment, project, None, 1)?.pop();
-        return Err(missing(format!("deployment {number} of project {project}"), newest.map(|newest| newest.number)));
+        return Err(missing(shared, project, format!("deployment {number} of project {project}"), newest.map(|newest| newest.number)));
     };
     by_id(shared, row.id)
 }

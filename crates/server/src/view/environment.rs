@@ -17,7 +17,10 @@ pub fn environment(shared: &Shared, project: &ProjectKey, name: &EnvironmentName
     let all = environments(shared, project)?;
     let names: Vec<&str> = all.iter().map(|environment| environment.name.as_str()).collect();
     let known = match names.as_slice() {
-        [] => "no release of the project has named one yet".to_owned(),
+        [] => {
+            shared.project(project)?;
+            "no release of the project has named one yet".to_owned()
+        }
         names => format!("the project has {}", names.join(", ")),
     };
     all.into_iter()

@@ -49,9 +49,15 @@ fn rows<T: DeserializeOwned>(
     found.iter().map(|(key, body)| decode(table, key, body)).collect()
 }
 
-/// That there is no such thing, and which there are.
-fn missing(what: String, newest: Option<u32>) -> Failure {
-    let known = newest.map_or_else(|| "there is none yet".to_owned(), |newest| format!("the newest is {newest}"));
+/// That a project has no such thing, and which it has; or that there is no such project.
+fn missing(shared: &Shared, project: &ProjectKey, what: String, newest: Option<u32>) -> Failure {
+    let known = match newest {
+        Some(newest) => format!("the newest is {newest}"),
+        None => match shared.project(project) {
+            Ok(_) => "there is none yet".to_owned(),
+            Err(failure) => return failure,
+        },
+    };
     Failure::NotFound(format!("{what}: {known}"))
 }
 

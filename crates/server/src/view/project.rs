@@ -38,9 +38,7 @@ pub fn projects_of(shared: &Shared, repository: &RepositoryKey) -> Result<Vec<Pr
 
 /// One project.
 pub fn project(shared: &Shared, name: &ProjectKey) -> Result<ProjectView, Failure> {
-    let Some(State::Project(state)) = shared.state(&Key::Project(name.clone()))? else {
-        return Err(Failure::NotFound(format!("project '{name}'")));
-    };
+    let state = shared.project(name)?;
     Ok(ProjectView {
         name: name.clone(),
         git: format!("/git/{name}.git"),

@@ -39,7 +39,9 @@ pub fn find_release(shared: &Shared, project: &ProjectKey, name: &str) -> Result
     let (mut before, mut newest) = (None, None);
     loop {
         let page: Vec<ReleaseRow> = rows(shared, Table::Release, project, before, super::PAGE_MAX)?;
-        let Some(last) = page.last() else { return Err(missing(format!("release '{name}' of project {project}"), newest)) };
+        let Some(last) = page.last() else {
+            return Err(missing(shared, project, format!("release '{name}' of project {project}"), newest));
+        };
         newest = newest.or(page.first().map(|first| first.number));
         before = Some(last.number);
         if let Some(found) = page.into_iter().find(|release| release.alias == name || release.manifest.to_string() == name) {

@@ -17,7 +17,7 @@ pub fn run(shared: &Shared, project: &ProjectKey, number: u32) -> Result<RunView
     let row: Option<RunRow> = row(shared, Table::Run, &numbered(project, number))?;
     let Some(row) = row else {
         let newest: Option<RunRow> = rows(shared, Table::Run, project, None, 1)?.pop();
-        return Err(missing(format!("run {project}/{number}"), newest.map(|newest| newest.number)));
+        return Err(missing(shared, project, format!("run {project}/{number}"), newest.map(|newest| newest.number)));
     };
     by_id(shared, row.id)
 }

@@ -15,17 +15,27 @@ pub struct Arguments {
 /// Prints its page.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let screen = globals.screen();
-    let Some(page) = page(&arguments.code) else {
+    let code = whole(&arguments.code);
+    let Some(page) = page(&code) else {
         return Err(Failure::new(Code::Unlisted, format!("there is no error code '{}' in this version", arguments.code))
             .help("codes look like TL0142 and stand in brackets behind the word error")
             .into());
     };
     if screen.json() {
-        screen.print_json(&serde_json::json!({ "code": arguments.code.to_ascii_uppercase(), "page": page }))?;
+        screen.print_json(&serde_json::json!({ "code": code, "page": page }))?;
     } else {
         screen.print(page)?;
     }
     Ok(Exit::Good)
+}
+
+/// A code as it is printed: people also write `tl0142`, `[TL0142]` and `142`.
+fn whole(text: &str) -> String {
+    let code = text.trim_matches(['[', ']']).to_ascii_uppercase();
+    match code.parse::<u16>() {
+        Ok(number) => format!("TL{number:04}"),
+        Err(_) => code,
+    }
 }
 
 /// The page of a code, whoever gave it out.
@@ -37,6 +47,14 @@ fn page(code: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_may_be_written_short() {
+        for text in ["TL0142", "tl0142", "[TL0142]", "0142", "142"] {
+            assert_eq!(whole(text), "TL0142", "{text}");
+        }
+        assert_eq!(whole("nonsense"), "NONSENSE");
+    }
 
     #[test]
     fn pages_of_all_kinds_are_found() {
