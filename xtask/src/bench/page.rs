@@ -44,7 +44,7 @@ pub fn write(sheet: &Map<String, Value>, words: &[(&str, &str)]) -> Result<()> {
     }
     out += "\nEverything that was measured:\n\n```json\n";
     out += &serde_json::to_string_pretty(sheet)?;
-    out += "\n```\n\nWhere the time of a push goes, and how far below these bars the design can go, is told in [decisions](decisions/README.md).\n";
+    out += "\n```\n\nWhere the time goes, and how far below these bars the design can go: [speed](decisions/speed.md).\n";
     Ok(fs::write(tidy::root().join("docs/benchmarks.md"), out)?)
 }
 
