@@ -154,7 +154,7 @@ fn run_script(site: &mut Site<'_>, work: &VerifyWork, script: &Script<'_>, log: 
     site.slot.note.will_start(&site.marker).doing("note the check")?;
     log.open_step(&work.check.name).doing("keep the log")?;
     let step = Step {
-        invocation: Invocation { text, folder: &folder, env: &env, sandbox: &sandbox },
+        invocation: Invocation { text, folder: &folder, env: &env, sandbox: &sandbox, group: site.slot.group() },
         marker: &site.marker,
         output: Output::Pipe,
         leftovers: Leftovers::End,
@@ -166,7 +166,7 @@ fn run_script(site: &mut Site<'_>, work: &VerifyWork, script: &Script<'_>, log: 
     let evidence = |start: String| evidence(start, tests.as_ref(), &problems);
     Ok(match ran.end {
         End::Exited(0) => told(CheckVerdict::Passed, evidence("exit 0".to_owned()), tests.clone()),
-        End::Exited(code) => told(CheckVerdict::Failed, evidence(format!("exit {code}")), tests.clone()),
+        End::Exited(code) => told(CheckVerdict::Failed, evidence(format!("exit {code}{}", ran.starved.words())), tests.clone()),
         End::TimedOut(_) => told(CheckVerdict::Failed, evidence(format!("still running after {timeout}")), tests.clone()),
         End::Stopped(_, standing) => return Err(Failure(stop_reason(standing).to_owned())),
     })

@@ -1,6 +1,7 @@
 //! From a step's text to a process: directly where no shell is needed, otherwise `sh -e -c`.
 
-use crate::sandbox::Sandbox;
+use crate::group::Group;
+use crate::sandbox::{GROUP, Sandbox};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -38,6 +39,8 @@ pub struct Invocation<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// What stands between it and the rest of the machine.
     pub sandbox: &'a Sandbox,
+    /// The control group that it is born in, if it is in one of its own.
+    pub group: Option<&'a dyn Group>,
 }
 
 impl Invocation<'_> {
@@ -50,7 +53,11 @@ impl Invocation<'_> {
         if let Some((wall, arguments)) = self.sandbox.prefix.split_first() {
             let mut command = Command::new(wall);
             // What it cannot execute directly, the launcher leaves to the shell, as below.
-            command.args(arguments).args(["--", self.text]);
+            command.args(arguments);
+            if let Some(folder) = self.group.and_then(|group| group.folder()) {
+                command.arg(GROUP).arg(folder);
+            }
+            command.args(["--", self.text]);
             if let Some((program, arguments)) = direct {
                 command.arg(program).args(arguments);
             }
@@ -82,7 +89,11 @@ impl Invocation<'_> {
     }
 
     fn spawn(&self, mut command: Command, (out, err): (Stdio, Stdio)) -> io::Result<Child> {
-        command.current_dir(self.folder).env_clear().envs(self.env).process_group(0).stdin(Stdio::null()).stdout(out).stderr(err).spawn()
+        command.current_dir(self.folder).env_clear().envs(self.env).process_group(0).stdin(Stdio::null()).stdout(out).stderr(err);
+        match self.group {
+            Some(group) => group.spawn(command, !self.sandbox.prefix.is_empty()),
+            None => command.spawn(),
+        }
     }
 }
 

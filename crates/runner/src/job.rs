@@ -5,7 +5,6 @@ use crate::command::Invocation;
 use crate::failure::{Failure, While};
 use crate::lease::Standing;
 use crate::log::Log;
-use crate::memory;
 use crate::process_tree::Marker;
 use crate::report;
 use crate::sandbox::Sandbox;
@@ -130,16 +129,14 @@ fn steps(
         }
         log.open_step(&shown_name(step)).doing("keep the log")?;
         let since = Instant::now();
-        let kills = memory::kills();
-        let Ran { end, usage } =
+        let Ran { end, usage, starved } =
             one_step(site, &step.run, bench, deadline).run(site.hold, log, |group| note_start(site, &site.marker, group))?;
         outcome.steps.push(StepOutcome { code: end.code(), took: Millis::from(since.elapsed()), usage: Some(usage) });
         match end {
             End::Exited(0) => {}
             End::Exited(code) => {
                 outcome.result = AttemptResult::Failed;
-                outcome.reason =
-                    Some(format!("step {} ('{}') exited with {code}{}", index + 1, shown_name(step), memory::cause(code, kills)));
+                outcome.reason = Some(format!("step {} ('{}') exited with {code}{}", index + 1, shown_name(step), starved.words()));
                 return Ok(());
             }
             End::TimedOut(_) => {
@@ -158,7 +155,7 @@ fn steps(
 
 fn one_step<'a>(site: &'a Site<'_>, text: &'a str, bench: &'a Bench, deadline: Instant) -> Step<'a> {
     Step {
-        invocation: Invocation { text, folder: &bench.workspace, env: &bench.env, sandbox: &bench.sandbox },
+        invocation: Invocation { text, folder: &bench.workspace, env: &bench.env, sandbox: &bench.sandbox, group: site.slot.group() },
         marker: &site.marker,
         output: Output::Pipe,
         leftovers: Leftovers::End,

@@ -10,6 +10,7 @@ mod check;
 mod command;
 mod driver;
 mod failure;
+mod group;
 mod http;
 mod job;
 mod lease;
@@ -33,6 +34,7 @@ pub mod contract;
 
 pub use archive::{Error as ArchiveError, extract, pack};
 pub use failure::Failure;
+pub use group::{Groups, Limits, Version as GroupVersion};
 pub use http::HttpPort;
 pub use port::{CallError, Port};
 pub use report::parse as parse_report;

@@ -1,6 +1,7 @@
 //! One slot: the folder in which one piece of work at a time is done, and the way from assignment to outcome.
 
 use crate::failure::{Failure, While};
+use crate::group::Group;
 use crate::lease::{Hold, Standing};
 use crate::log::Log;
 use crate::orphan::Note;
@@ -34,6 +35,7 @@ pub struct Slot {
     /// Where folders go to be removed.
     pub trash: PathBuf,
     folder: PathBuf,
+    group: Option<Box<dyn Group>>,
 }
 
 impl Slot {
@@ -41,7 +43,17 @@ impl Slot {
     pub fn open(folder: PathBuf, note: &Path, trash: PathBuf) -> Result<Self, Failure> {
         fs::create_dir_all(&folder).doing(format!("make {}", folder.display()))?;
         let note = Note::open(note).doing(format!("open {}", note.display()))?;
-        Ok(Self { workspace: Workspace::new(folder.join("workspace"), trash.clone()), note, trash, folder })
+        Ok(Self { workspace: Workspace::new(folder.join("workspace"), trash.clone()), note, trash, folder, group: None })
+    }
+
+    /// From here on, steps of jobs and checks are in this control group.
+    pub fn join(&mut self, group: Box<dyn Group>) {
+        self.group = Some(group);
+    }
+
+    /// The control group of steps.
+    pub fn group(&self) -> Option<&dyn Group> {
+        self.group.as_deref()
     }
 
     /// A folder of this slot, made empty. One that was left empty is used as it is.

@@ -2,8 +2,10 @@
 
 use crate::command::Invocation;
 use crate::failure::{Failure, While};
+use crate::group::Used;
 use crate::lease::{Hold, Standing};
 use crate::log::Log;
+use crate::memory::{self, Starved};
 use crate::process_tree::{Leader, Marker, Tree};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -53,6 +55,8 @@ pub struct Ran {
     pub end: End,
     /// What it used of the machine.
     pub usage: Usage,
+    /// Whether it wanted more memory than there was.
+    pub starved: Starved,
 }
 
 /// Where a command's output goes on its way into the log.
@@ -92,13 +96,17 @@ impl Step<'_> {
     /// Runs it. `started` learns the process id at once.
     pub fn run(&self, hold: &Hold, log: &mut Log, started: impl FnOnce(u32)) -> Result<Ran, Failure> {
         let since = Instant::now();
+        if let Some(group) = self.invocation.group {
+            group.begin().doing("make the control group ready")?;
+        }
+        let watch = memory::Watch::begin(self.invocation.group);
         let (child, mut source) = self.start().doing("start the command")?;
         started(child.id());
         let tree = Tree { group: child.id(), marker: self.marker.clone(), since, leader: self.leader() };
         let watched = self.watch(&tree, hold, &mut source, log);
         // Whatever went wrong while watching, nobody may be left behind.
         let stop = watched.as_ref().map_or(Some(Standing::Abandoned), |stop| *stop);
-        let left = if stop.is_some() || self.leftovers == Leftovers::End { tree.end() } else { 0 };
+        let left = if stop.is_some() || self.leftovers == Leftovers::End { self.end(&tree) } else { 0 };
         if left > 0 {
             // Not waited for: it may hang in the kernel for ever.
             return Err(Failure(format!("{left} processes of a step could not be killed")));
@@ -113,7 +121,14 @@ impl Step<'_> {
             Some(Standing::Held) => End::TimedOut(code),
             Some(standing) => End::Stopped(code, standing),
         };
-        Ok(Ran { end, usage: usage(&ended.rusage) })
+        let used = self.invocation.group.and_then(|group| group.used().ok());
+        Ok(Ran { end, usage: used.map_or_else(|| usage(&ended.rusage), of_group), starved: watch.end(code, used) })
+    }
+
+    /// Ends whoever is left; the control group knows them all. Returns how many would not die.
+    fn end(&self, tree: &Tree) -> usize {
+        let left = tree.end();
+        self.invocation.group.map_or(left, |group| group.end())
     }
 
     fn leader(&self) -> Leader {
@@ -167,6 +182,12 @@ impl Step<'_> {
     }
 }
 
+/// What a control group counted.
+fn of_group(used: Used) -> Usage {
+    // Rounded: many steps of less than a millisecond would add up to nothing.
+    Usage { cpu_ms: (used.cpu_us + 500) / 1_000, peak_kb: used.peak.map(|bytes| bytes >> 10), source: UsageSource::ControlGroup }
+}
+
 /// What the kernel counted for the leader and all that was waited for in its tree.
 fn usage(counted: &ResourceUsage) -> Usage {
     let peak_kb = counted.maxrss >> 10;
@@ -174,7 +195,6 @@ fn usage(counted: &ResourceUsage) -> Usage {
     // surely the step's.
     let own_kb = getrusage(UsageWho::RUSAGE_SELF).map_or(u64::MAX, |own| own.max_rss().unsigned_abs());
     Usage {
-        // Rounded: many steps of less than a millisecond would add up to nothing.
         cpu_ms: ((counted.utime + counted.stime).as_micros() as u64 + 500) / 1_000,
         peak_kb: (peak_kb > own_kb).then_some(peak_kb),
         source: UsageSource::Rusage,

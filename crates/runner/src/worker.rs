@@ -1,6 +1,7 @@
 //! The runner: slots that claim, work and report; one thread that renews; one that removes what was thrown away.
 
 use crate::failure::{Failure, While};
+use crate::group::{Groups, Limits};
 use crate::lease::{Hold, Leases, Pause, Standing, boottime_ms};
 use crate::orphan::end_noted;
 use crate::port::{CallError, Port};
@@ -41,6 +42,8 @@ pub struct Config {
     pub private: PathBuf,
     /// What every step may read beside the system and its tools.
     pub readable: Vec<PathBuf>,
+    /// What the processes of a job's step may have together.
+    pub limits: Limits,
     /// Between TERM and KILL of a job: 30 s.
     pub grace: Duration,
     /// Between TERM and KILL of a deployment's script: 120 s.
@@ -64,6 +67,7 @@ impl Config {
             supervise,
             launcher: Vec::new(),
             readable: Vec::new(),
+            limits: Limits::default(),
             grace: Duration::from_secs(30),
             deployment_grace: Duration::from_secs(120),
             stop_within: Duration::from_secs(10),
@@ -84,6 +88,7 @@ pub struct Runner {
 struct Shared {
     config: Config,
     sandboxes: Sandboxes,
+    groups: Groups,
     port: Arc<dyn Port>,
     leases: Leases,
     stopping: AtomicBool,
@@ -117,9 +122,11 @@ impl Runner {
             return Err(Failure(format!("{} cannot be opened to steps in a sandbox: {why}", closed.display())));
         }
         let sandboxes = Sandboxes::look(config.launcher.clone(), places);
+        let groups = Groups::look(config.limits)?;
         let shared = Arc::new(Shared {
             config,
             sandboxes,
+            groups,
             port,
             leases: Leases::default(),
             stopping: AtomicBool::new(false),
@@ -128,7 +135,11 @@ impl Runner {
         let mut threads = Vec::new();
         for (index, mut slot) in slots.into_iter().enumerate() {
             let shared = shared.clone();
-            threads.push(spawn(format!("slot-{}", index + 1), move || work(&shared, &mut slot))?);
+            threads.push(spawn(format!("slot-{}", index + 1), move || {
+                if join(&shared, &mut slot, index + 1) {
+                    work(&shared, &mut slot);
+                }
+            })?);
         }
         for (name, body) in [("renew", renew as fn(&Shared)), ("broom", sweep)] {
             let shared = shared.clone();
@@ -137,6 +148,11 @@ impl Runner {
         let own = shared.clone();
         threads.push(spawn("revive".to_owned(), move || revive(&own))?);
         Ok(Runner { shared, threads, _lock: lock })
+    }
+
+    /// Which control groups its steps are in.
+    pub fn groups(&self) -> &Groups {
+        &self.shared.groups
     }
 
     /// Which sandboxes its steps can have.
@@ -210,6 +226,22 @@ fn prepared(mut config: Config) -> Result<Config, Failure> {
 fn open_slot(folder: &Path, number: usize) -> Result<Slot, Failure> {
     let note = folder.join("running").join(format!("{number}.json"));
     Slot::open(folder.join("slots").join(number.to_string()), &note, folder.join("trash"))
+}
+
+/// Gives the slot its control group. Whether it may work: without a group its limits could not be kept.
+fn join(shared: &Shared, slot: &mut Slot, number: usize) -> bool {
+    match shared.groups.slot(number) {
+        Ok(group) => {
+            if let Some(group) = group {
+                slot.join(group);
+            }
+            true
+        }
+        Err(error) => {
+            eprintln!("slot {number} has no control group: {error}");
+            shared.config.limits == Limits::default()
+        }
+    }
 }
 
 /// A slot's life: claim, work, report, again.

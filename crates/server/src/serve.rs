@@ -19,7 +19,7 @@ use trunkline_domain::foundation::{RepositoryKey, RunnerKey};
 use trunkline_domain::reading::{ProjectRow, Row, Table};
 use trunkline_domain::record::{Key, State};
 use trunkline_engine::{Engine, Read, StoreError};
-use trunkline_runner::{Config, Runner, SandboxLevels};
+use trunkline_runner::{Config, Limits, Runner, SandboxLevels};
 use trunkline_store::{DataFolder, FileBlobs, FolderError, LogStore, Space, SqliteReader, SqliteStore};
 
 /// How to serve.
@@ -37,6 +37,8 @@ pub struct Options {
     pub launcher: Vec<String>,
     /// What jobs in a sandbox may read beside the system and its tools.
     pub readable: Vec<PathBuf>,
+    /// What the processes of a job's step may have together.
+    pub limits: Limits,
     /// Believe a wall clock that is far ahead of the record.
     pub accept_clock: bool,
 }
@@ -128,6 +130,7 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
         let mut config = Config::new(runner_name, options.slots, folder.runner(), options.supervise.clone());
         config.launcher = options.launcher.clone();
         config.readable = options.readable.clone();
+        config.limits = options.limits;
         config.private = folder.root().to_owned();
         // In the same process a renewal costs nothing, so a cancel is noticed at once.
         config.renew_every = std::time::Duration::from_millis(500);

@@ -48,6 +48,7 @@ impl Server {
                     supervise: vec!["/bin/false".to_owned()],
                     launcher: Vec::new(),
                     readable: Vec::new(),
+                    limits: Default::default(),
                     accept_clock: false,
                 };
                 let serving: Serving = serve(options).await.unwrap();

@@ -59,7 +59,7 @@ pub struct StepOutcome {
 pub struct Usage {
     /// Time of processors, user and system together, in milliseconds.
     pub cpu_ms: u64,
-    /// The most memory, in KiB; absent where it was no more than the runner's own and so cannot be told from it.
+    /// The most memory, in KiB; absent where it cannot be told, as where it was no more than the runner's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_kb: Option<u64>,
     /// Where both come from, and so what they mean.
@@ -72,6 +72,8 @@ pub struct Usage {
 pub enum UsageSource {
     /// `wait4`: processes that were waited for; the memory is that of the largest single one.
     Rusage,
+    /// A control group: all processes together; the memory includes files in the cache on their behalf.
+    ControlGroup,
 }
 
 /// Kept bytes, by name.

@@ -14,6 +14,7 @@ use crate::variables::{self, shown};
 use crate::workspace::{discard, remove_tree};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -85,8 +86,18 @@ fn apply_within(part: &ProcessPart) -> Duration {
 }
 
 fn ask(site: &Site<'_>, folder: &Path, request: &Request, within: Duration) -> Result<Reply, Failure> {
-    supervisor::ensure(folder, site.supervise)?;
-    supervisor::call(folder, request, within).doing("ask the supervisor")
+    let mut tries_left = 3;
+    loop {
+        supervisor::ensure(folder, site.supervise)?;
+        let reply = supervisor::call(folder, request, within);
+        // One that was just killed may still take a call. A question can be asked again; an order may have been heard.
+        let died = matches!(&reply, Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof));
+        if !died || !matches!(request, Request::Observe) || tries_left == 0 {
+            return reply.doing("ask the supervisor");
+        }
+        tries_left -= 1;
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// What the supervisor is asked for, its content in place.

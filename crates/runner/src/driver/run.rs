@@ -179,7 +179,7 @@ impl Stage {
 
     fn script(&self, site: &Site<'_>, part: &RunPart, text: &str, log: &mut Log) -> Result<End, Failure> {
         let step = Step {
-            invocation: Invocation { text, folder: &self.content, env: &self.env, sandbox: &Sandbox::HOST },
+            invocation: Invocation { text, folder: &self.content, env: &self.env, sandbox: &Sandbox::HOST, group: None },
             marker: &site.marker,
             output: Output::File(&self.output),
             leftovers: Leftovers::Keep,

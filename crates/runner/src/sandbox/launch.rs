@@ -31,6 +31,8 @@ pub const WRITE: &str = "--write";
 pub const MASK: &str = "--mask";
 /// The folder that is `/tmp`.
 pub const TEMPORARY: &str = "--tmp";
+/// The control group to go to.
+pub const GROUP: &str = "--group";
 /// Where the step starts.
 pub const FOLDER: &str = "--folder";
 /// The exit code where the wall could not be made; the step was not started.
@@ -61,7 +63,7 @@ pub fn sandbox_main(arguments: impl IntoIterator<Item = OsString>) -> Option<u8>
 
 fn launch(mut arguments: impl Iterator<Item = OsString>) -> Result<u8, String> {
     let kind = arguments.next().unwrap_or_default();
-    let mut view = View::default();
+    let (mut view, mut group) = (View::default(), None);
     loop {
         let word = arguments.next();
         let mut path = || arguments.next().map(PathBuf::from);
@@ -71,6 +73,7 @@ fn launch(mut arguments: impl Iterator<Item = OsString>) -> Result<u8, String> {
             Some(WRITE) => view.write.extend(path()),
             Some(MASK) => view.masked.extend(path()),
             Some(TEMPORARY) => view.temporary = path(),
+            Some(GROUP) => group = path(),
             Some(FOLDER) => view.folder = path().unwrap_or_default(),
             _ => return Err("the launcher was called wrongly".to_owned()),
         }
@@ -79,12 +82,16 @@ fn launch(mut arguments: impl Iterator<Item = OsString>) -> Result<u8, String> {
     let order = Order { text, direct: arguments.collect() };
     match kind.to_str() {
         Some(LANDLOCK) => {
+            if let Some(group) = group {
+                // "0" is whoever writes.
+                std::fs::write(group.join("cgroup.procs"), "0").map_err(|error| format!("{}: {error}", group.display()))?;
+            }
             drop_capabilities().map_err(|error| format!("capabilities stay: {error}"))?;
             restrict(&view.read, &view.write).map_err(|error| format!("Landlock: {error}"))?;
             filter::install()?;
             Err(format!("the step cannot be started: {}", become_step(&order)))
         }
-        Some(NAMESPACES) => namespaces::run(&view, &order),
+        Some(NAMESPACES) => namespaces::run(&view, group.as_deref(), &order),
         _ => Err("the launcher was called wrongly".to_owned()),
     }
 }

@@ -13,7 +13,7 @@ mod place;
 mod probe;
 mod root;
 
-pub use launch::{VERB, sandbox_main};
+pub use launch::{GROUP, VERB, sandbox_main};
 pub use place::Places;
 pub use probe::{Levels, Missing};
 

@@ -14,21 +14,26 @@ use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getpid, pidfd_open, set_parent_process_death_signal, setsid, waitpid,
 };
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 /// Runs the step in there. The exit code, in both processes that return from this.
-pub fn run(view: &View, order: &Order) -> Result<u8, String> {
+pub fn run(view: &View, group: Option<&Path>, order: &Order) -> Result<u8, String> {
+    let group = group.map(|group| File::open(group).map_err(|why| format!("{}: {why}", group.display()))).transpose()?;
     own_users().map_err(|why| format!("a user namespace: {why}"))?;
     // After the change of users, which would have undone it.
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|why| why.to_string())?;
     let outside = pidfd_open(getpid(), PidfdFlags::empty()).map_err(|why| why.to_string())?;
     let kinds = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
     let kinds = kinds | CloneFlags::CLONE_NEWCGROUP;
-    match kernel::split(kinds.bits(), None).map_err(|why| format!("namespaces: {why}"))? {
+    match kernel::split(kinds.bits(), group.as_ref()).map_err(|why| format!("namespaces: {why}"))? {
         Some(child) => ended(child, Whom::It).map_err(|why| why.to_string()),
-        None => inside(view, order, outside),
+        None => {
+            drop(group);
+            inside(view, order, outside)
+        }
     }
 }
 

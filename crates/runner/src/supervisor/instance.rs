@@ -49,7 +49,7 @@ impl Instance {
             Ok((Stdio::from(file.try_clone()?), Stdio::from(file)))
         };
         let child = match socket {
-            None => Invocation { text: &spec.run, folder: &spec.content, env: &env, sandbox: &Sandbox::HOST }.start(log)?,
+            None => Invocation { text: &spec.run, folder: &spec.content, env: &env, sandbox: &Sandbox::HOST, group: None }.start(log)?,
             Some(socket) => {
                 env.insert("LISTEN_FDS".to_owned(), "1".to_owned());
                 let words = simple_words(&spec.run).unwrap_or_else(|| vec!["/bin/sh", "-e", "-c", &spec.run]);

@@ -12,7 +12,7 @@ use trunkline_api::runner::*;
 use trunkline_domain::foundation::*;
 use trunkline_domain::pipeline::{SandboxChoice, SandboxLevel, Step};
 use trunkline_domain::run::{Artifact, ArtifactForm, JobOutcome};
-use trunkline_runner::{CallError, Config, Port, Runner, SANDBOX_VERB, SandboxLevels};
+use trunkline_runner::{CallError, Config, Groups, Port, Runner, SANDBOX_VERB, SandboxLevels};
 
 /// How long a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -249,6 +249,11 @@ impl Bench {
     /// Which sandboxes the runner has.
     pub fn levels(&self) -> &SandboxLevels {
         self.runner.as_ref().unwrap().sandboxes()
+    }
+
+    /// Which control groups the runner has.
+    pub fn groups(&self) -> &Groups {
+        self.runner.as_ref().unwrap().groups()
     }
 
     /// Stops the runner and starts another one in the same folder.

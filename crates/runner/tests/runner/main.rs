@@ -6,6 +6,7 @@ mod archive;
 mod contract;
 mod fake;
 mod fault;
+mod group;
 mod http;
 mod job;
 mod log;

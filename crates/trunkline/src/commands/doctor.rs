@@ -18,7 +18,7 @@ use trunkline_api::request::Position;
 use trunkline_api::view::StatusView;
 use trunkline_domain::foundation::Millis;
 use trunkline_domain::pipeline::SandboxLevel;
-use trunkline_runner::{SandboxLevels, SandboxMissing, SandboxPlaces, Sandboxes};
+use trunkline_runner::{GroupVersion, Groups, Limits, SandboxLevels, SandboxMissing, SandboxPlaces, Sandboxes};
 
 /// `cat-file --batch-command`, which the server uses, and what else it asks of git came with this version.
 const GIT_MIN: (u32, u32) = (2, 38);
@@ -54,6 +54,7 @@ pub fn run(globals: &Globals) -> anyhow::Result<Exit> {
     let folder = globals.data_folder_here();
     let mut findings = vec![git(), shell(), data_folder(&folder), token_file(&folder), disk(&folder)];
     findings.extend(sandboxes(&folder));
+    findings.push(control_groups());
     findings.extend(server(globals));
     let screen = globals.screen();
     let mut table = Table::new(["", "FOUND", "WHAT TO DO"]);
@@ -141,6 +142,23 @@ fn sandboxes(folder: &Path) -> Vec<Finding> {
     let launcher = super::serve::launcher().unwrap_or_default();
     let sandboxes = Sandboxes::look(launcher, SandboxPlaces::of_machine(folder, &[]));
     sandbox(sandboxes.levels())
+}
+
+/// Whether the steps of jobs can be counted and limited.
+fn control_groups() -> Finding {
+    match Groups::look(Limits::default()) {
+        Err(failure) => Finding::note("control groups", failure.to_string(), ""),
+        Ok(groups) => match (groups.version(), groups.missing()) {
+            (Some(GroupVersion::One(_)), _) => {
+                Finding::good("control groups", "version 1: a step's memory and processes are counted and limited")
+            }
+            (Some(GroupVersion::Two(_)), _) => {
+                Finding::good("control groups", "version 2: a step's memory and processes are counted and limited")
+            }
+            (None, Some(SandboxMissing { why, help })) => Finding::note("control groups", format!("none: {why}"), help.clone()),
+            (None, None) => Finding::note("control groups", "none", ""),
+        },
+    }
 }
 
 /// The level that `sandbox: auto` becomes, and what a better one lacks.

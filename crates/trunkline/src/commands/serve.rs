@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use trunkline_domain::pipeline::SandboxLevel;
-use trunkline_runner::SANDBOX_VERB;
+use trunkline_runner::{Limits, SANDBOX_VERB};
 use trunkline_server::{Options, Serving, StartError, serve};
 
 /// Threads that answer: pages and calls are short, and the machine's cores belong to the jobs.
@@ -33,9 +33,37 @@ pub struct Arguments {
     /// A folder that jobs in a sandbox may read and execute, such as a toolchain outside /usr and /opt; may be repeated
     #[arg(long, value_name = "FOLDER")]
     sandbox_read: Vec<PathBuf>,
+    /// Memory that the processes of a job's step may have together, such as 512M or 4G [default: what there is]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    job_memory: Option<u64>,
+    /// Processes and threads that a job's step may have [default: 16384, where the machine can count them]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(8..=4_194_304))]
+    job_processes: Option<u64>,
     /// Believe a wall clock that is more than seven days ahead of the record
     #[arg(long)]
     accept_clock: bool,
+}
+
+/// Less memory than this starts nothing.
+const JOB_MEMORY_MIN: u64 = 16 << 20;
+
+/// A number of bytes with K, M, G or T behind it (of 1024).
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text[digits.len()..].to_ascii_uppercase().trim_end_matches("IB").trim_end_matches('B') {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return Err("write a number with K, M, G or T, such as 4G".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "write a number with K, M, G or T, such as 4G".to_owned())?;
+    match number.checked_mul(1 << unit) {
+        Some(bytes) if bytes >= JOB_MEMORY_MIN => Ok(bytes),
+        Some(_) => Err("a step needs 16M at least".to_owned()),
+        None => Err("that is more than any machine has".to_owned()),
+    }
 }
 
 /// The program and first arguments that start the launcher of sandboxes.
@@ -55,6 +83,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         supervise: vec![program.display().to_string(), "supervise".to_owned()],
         launcher: launcher()?,
         readable: arguments.sandbox_read.clone(),
+        limits: Limits { memory: arguments.job_memory, processes: arguments.job_processes },
         accept_clock: arguments.accept_clock,
     };
     let data = options.data.clone();
@@ -183,6 +212,16 @@ fn first_steps(data: Option<&str>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_a_unit_or_are_bytes() {
+        assert_eq!(size("4G"), Ok(4 << 30));
+        assert_eq!(size("512MiB"), Ok(512 << 20));
+        assert_eq!(size("16777216"), Ok(16 << 20));
+        for wrong in ["", "G", "4X", "-1G", "1.5G", "1K", "99999999T"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn the_printed_next_steps_are_the_readmes() {

@@ -89,9 +89,7 @@ impl Scope {
                 "Environment" => Some(format!("Environment=HOME={}", self.data.display())),
                 // A user's manager has neither other users nor the right to these.
                 "User" | "Group" | "StateDirectory" | "StateDirectoryMode" | "ProtectHome" | "ProtectSystem" if self.user => None,
-                "CapabilityBoundingSet" | "PrivateDevices" | "ProtectClock" | "ProtectKernelLogs" | "ProtectKernelModules" if self.user => {
-                    None
-                }
+                "CapabilityBoundingSet" | "PrivateDevices" | "ProtectClock" | "ProtectKernelModules" if self.user => None,
                 "WantedBy" if self.user => Some("WantedBy=default.target".to_owned()),
                 // The state directory is made where the package has it; elsewhere the folder must be writable.
                 "StateDirectory" if self.data != Path::new("/var/lib/trunkline") => Some(format!("ReadWritePaths={}", self.data.display())),

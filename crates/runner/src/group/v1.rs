@@ -1,0 +1,128 @@
+//! The first version: a hierarchy for each kind. A slot's groups stay, and its steps are born in them one after the other.
+
+use super::nursery::Nursery;
+use super::{Group, KILL_WITHIN, Limits, Used, found, named, number_in};
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+/// How long a step waits for killed processes of the one before to be counted no more.
+const BURY_WITHIN: Duration = Duration::from_secs(5);
+
+/// A slot's group in each hierarchy.
+pub struct Slot {
+    nursery: Nursery,
+    memory: PathBuf,
+    usage: File,
+    peak: File,
+    oom: File,
+    cpu: File,
+    /// How many processes there are, and how many are too many for a step to begin.
+    processes: File,
+    crowd: u64,
+    noted: Cell<Noted>,
+}
+
+/// The counts at the beginning of a step.
+#[derive(Clone, Copy, Default)]
+struct Noted {
+    memory: u64,
+    cpu_ns: u64,
+    kills: u64,
+}
+
+impl Slot {
+    /// Makes the groups; the folders are of the hierarchies [`found::FIRST`], in that order.
+    pub fn open(folders: &[PathBuf], limits: Limits) -> io::Result<Self> {
+        let [memory, cpu, processes] = folders else { return Err(io::Error::other("a hierarchy is missing")) };
+        for folder in folders {
+            fs::create_dir_all(folder)?;
+        }
+        if let Some(bytes) = limits.memory {
+            fs::write(memory.join("memory.limit_in_bytes"), bytes.to_string())?;
+            // Otherwise what is too much goes to the swap. Not every kernel counts it.
+            let swap = memory.join("memory.memsw.limit_in_bytes");
+            if swap.exists() {
+                fs::write(swap, bytes.to_string())?;
+            }
+        }
+        if let Some(count) = limits.processes {
+            // The thread that starts them is one too.
+            fs::write(processes.join("pids.max"), (count + 1).to_string())?;
+        }
+        let open = |name: &str| File::options().read(true).write(name.contains("max")).open(memory.join(name));
+        Ok(Self {
+            usage: open("memory.usage_in_bytes")?,
+            peak: open("memory.max_usage_in_bytes")?,
+            oom: open("memory.oom_control")?,
+            cpu: File::open(cpu.join("cpuacct.usage"))?,
+            processes: File::open(processes.join("pids.current"))?,
+            crowd: limits.processes.map_or(u64::MAX, |count| count / 4).max(1),
+            memory: memory.clone(),
+            noted: Cell::default(),
+            nursery: Nursery::open(folders.to_vec())?,
+        })
+    }
+
+    /// Who was killed counts until somebody has taken note of it, which is not ours to do.
+    fn await_the_dead(&self) -> io::Result<()> {
+        let deadline = Instant::now() + BURY_WITHIN;
+        while number_in(&text(&self.processes)?)? > self.crowd && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    fn kills(&self) -> io::Result<u64> {
+        // Before Linux 4.13 they were not counted.
+        Ok(named(&text(&self.oom)?, "oom_kill").unwrap_or(0))
+    }
+}
+
+impl Group for Slot {
+    fn begin(&self) -> io::Result<()> {
+        self.await_the_dead()?;
+        self.peak.write_at(b"0", 0)?;
+        let memory = number_in(&text(&self.usage)?)?;
+        self.noted.set(Noted { memory, cpu_ns: number_in(&text(&self.cpu)?)?, kills: self.kills()? });
+        Ok(())
+    }
+
+    fn spawn(&self, command: Command, _walled: bool) -> io::Result<Child> {
+        self.nursery.spawn(command)
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        None
+    }
+
+    fn end(&self) -> usize {
+        let deadline = Instant::now() + KILL_WITHIN;
+        loop {
+            let left = found::kill(&self.memory);
+            if left == 0 || Instant::now() >= deadline {
+                return left;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn used(&self) -> io::Result<Used> {
+        let noted = self.noted.get();
+        // Files that earlier steps brought into the cache are still counted here.
+        let peak = number_in(&text(&self.peak)?)?.saturating_sub(noted.memory);
+        let cpu_us = number_in(&text(&self.cpu)?)?.saturating_sub(noted.cpu_ns) / 1_000;
+        Ok(Used { cpu_us, peak: Some(peak), kills: self.kills()?.saturating_sub(noted.kills) })
+    }
+}
+
+/// What such a file says now.
+fn text(file: &File) -> io::Result<String> {
+    let mut bytes = [0; 256];
+    let size = file.read_at(&mut bytes, 0)?;
+    Ok(String::from_utf8_lossy(&bytes[..size]).into_owned())
+}
