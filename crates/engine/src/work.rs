@@ -6,7 +6,7 @@ use std::str::FromStr;
 use trunkline_api::runner::{LOST_AFTER, Lease};
 use trunkline_domain::context::Mode;
 use trunkline_domain::deployment::{self, WorkKey, WorkState};
-use trunkline_domain::foundation::{DeploymentId, JobKey, RunId, RunnerKey, Timestamp};
+use trunkline_domain::foundation::{DeploymentId, JobKey, ProjectKey, RunId, RunnerKey, Timestamp};
 use trunkline_domain::record::{Fact, Key, State};
 use trunkline_domain::run::{self, JobState};
 
@@ -47,16 +47,32 @@ pub(crate) struct Held {
     pub renewed: Timestamp,
 }
 
-/// Waiting work in the order in which it is given out, and held leases.
+/// When a piece of work may be given out, and when it came.
+type Turn = (Timestamp, u64);
+
+/// Waiting work, and held leases. Deployments come first. Among jobs, the project that holds the fewest comes first, so that
+/// none has to wait for all that another has queued; then whoever was given nothing for longest.
 #[derive(Debug, Default)]
 pub(crate) struct WorkIndex {
-    /// (deployments first, not before, arrival) → work.
-    waiting: BTreeMap<(u8, Timestamp, u64), WorkRef>,
-    place: HashMap<WorkRef, (u8, Timestamp, u64)>,
+    pieces_waiting: BTreeMap<Turn, WorkRef>,
+    jobs: BTreeMap<ProjectKey, Lane>,
+    /// Where each piece of waiting work is; the project of a job.
+    place: HashMap<WorkRef, (Option<ProjectKey>, Turn)>,
     held: BTreeMap<WorkRef, Held>,
+    /// Whose job a held one is.
+    holders: HashMap<WorkRef, ProjectKey>,
     /// The one piece of work that each deployment has now.
     pieces: HashMap<DeploymentId, WorkKey>,
     arrivals: u64,
+}
+
+/// The jobs of one project.
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: BTreeMap<Turn, WorkRef>,
+    held: usize,
+    /// When it was last given something, counted in arrivals.
+    served: u64,
 }
 
 impl WorkIndex {
@@ -67,8 +83,8 @@ impl WorkIndex {
                 for job in run.jobs() {
                     let work = WorkRef::Job(*id, job.skeleton.key.clone());
                     match job.state {
-                        JobState::Queued { since, .. } => self.wait(work, *since),
-                        JobState::Leased(leased) => self.hold(work, leased.epoch, leased.runner.clone(), now),
+                        JobState::Queued { since, .. } => self.wait(work, Some(&run.project), *since),
+                        JobState::Leased(leased) => self.hold(work, Some(&run.project), leased.epoch, leased.runner.clone(), now),
                         JobState::Blocked | JobState::Ended(_) => {}
                     }
                 }
@@ -83,8 +99,8 @@ impl WorkIndex {
         let work = WorkRef::Piece(id, progress.work);
         self.pieces.insert(id, progress.work);
         match &progress.state {
-            WorkState::Queued { after } => self.wait(work, *after),
-            WorkState::Leased { epoch, runner, .. } => self.hold(work, *epoch, runner.clone(), now),
+            WorkState::Queued { after } => self.wait(work, None, *after),
+            WorkState::Leased { epoch, runner, .. } => self.hold(work, None, *epoch, runner.clone(), now),
             WorkState::Asking { .. } => {}
         }
     }
@@ -92,9 +108,11 @@ impl WorkIndex {
     /// Takes in what a fact changed. `state` is that of the fact's thing, after it and all others of its entry.
     pub fn note(&mut self, fact: &Fact, state: &State, now: Timestamp) {
         match (fact, state) {
-            (Fact::Run { id, fact }, _) => match fact {
-                run::Fact::JobQueued { job, .. } => self.wait(WorkRef::Job(*id, job.clone()), now),
-                run::Fact::JobLeased { job, epoch, runner } => self.hold(WorkRef::Job(*id, job.clone()), *epoch, runner.clone(), now),
+            (Fact::Run { id, fact }, State::Run(run)) => match fact {
+                run::Fact::JobQueued { job, .. } => self.wait(WorkRef::Job(*id, job.clone()), Some(&run.project), now),
+                run::Fact::JobLeased { job, epoch, runner } => {
+                    self.hold(WorkRef::Job(*id, job.clone()), Some(&run.project), *epoch, runner.clone(), now);
+                }
                 run::Fact::JobEnded(ended) => self.forget(&WorkRef::Job(*id, ended.job.clone())),
                 run::Fact::AttemptEnded { job, .. } => self.forget(&WorkRef::Job(*id, job.clone())),
                 run::Fact::Started(_) | run::Fact::CancelRequested | run::Fact::Ended { .. } => {}
@@ -115,27 +133,42 @@ impl WorkIndex {
         }
     }
 
-    fn wait(&mut self, work: WorkRef, after: Timestamp) {
+    fn wait(&mut self, work: WorkRef, project: Option<&ProjectKey>, after: Timestamp) {
         self.forget(&work);
         self.arrivals += 1;
-        let rank = match work {
-            WorkRef::Piece(..) => 0,
-            WorkRef::Job(..) => 1,
+        let turn = (after, self.arrivals);
+        self.place.insert(work.clone(), (project.cloned(), turn));
+        match project {
+            Some(project) => self.lane(project).waiting.insert(turn, work),
+            None => self.pieces_waiting.insert(turn, work),
         };
-        let place = (rank, after, self.arrivals);
-        self.place.insert(work.clone(), place);
-        self.waiting.insert(place, work);
     }
 
-    fn hold(&mut self, work: WorkRef, epoch: u64, runner: RunnerKey, now: Timestamp) {
+    fn hold(&mut self, work: WorkRef, project: Option<&ProjectKey>, epoch: u64, runner: RunnerKey, now: Timestamp) {
         self.forget(&work);
+        self.arrivals += 1;
+        let served = self.arrivals;
+        if let Some(project) = project {
+            let lane = self.lane(project);
+            (lane.held, lane.served) = (lane.held + 1, served);
+            self.holders.insert(work.clone(), project.clone());
+        }
         self.held.insert(work, Held { epoch, runner, renewed: now });
+    }
+
+    fn lane(&mut self, project: &ProjectKey) -> &mut Lane {
+        self.jobs.entry(project.clone()).or_default()
     }
 
     fn forget(&mut self, work: &WorkRef) {
         self.held.remove(work);
-        if let Some(place) = self.place.remove(work) {
-            self.waiting.remove(&place);
+        if let Some(project) = self.holders.remove(work) {
+            self.lane(&project).held -= 1;
+        }
+        match self.place.remove(work) {
+            Some((Some(project), turn)) => drop(self.lane(&project).waiting.remove(&turn)),
+            Some((None, turn)) => drop(self.pieces_waiting.remove(&turn)),
+            None => {}
         }
     }
 
@@ -143,21 +176,21 @@ impl WorkIndex {
     /// applies to pass over as environments.
     pub fn next(&self, now: Timestamp, mode: Mode) -> Option<WorkRef> {
         let allowed = |work: &WorkRef| mode == Mode::Normal || !matches!(work, WorkRef::Piece(_, WorkKey::Apply(_)));
-        [0, 1].into_iter().find_map(|rank| {
-            let from = (rank, Timestamp(i64::MIN), 0);
-            let until = (rank, now, u64::MAX);
-            self.waiting.range(from..=until).map(|(_, work)| work).find(|work| allowed(work)).cloned()
-        })
+        let piece = self.pieces_waiting.range(..=(now, u64::MAX)).map(|(_, work)| work).find(|work| allowed(work));
+        let job = || {
+            let ready = self.jobs.values().filter_map(|lane| Some((lane, lane.waiting.range(..=(now, u64::MAX)).next()?)));
+            ready.min_by_key(|(lane, (turn, _))| (lane.held, lane.served, **turn)).map(|(_, (_, work))| work)
+        };
+        piece.or_else(job).cloned()
     }
 
     /// When waiting work that may not be given out yet may be.
     pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
-        let later = |rank| {
-            let from = Bound::Excluded((rank, now, u64::MAX));
-            let until = Bound::Included((rank, Timestamp(i64::MAX), u64::MAX));
-            self.waiting.range((from, until)).next().map(|((_, after, _), _)| *after)
+        let later = |waiting: &BTreeMap<Turn, WorkRef>| {
+            waiting.range((Bound::Excluded((now, u64::MAX)), Bound::Unbounded)).next().map(|((after, _), _)| *after)
         };
-        [0, 1].into_iter().filter_map(later).min()
+        let lanes = self.jobs.values().filter_map(|lane| later(&lane.waiting));
+        lanes.chain(later(&self.pieces_waiting)).min()
     }
 
     /// Renews a lease; `false` where it is not held any more.
@@ -194,15 +227,60 @@ impl WorkIndex {
 
     /// How much waits, and how much is held.
     pub fn counts(&self) -> (usize, usize) {
-        (self.waiting.len(), self.held.len())
+        (self.place.len(), self.held.len())
     }
 
     /// Waiting work and held leases as sorted text, for comparing with what the states want.
     pub fn picture(&self) -> Vec<String> {
-        let waiting = self.waiting.values().map(|work| format!("waits {work}"));
+        let waiting = self.place.keys().map(|work| format!("waits {work}"));
         let held = self.held.iter().map(|(work, held)| format!("held {work} {}", held.epoch));
         let mut picture: Vec<String> = waiting.chain(held).collect();
         picture.sort();
         picture
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_790_000_000_000);
+
+    fn project(name: &str) -> ProjectKey {
+        name.parse().unwrap()
+    }
+
+    fn job(number: u128) -> WorkRef {
+        WorkRef::Job(RunId::new(uuid::Uuid::from_u128(number)), "build".parse().unwrap())
+    }
+
+    /// Gives out the next job and says whose it was.
+    fn give(index: &mut WorkIndex, owners: &HashMap<WorkRef, ProjectKey>) -> String {
+        let work = index.next(NOW, Mode::Normal).unwrap();
+        let owner = owners[&work].clone();
+        index.hold(work, Some(&owner), 1, "r".parse().unwrap(), NOW);
+        owner.to_string()
+    }
+
+    #[test]
+    fn no_project_waits_for_all_that_another_has_queued() {
+        let (mut index, mut owners) = (WorkIndex::default(), HashMap::new());
+        let mut queue = |index: &mut WorkIndex, name: &str, number: u128| {
+            owners.insert(job(number), project(name));
+            index.wait(job(number), Some(&project(name)), NOW);
+        };
+        (0..100_000).for_each(|number| queue(&mut index, "large", number));
+        queue(&mut index, "small", 200_000);
+        queue(&mut index, "small", 200_001);
+        queue(&mut index, "late", 300_000);
+        // Two slots: each time the first of the two jobs ends.
+        let mut given = vec![give(&mut index, &owners), give(&mut index, &owners)];
+        for _ in 0..4 {
+            let first = index.held().iter().map(|(work, _)| work.clone()).min_by_key(|work| owners[work] != project("large")).unwrap();
+            index.forget(&first);
+            given.push(give(&mut index, &owners));
+        }
+        assert_eq!(given, ["large", "small", "late", "large", "small", "large"]);
+        assert_eq!(index.counts(), (100_003 - 6, 2));
     }
 }
