@@ -77,7 +77,7 @@ fn http(site: &Site<'_>, check: &HttpCheck, log: &mut Log) -> Result<CheckOutcom
 
 fn told(verdict: CheckVerdict, mut evidence: String, tests: Option<TestSummary>) -> CheckOutcome {
     evidence.truncate(evidence.floor_char_boundary(EVIDENCE_BYTES_MAX));
-    CheckOutcome { verdict, evidence, tests, took: Millis(0) }
+    CheckOutcome { verdict, evidence, tests, took: Millis(0), sandbox: None }
 }
 
 /// Asks once. Both results say what was seen; an error is not what should have come.
@@ -164,12 +164,13 @@ fn run_script(site: &mut Site<'_>, work: &VerifyWork, script: &Script<'_>, log: 
     let ran = step.run(site.hold, log, |group| drop(site.slot.note.started(&site.marker, group)))?;
     let (tests, problems) = report::read_all(reports, &folder, || log.head(report::REPORT_BYTES_MAX))?;
     let evidence = |start: String| evidence(start, tests.as_ref(), &problems);
-    Ok(match ran.end {
+    let outcome = match ran.end {
         End::Exited(0) => told(CheckVerdict::Passed, evidence("exit 0".to_owned()), tests.clone()),
         End::Exited(code) => told(CheckVerdict::Failed, evidence(format!("exit {code}{}", ran.starved.words())), tests.clone()),
         End::TimedOut(_) => told(CheckVerdict::Failed, evidence(format!("still running after {timeout}")), tests.clone()),
         End::Stopped(_, standing) => return Err(Failure(stop_reason(standing).to_owned())),
-    })
+    };
+    Ok(CheckOutcome { sandbox: Some(level), ..outcome })
 }
 
 /// "exit 1, 1 of 4 tests failed: test_price (smoke.py:12)".

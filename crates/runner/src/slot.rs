@@ -161,7 +161,7 @@ pub fn unknown(reason: &str) -> Observed {
 
 /// A check that the runner could not make, for this reason.
 pub fn lost_check(reason: &str) -> CheckOutcome {
-    CheckOutcome { verdict: CheckVerdict::Lost, evidence: reason.to_owned(), tests: None, took: Millis(0) }
+    CheckOutcome { verdict: CheckVerdict::Lost, evidence: reason.to_owned(), tests: None, took: Millis(0), sandbox: None }
 }
 
 /// A sentence for a stop.

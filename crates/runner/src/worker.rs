@@ -19,6 +19,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, RENEW_EVERY, RenewRequest, ReportRequest, Work};
 use trunkline_domain::foundation::{Digest, RunnerKey};
+use trunkline_domain::pipeline::SandboxLevel;
 
 /// How often it is looked whether every supervisor answers.
 const REVIVE_EVERY: Duration = Duration::from_secs(10);
@@ -42,6 +43,8 @@ pub struct Config {
     pub private: PathBuf,
     /// What every step may read beside the system and its tools.
     pub readable: Vec<PathBuf>,
+    /// The least sandbox that steps of jobs and checks may ask for.
+    pub floor: SandboxLevel,
     /// What the processes of a job's step may have together.
     pub limits: Limits,
     /// Between TERM and KILL of a job: 30 s.
@@ -67,6 +70,7 @@ impl Config {
             supervise,
             launcher: Vec::new(),
             readable: Vec::new(),
+            floor: SandboxLevel::Host,
             limits: Limits::default(),
             grace: Duration::from_secs(30),
             deployment_grace: Duration::from_secs(120),
@@ -121,7 +125,7 @@ impl Runner {
             let why = "it is not there, its path is not absolute, or it holds the data folder or a home folder";
             return Err(Failure(format!("{} cannot be opened to steps in a sandbox: {why}", closed.display())));
         }
-        let sandboxes = Sandboxes::look(config.launcher.clone(), places);
+        let sandboxes = Sandboxes::look(config.launcher.clone(), places).at_least(config.floor).map_err(Failure)?;
         let groups = Groups::look(config.limits)?;
         let shared = Arc::new(Shared {
             config,

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use trunkline_domain::foundation::{RepositoryKey, RunnerKey};
+use trunkline_domain::pipeline::SandboxLevel;
 use trunkline_domain::reading::{ProjectRow, Row, Table};
 use trunkline_domain::record::{Key, State};
 use trunkline_engine::{Engine, Read, StoreError};
@@ -37,6 +38,8 @@ pub struct Options {
     pub launcher: Vec<String>,
     /// What jobs in a sandbox may read beside the system and its tools.
     pub readable: Vec<PathBuf>,
+    /// The least sandbox that jobs and checks may ask for.
+    pub floor: SandboxLevel,
     /// What the processes of a job's step may have together.
     pub limits: Limits,
     /// Believe a wall clock that is far ahead of the record.
@@ -131,6 +134,7 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
         config.launcher = options.launcher.clone();
         config.readable = options.readable.clone();
         config.limits = options.limits;
+        config.floor = options.floor;
         config.private = folder.root().to_owned();
         // In the same process a renewal costs nothing, so a cancel is noticed at once.
         config.renew_every = std::time::Duration::from_millis(500);

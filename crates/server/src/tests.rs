@@ -49,6 +49,7 @@ impl Server {
                     launcher: Vec::new(),
                     readable: Vec::new(),
                     limits: Default::default(),
+                    floor: trunkline_domain::pipeline::SandboxLevel::Host,
                     accept_clock: false,
                 };
                 let serving: Serving = serve(options).await.unwrap();

@@ -201,5 +201,5 @@ fn unobserved() -> deployment::Observed {
 }
 
 fn check_outcome(verdict: CheckVerdict) -> CheckOutcome {
-    CheckOutcome { verdict, evidence: "seen".to_owned(), tests: None, took: Millis(3) }
+    CheckOutcome { verdict, evidence: "seen".to_owned(), tests: None, took: Millis(3), sandbox: None }
 }

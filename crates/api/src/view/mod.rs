@@ -388,6 +388,9 @@ pub struct CheckView {
     pub tests: Option<TestSummary>,
     /// When it ended.
     pub at: Option<Timestamp>,
+    /// What it stood behind; absent where it ran nothing on a runner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxLevel>,
     /// Names its log: `dep_…/verify/0`.
     pub work: String,
 }

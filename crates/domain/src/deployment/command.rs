@@ -3,7 +3,7 @@
 use super::{ApplyOutcome, CheckOutcome, CheckVerdict, DeploymentResult, Observed, WorkKey};
 use crate::environment::Cause;
 use crate::foundation::{EnvironmentName, ProjectKey, ReleaseId, RunnerKey};
-use crate::pipeline::EnvironmentSkeleton;
+use crate::pipeline::{EnvironmentSkeleton, SandboxLevel};
 use crate::release::Brief;
 use crate::report::TestSummary;
 use crate::run::LogNote;
@@ -199,6 +199,9 @@ pub enum Fact {
         tests: TestSummary,
         /// What was printed.
         log: LogNote,
+        /// What it stood behind; absent where it ran nothing on a runner.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sandbox: Option<SandboxLevel>,
     },
     /// Somebody wants it to end.
     CancelRequested,

@@ -224,7 +224,7 @@ fn checked(mut course: Course<'_>, progress: &Progress, work: WorkKey, outcome: 
     let one = TestSummary { passed: u32::from(passed), failed: u32::from(!passed && !lost), ..TestSummary::default() };
     let tests = outcome.tests.map_or(one, |tests| tests.without_messages());
     let evidence = shortened(&outcome.evidence, EVIDENCE_BYTES_MAX);
-    course.record(Fact::Checked { check, verdict: outcome.verdict, evidence: evidence.clone(), tests, log });
+    course.record(Fact::Checked { check, verdict: outcome.verdict, evidence: evidence.clone(), tests, log, sandbox: outcome.sandbox });
     if passed {
         return course.go_on();
     }

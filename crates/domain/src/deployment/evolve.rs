@@ -120,8 +120,9 @@ fn advance(progress: &mut Progress, fact: &Fact, parts: u32, at: Timestamp) {
             progress.attempt += 1;
             progress.state = WorkState::Queued { after: at };
         }
-        Fact::Checked { check, verdict, evidence, tests, .. } => {
-            let record = CheckRecord { check: *check, verdict: *verdict, evidence: evidence.clone(), tests: tests.clone(), at };
+        Fact::Checked { check, verdict, evidence, tests, sandbox, .. } => {
+            let (evidence, tests) = (evidence.clone(), tests.clone());
+            let record = CheckRecord { check: *check, verdict: *verdict, evidence, tests, at, sandbox: *sandbox };
             progress.checks.push(record);
             go_to(progress, WorkKey::Verify(check + 1), at);
         }

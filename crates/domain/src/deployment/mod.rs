@@ -19,7 +19,7 @@ pub use outcome::{ApplyOutcome, CheckOutcome, CheckVerdict, Health, Live, Observ
 
 use crate::environment::Cause;
 use crate::foundation::{EnvironmentName, Millis, ProjectKey, ReleaseId, RunnerKey, Timestamp};
-use crate::pipeline::EnvironmentSkeleton;
+use crate::pipeline::{EnvironmentSkeleton, SandboxLevel};
 use crate::release::Brief;
 use crate::report::TestSummary;
 use serde::{Deserialize, Serialize};
@@ -155,6 +155,9 @@ pub struct CheckRecord {
     pub tests: TestSummary,
     /// When.
     pub at: Timestamp,
+    /// What it stood behind; absent where it ran nothing on a runner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxLevel>,
 }
 
 /// One piece of a deployment's work, written `observe/0`, `apply/0`, `verify/1`.

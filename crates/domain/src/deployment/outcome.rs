@@ -2,6 +2,7 @@
 
 use super::{NAMED_BYTES_MAX, REASON_BYTES_MAX};
 use crate::foundation::{Digest, Millis, shortened};
+use crate::pipeline::SandboxLevel;
 use crate::report::TestSummary;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +87,9 @@ pub struct CheckOutcome {
     pub tests: Option<TestSummary>,
     /// How long it took.
     pub took: Millis,
+    /// What it stood behind; absent where it ran nothing on a runner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxLevel>,
 }
 
 /// Whether a check passed.

@@ -161,7 +161,7 @@ fn a_lost_lease_means_what_its_work_means() {
 fn checks_decide_the_end() {
     let check = |verdict| {
         let deployment = given(applying(true), &[Fact::Applied { part: 0, log: None }, leased(WorkKey::Verify(0))]);
-        let outcome = CheckOutcome { verdict, evidence: "seen".to_owned(), tests: None, took: Millis(1) };
+        let outcome = CheckOutcome { verdict, evidence: "seen".to_owned(), tests: None, took: Millis(1), sandbox: None };
         let command = Command::ReportChecked { work: WorkKey::Verify(0), epoch: 7, outcome: Box::new(outcome), log: log() };
         decide(Some(&deployment), command, &context()).unwrap()
     };
@@ -258,7 +258,7 @@ fn only_a_release_that_was_found_bad_on_a_target_is_vetoed() {
     let third = given(verifying.clone(), &[again.clone(), leased(WorkKey::Verify(0)), again, leased(WorkKey::Verify(0))]);
     let apply = |outcome| Command::ReportApplied { work: WorkKey::Apply(0), epoch: 7, outcome, log: log() };
     let check = |verdict| {
-        let outcome = CheckOutcome { verdict, evidence: "seen".to_owned(), tests: None, took: Millis(1) };
+        let outcome = CheckOutcome { verdict, evidence: "seen".to_owned(), tests: None, took: Millis(1), sandbox: None };
         Command::ReportChecked { work: WorkKey::Verify(0), epoch: 7, outcome: Box::new(outcome), log: log() }
     };
     let cancelling = |deployment: &Deployment| given(deployment.clone(), &[Fact::CancelRequested]);
@@ -305,7 +305,7 @@ fn what_a_runner_says_is_kept_within_limits() {
     let failure = crate::report::TestFailure { name: endless(), file: Some(endless()), line: None, message: endless() };
     let tests = TestSummary { failed: 1_000, failures: vec![failure; 1_000], ..TestSummary::default() };
     let verifying = given(applying(true), &[Fact::Applied { part: 0, log: None }, leased(WorkKey::Verify(0))]);
-    let outcome = CheckOutcome { verdict: CheckVerdict::Failed, evidence: endless(), tests: Some(tests), took: Millis(1) };
+    let outcome = CheckOutcome { verdict: CheckVerdict::Failed, evidence: endless(), tests: Some(tests), took: Millis(1), sandbox: None };
     let check = Command::ReportChecked { work: WorkKey::Verify(0), epoch: 7, outcome: Box::new(outcome), log: log() };
     let apply = |outcome| Command::ReportApplied { work: WorkKey::Apply(0), epoch: 7, outcome, log: log() };
     let target = |live| Observed { source: endless(), ..seen(live, None) };

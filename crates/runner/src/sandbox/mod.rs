@@ -27,6 +27,8 @@ pub struct Sandboxes {
     launcher: Vec<String>,
     places: Places,
     levels: Levels,
+    /// The least that a step may have.
+    floor: SandboxLevel,
 }
 
 /// One level, made ready for the steps of one piece of work.
@@ -58,9 +60,19 @@ pub struct Room {
 impl Sandboxes {
     /// Looks once what there is; a program installed later is seen at the next start.
     pub fn look(launcher: Vec<String>, places: Places) -> Self {
-        let mut sandboxes = Self { launcher, places, levels: Levels::default() };
+        let mut sandboxes = Self { launcher, places, levels: Levels::default(), floor: SandboxLevel::Host };
         sandboxes.levels = probe::levels(&sandboxes);
         sandboxes
+    }
+
+    /// From here on no step may have less. An error where this machine has not as much.
+    pub fn at_least(self, floor: SandboxLevel) -> Result<Self, String> {
+        match self.levels.missing(floor) {
+            None => Ok(Self { floor, ..self }),
+            // Whoever has more has enough.
+            Some(_) if self.levels.best() > floor => Ok(Self { floor, ..self }),
+            Some(Missing { why, help }) => Err(format!("there is no level '{floor}' on this machine: {why}; {help}")),
+        }
     }
 
     /// Which levels there are.
@@ -72,6 +84,7 @@ impl Sandboxes {
     pub fn choose(&self, choice: SandboxChoice) -> Result<SandboxLevel, String> {
         let SandboxChoice::Exactly(level) = choice else { return Ok(self.levels.best()) };
         match self.levels.missing(level) {
+            _ if level < self.floor => Err(format!("it asks for 'sandbox: {level}', and this server allows no less than '{}'", self.floor)),
             None => Ok(level),
             Some(Missing { why, help }) => Err(format!("it asks for 'sandbox: {level}', which this runner does not have: {why}; {help}")),
         }

@@ -285,6 +285,27 @@ fn a_level_that_is_asked_for_and_missing_fails_the_job_and_loses_the_check() {
 }
 
 #[test]
+fn nothing_is_run_with_less_than_the_operator_allows() {
+    let best = bench().levels().best();
+    let bench = Bench::with(|config| config.floor = best);
+    let (outcome, log) = bench.fake.do_job(job_behind(SandboxLevel::Host, &["echo never"]));
+    if best > SandboxLevel::Host {
+        let reason = format!("it asks for 'sandbox: host', and this server allows no less than '{best}'");
+        assert_eq!((outcome.result, outcome.reason, log.as_str()), (AttemptResult::Failed, Some(reason), ""));
+    }
+    let mut work = job(&["true"]);
+    work.sandbox = SandboxChoice::Auto;
+    assert_eq!(bench.fake.do_job(work).0.sandbox, Some(best));
+    // A machine that has not as much starts no runner.
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(&folder.path().join("runner"));
+    config.launcher.clear();
+    config.floor = SandboxLevel::Landlock;
+    let failure = trunkline_runner::Runner::start(config, bench.fake.clone()).err().expect("it is refused");
+    assert!(failure.to_string().starts_with("there is no level 'landlock' on this machine: "), "{failure}");
+}
+
+#[test]
 fn a_check_script_stands_behind_a_wall_too() {
     let bench = bench();
     let token = data(&bench).join("operator.token").display().to_string();
@@ -294,6 +315,7 @@ fn a_check_script_stands_behind_a_wall_too() {
         let work = VerifyWork { check: CheckRule { name: "c".to_owned(), check }, contents: Contents::default() };
         let Outcome::Verify(outcome) = bench.fake.do_work(Work::Verify(work), subject()).outcome else { panic!() };
         assert_eq!((outcome.verdict, outcome.evidence.as_str()), (CheckVerdict::Passed, "exit 0"), "behind {level}");
+        assert_eq!(outcome.sandbox, Some(level), "it is told what it stood behind");
     }
 }
 

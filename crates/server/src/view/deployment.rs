@@ -144,6 +144,7 @@ fn checks(shared: &Shared, id: DeploymentId, deployment: &Deployment, progress: 
             evidence: record.map(|record| record.evidence.clone()),
             tests: tests_with_messages(shared, &work, record.map(|record| record.tests.clone()))?,
             at: record.map(|record| record.at),
+            sandbox: record.and_then(|record| record.sandbox),
             work,
         });
     }

@@ -33,6 +33,9 @@ pub struct Arguments {
     /// A folder that jobs in a sandbox may read and execute, such as a toolchain outside /usr and /opt; may be repeated
     #[arg(long, value_name = "FOLDER")]
     sandbox_read: Vec<PathBuf>,
+    /// The least sandbox that jobs and checks may ask for: host, landlock or sandbox
+    #[arg(long, default_value = "host", value_name = "LEVEL", value_parser = level)]
+    sandbox_min: SandboxLevel,
     /// Memory that the processes of a job's step may have together, such as 512M or 4G [default: what there is]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     job_memory: Option<u64>,
@@ -42,6 +45,11 @@ pub struct Arguments {
     /// Believe a wall clock that is more than seven days ahead of the record
     #[arg(long)]
     accept_clock: bool,
+}
+
+fn level(text: &str) -> Result<SandboxLevel, String> {
+    let levels = [SandboxLevel::Host, SandboxLevel::Landlock, SandboxLevel::Sandbox];
+    levels.into_iter().find(|level| level.word() == text).ok_or_else(|| "it is one of host, landlock, sandbox".to_owned())
 }
 
 /// Less memory than this starts nothing.
@@ -83,6 +91,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         supervise: vec![program.display().to_string(), "supervise".to_owned()],
         launcher: launcher()?,
         readable: arguments.sandbox_read.clone(),
+        floor: arguments.sandbox_min,
         limits: Limits { memory: arguments.job_memory, processes: arguments.job_processes },
         accept_clock: arguments.accept_clock,
     };

@@ -71,7 +71,11 @@ fn part_line(part: &PartView, look: &Look) -> Vec<String> {
 fn check_line(check: &CheckView, look: &Look) -> Vec<String> {
     let (mark, word) = words::verdict(check.verdict);
     let at = check.at.map(|at| look.clock.ago(at)).unwrap_or_default();
-    vec![format!("  {}", look.paint.mark(mark, &format!("check {}", clean(&check.name)))), word.to_owned(), at, evidence(check)]
+    let seen = match check.sandbox {
+        Some(level) => format!("{} ({})", evidence(check), words::sandbox(level)),
+        None => evidence(check),
+    };
+    vec![format!("  {}", look.paint.mark(mark, &format!("check {}", clean(&check.name)))), word.to_owned(), at, seen]
 }
 
 /// What a check saw, in a line. The evidence of a check with reports counts its tests itself.

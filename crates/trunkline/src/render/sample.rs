@@ -238,6 +238,7 @@ pub fn deployment() -> DeploymentView {
             evidence: Some("200, version 1.42".to_owned()),
             tests: Some(tests(4)),
             at: Some(before(391)),
+            sandbox: None,
             work: "dep_x/verify/0".to_owned(),
         }],
         configuration: Some(Digest::of(b"config")),
