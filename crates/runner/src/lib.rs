@@ -25,6 +25,7 @@ mod sandbox;
 mod slot;
 mod step;
 mod supervisor;
+mod told;
 mod variables;
 mod worker;
 mod workspace;
@@ -34,7 +35,7 @@ pub mod contract;
 
 pub use archive::{Error as ArchiveError, extract, pack};
 pub use failure::Failure;
-pub use group::{Groups, Limits, Version as GroupVersion};
+pub use group::{Groups, Limits};
 pub use http::HttpPort;
 pub use port::{CallError, Port};
 pub use report::parse as parse_report;
@@ -42,4 +43,5 @@ pub use sandbox::{
     Levels as SandboxLevels, Missing as SandboxMissing, Places as SandboxPlaces, Sandboxes, VERB as SANDBOX_VERB, sandbox_main,
 };
 pub use supervisor::{Spec as SupervisorSpec, Status as SupervisorStatus, Supervised, supervise_list, supervise_main, supervise_stop};
+pub use told::try_out;
 pub use worker::{Config, Runner};

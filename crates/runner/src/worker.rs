@@ -9,6 +9,7 @@ use crate::process_tree::Marker;
 use crate::sandbox::{Levels, Places, Sandboxes};
 use crate::slot::{Site, Slot, execute, not_begun};
 use crate::supervisor::supervise_revive;
+use crate::told;
 use crate::workspace::{discard, remove_tree};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
@@ -18,6 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, RENEW_EVERY, RenewRequest, ReportRequest, Work};
+use trunkline_api::view::RunnerView;
 use trunkline_domain::foundation::{Digest, RunnerKey};
 use trunkline_domain::pipeline::SandboxLevel;
 
@@ -152,6 +154,11 @@ impl Runner {
         let own = shared.clone();
         threads.push(spawn("revive".to_owned(), move || revive(&own))?);
         Ok(Runner { shared, threads, _lock: lock })
+    }
+
+    /// What its steps stand behind.
+    pub fn view(&self) -> RunnerView {
+        told::view(&self.shared.config, &self.shared.sandboxes, &self.shared.groups)
     }
 
     /// Which control groups its steps are in.

@@ -14,7 +14,7 @@ use crate::token;
 use crate::writer::{Origin, Writer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use trunkline_domain::foundation::{RepositoryKey, RunnerKey};
 use trunkline_domain::pipeline::SandboxLevel;
 use trunkline_domain::reading::{ProjectRow, Row, Table};
@@ -128,26 +128,31 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
         keys: Keys::new(&token),
         clock,
         address: format!("http://{address}"),
+        runner: OnceLock::new(),
     });
-    let runner = (options.slots > 0).then(|| {
-        let mut config = Config::new(runner_name, options.slots, folder.runner(), options.supervise.clone());
-        config.launcher = options.launcher.clone();
-        config.readable = options.readable.clone();
-        config.limits = options.limits;
-        config.floor = options.floor;
-        config.private = folder.root().to_owned();
-        // In the same process a renewal costs nothing, so a cancel is noticed at once.
-        config.renew_every = std::time::Duration::from_millis(500);
-        Runner::start(config, Arc::new(LocalPort::new(shared.clone(), Origin::OwnRunner)))
-    });
-    let runner = match runner {
-        Some(started) => Some(started.map_err(|error| StartError::Io("the built-in runner".to_owned(), std::io::Error::other(error)))?),
-        None => None,
+    let runner = match options.slots {
+        0 => None,
+        _ => Some(start_runner(&options, runner_name, &folder, &shared)?),
     };
     let announced = Announced::write(folder.root(), address).map_err(io("the file 'address'"))?;
     let safe_mode = trunkline_engine::restoration(&shared.reader)?.is_some_and(|(_, restoration)| restoration.confirmed.is_none());
     let empty = head.frontier.size() == 0;
     Ok(Serving { address, token, empty, safe_mode, listener, shared, runner, _announced: announced, _folder: folder })
+}
+
+fn start_runner(options: &Options, name: RunnerKey, folder: &DataFolder, shared: &Arc<Shared>) -> Result<Runner, StartError> {
+    let mut config = Config::new(name, options.slots, folder.runner(), options.supervise.clone());
+    config.launcher = options.launcher.clone();
+    config.readable = options.readable.clone();
+    config.limits = options.limits;
+    config.floor = options.floor;
+    config.private = folder.root().to_owned();
+    // In the same process a renewal costs nothing, so a cancel is noticed at once.
+    config.renew_every = std::time::Duration::from_millis(500);
+    let started = Runner::start(config, Arc::new(LocalPort::new(shared.clone(), Origin::OwnRunner)));
+    let runner = started.map_err(|error| StartError::Io("the built-in runner".to_owned(), std::io::Error::other(error)))?;
+    let _ = shared.runner.set(runner.view());
+    Ok(runner)
 }
 
 impl Serving {

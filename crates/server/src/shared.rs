@@ -6,7 +6,8 @@ use crate::credentials::Credentials;
 use crate::follow::Followed;
 use crate::git::Repositories;
 use crate::writer::{Busy, Writer};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use trunkline_api::view::RunnerView;
 use trunkline_domain::foundation::{Actor, ProjectKey, RepositoryKey};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::project::Project;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub clock: Clock,
     /// `http://127.0.0.1:7420`, for words to people.
     pub address: String,
+    /// The runner in this process, once it has started.
+    pub runner: OnceLock<RunnerView>,
 }
 
 /// Why something could not be done for a caller.

@@ -1,7 +1,9 @@
 //! Answers for reading: everything a page, a command or a script shows.
 
+mod server;
 mod way;
 
+pub use server::{Lack, MissingLevel, RunnerView, ServerView};
 pub use way::{StationKind, StationState, StationView, TraceView, WhereView};
 
 use serde::{Deserialize, Serialize};

@@ -25,6 +25,14 @@ pub enum Version {
 }
 
 impl Version {
+    /// 1 or 2.
+    pub fn number(&self) -> u8 {
+        match self {
+            Version::One(_) => 1,
+            Version::Two(_) => 2,
+        }
+    }
+
     /// The second where it counts memory, else the first.
     pub fn of_machine() -> Result<Self, Missing> {
         let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();

@@ -101,10 +101,10 @@ fn whole(entry: PathBuf) -> PathBuf {
     entry.ancestors().find(named).map(Path::to_owned).unwrap_or(entry)
 }
 
-/// Files that a sandbox shows empty.
+/// Files that a sandbox shows empty, by their real names.
 pub fn masked() -> impl Iterator<Item = PathBuf> {
     let is_root = nix::unistd::geteuid().is_root();
-    SECRETS.iter().filter(move |_| is_root).map(PathBuf::from).filter(|path| path.exists())
+    SECRETS.iter().filter(move |_| is_root).filter_map(|path| Path::new(path).canonicalize().ok())
 }
 
 #[cfg(test)]

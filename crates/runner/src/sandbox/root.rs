@@ -2,13 +2,14 @@
 
 use super::kernel::restrict;
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, symlinkat};
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree, unmount,
 };
 use rustix::process::{fchdir, pivot_root};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Devices that every step has.
@@ -117,7 +118,7 @@ fn filesystem(kind: &str, settings: &[(&str, &str)], attributes: MountAttrFlags)
     Ok(Tree { mount, is_folder: true })
 }
 
-/// The root as it is made. Every path is resolved inside of it: no link leads out.
+/// The root as it is made.
 struct Root(OwnedFd);
 
 impl Root {
@@ -170,9 +171,12 @@ impl Root {
         made.map_err(|why| failed(&path.display().to_string(), why))
     }
 
-    /// The place of a path.
+    /// The place of a path. Step by step, and never through a link, which could lead out. (`openat2` would do it in one
+    /// call, but a filter that has to know what is opened cannot let it pass: systemd's `RestrictSUIDSGID`.)
     fn found(&self, path: &Path) -> Result<OwnedFd, Errno> {
-        openat2(&self.0, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
+        let step = |from: &OwnedFd, name: &OsStr| openat(from, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        inside.iter().try_fold(step(&self.0, OsStr::new("."))?, |place, name| step(&place, name))
     }
 
     /// The place of a path, made if it is missing.

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 use trunkline_api::request::{Act, AddProject, Health, Link, Position, Synced};
-use trunkline_api::view::{ProjectView, StatusView};
+use trunkline_api::view::{ProjectView, ServerView, StatusView};
 use trunkline_domain::foundation::ProjectKey;
 
 /// How long `wait` waits.
@@ -32,6 +32,7 @@ pub fn routes() -> Table {
         .get("/openapi.json", openapi, "This document.")
         .get("/status", status, "All projects: what is where.")
         .get("/wait", wait, "Where the ledger ends, once it is longer than `after`, or after 25 seconds.")
+        .get("/server", server, "The server itself: its version, and what its runner keeps jobs behind.")
         .get("/ledger/head", head, "Where the ledger ends.")
         .post("/links", link, "Makes a link that opens the pages once, within ten minutes.")
         .post("/resume", resume, "Ends the safe mode of a record that was restored from a backup.")
@@ -48,6 +49,10 @@ async fn health(_: Open, Ask(Nothing {}): Ask<Nothing>) -> Result<Json<Health>, 
 
 async fn status(_: Authorized<Look>, State(shared): Server, Read(Nothing {}): Read<Nothing>) -> Answer<StatusView> {
     answer(&shared, view::status).await
+}
+
+async fn server(_: Authorized<Look>, State(shared): Server, Read(Nothing {}): Read<Nothing>) -> Answer<ServerView> {
+    answer(&shared, |shared| Ok(ServerView { version: env!("CARGO_PKG_VERSION").to_owned(), runner: shared.runner.get().cloned() })).await
 }
 
 async fn head(_: Authorized<Look>, State(shared): Server, Read(Nothing {}): Read<Nothing>) -> Answer<Position> {

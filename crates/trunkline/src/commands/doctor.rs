@@ -14,11 +14,9 @@ use std::borrow::Cow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use trunkline_api::request::Position;
-use trunkline_api::view::StatusView;
+use trunkline_api::view::{Lack, MissingLevel, RunnerView, ServerView, StatusView};
 use trunkline_domain::foundation::Millis;
 use trunkline_domain::pipeline::SandboxLevel;
-use trunkline_runner::{GroupVersion, Groups, Limits, SandboxLevels, SandboxMissing, SandboxPlaces, Sandboxes};
 
 /// `cat-file --batch-command`, which the server uses, and what else it asks of git came with this version.
 const GIT_MIN: (u32, u32) = (2, 38);
@@ -53,9 +51,10 @@ impl Finding {
 pub fn run(globals: &Globals) -> anyhow::Result<Exit> {
     let folder = globals.data_folder_here();
     let mut findings = vec![git(), shell(), data_folder(&folder), token_file(&folder), disk(&folder)];
-    findings.extend(sandboxes(&folder));
-    findings.push(control_groups());
-    findings.extend(server(globals));
+    // A server that answers knows best: another user in a stricter service may have less than this one.
+    let (server, runner) = server(globals);
+    findings.extend(runner.as_ref().map_or_else(|| tried(&folder), behind));
+    findings.extend(server);
     let screen = globals.screen();
     let mut table = Table::new(["", "FOUND", "WHAT TO DO"]);
     for finding in &findings {
@@ -134,46 +133,35 @@ fn token_file(folder: &Path) -> Finding {
     }
 }
 
-/// What jobs of a server on this machine stand behind. What each level needs is tried here and now.
-fn sandboxes(folder: &Path) -> Vec<Finding> {
+/// What jobs of a server on this machine would stand behind: what each level needs is tried here and now, as this user.
+fn tried(folder: &Path) -> Vec<Finding> {
     if !folder.exists() {
         return Vec::new();
     }
-    let launcher = super::serve::launcher().unwrap_or_default();
-    let sandboxes = Sandboxes::look(launcher, SandboxPlaces::of_machine(folder, &[]));
-    sandbox(sandboxes.levels())
-}
-
-/// Whether the steps of jobs can be counted and limited.
-fn control_groups() -> Finding {
-    match Groups::look(Limits::default()) {
-        Err(failure) => Finding::note("control groups", failure.to_string(), ""),
-        Ok(groups) => match (groups.version(), groups.missing()) {
-            (Some(GroupVersion::One(_)), _) => {
-                Finding::good("control groups", "version 1: a step's memory and processes are counted and limited")
-            }
-            (Some(GroupVersion::Two(_)), _) => {
-                Finding::good("control groups", "version 2: a step's memory and processes are counted and limited")
-            }
-            (None, Some(SandboxMissing { why, help })) => Finding::note("control groups", format!("none: {why}"), help.clone()),
-            (None, None) => Finding::note("control groups", "none", ""),
-        },
+    match trunkline_runner::try_out(super::serve::launcher().unwrap_or_default(), folder) {
+        Err(failure) => vec![Finding::note("sandbox", failure.to_string(), "")],
+        Ok(view) => behind(&view),
     }
 }
 
-/// The level that `sandbox: auto` becomes, and what a better one lacks.
-fn sandbox(levels: &SandboxLevels) -> Vec<Finding> {
-    let level = levels.best();
+/// The level that `sandbox: auto` becomes, what a better one lacks, and whether steps are counted and limited.
+fn behind(runner: &RunnerView) -> Vec<Finding> {
+    let level = runner.sandbox;
     let text = format!("level '{level}': {}", words::reach(level));
     let mut findings = vec![match level {
         SandboxLevel::Host => Finding::note("sandbox", text, "let only people push whom you would give that user's shell, or see below"),
         SandboxLevel::Landlock | SandboxLevel::Sandbox => Finding::good("sandbox", text),
     }];
-    for better in [SandboxLevel::Landlock, SandboxLevel::Sandbox].into_iter().filter(|better| *better > level) {
-        if let Some(SandboxMissing { why, help }) = levels.missing(better) {
-            findings.push(Finding::note("sandbox", format!("no level '{better}': {why}"), help.clone()));
-        }
+    for MissingLevel { level: better, lack } in runner.missing.iter().filter(|missing| missing.level > level) {
+        findings.push(Finding::note("sandbox", format!("no level '{better}': {}", lack.why), lack.help.clone()));
     }
+    findings.push(match (runner.control_groups, &runner.no_control_groups) {
+        (Some(version), _) => {
+            Finding::good("control groups", format!("version {version}: a step's memory and processes are counted and limited"))
+        }
+        (None, Some(Lack { why, help })) => Finding::note("control groups", format!("none: {why}"), help.clone()),
+        (None, None) => Finding::note("control groups", "none", ""),
+    });
     findings
 }
 
@@ -196,48 +184,47 @@ fn disk(folder: &Path) -> Finding {
     }
 }
 
-fn server(globals: &Globals) -> Vec<Finding> {
+/// What is found of the server, and what its runner says of itself.
+fn server(globals: &Globals) -> (Vec<Finding>, Option<RunnerView>) {
+    let only = |finding| (vec![finding], None);
     let address = match globals.address() {
         Ok(address) => address,
-        Err(failure) => return vec![Finding::bad("server", failure.what, "name it with --server")],
+        Err(failure) => return only(Finding::bad("server", failure.what, "name it with --server")),
     };
     if let Address::Http(base) = &address {
         // Without a token first, so that a missing token does not hide whether anybody is there.
         if let Err(failure) = Client::new(base, base, None).health() {
-            return vec![Finding::bad(
-                "server",
-                format!("{address}: {}", failure.why.join(", ")),
-                "start it with trunkline serve, or name another one with --server",
-            )];
+            let text = format!("{address}: {}", failure.why.join(", "));
+            return only(Finding::bad("server", text, "start it with trunkline serve, or name another one with --server"));
         }
     }
     match globals.connect() {
-        Err(failure) => vec![Finding::bad("server", format!("{address}: {}", failure.what), "see the token above")],
-        Ok(remote) => answers(&remote.client, &address),
+        Err(failure) => only(Finding::bad("server", format!("{address}: {}", failure.what), "see the token above")),
+        Ok(remote) => match remote.client.health() {
+            Err(failure) => only(Finding::bad("server", format!("{address}: {}", failure.what), "see what trunkline serve printed")),
+            Ok(health) => answers(&remote.client, &address, &health.version),
+        },
     }
 }
 
-fn answers(client: &Client, address: &Address) -> Vec<Finding> {
-    let health = match client.health() {
-        Ok(health) => health,
-        Err(failure) => return vec![Finding::bad("server", format!("{address}: {}", failure.what), "see what trunkline serve printed")],
-    };
-    let text = format!("{address}, version {}", health.version);
-    let mut findings = vec![if health.version == env!("CARGO_PKG_VERSION") {
+fn answers(client: &Client, address: &Address, version: &str) -> (Vec<Finding>, Option<RunnerView>) {
+    let text = format!("{address}, version {version}");
+    let mut findings = vec![if version == env!("CARGO_PKG_VERSION") {
         Finding::good("server", text)
     } else {
         Finding::note("server", format!("{text}; this program is {}", env!("CARGO_PKG_VERSION")), "use the same version on both sides")
     }];
-    match client.get::<Position>("ledger/head") {
-        Err(failure) => findings.push(Finding::bad("access", failure.what, "see the token above")),
-        Ok(_) => findings.push(Finding::good("access", "the server takes the token")),
-    }
+    let own = client.get::<ServerView>("server");
+    findings.push(match &own {
+        Err(failure) => Finding::bad("access", failure.what.clone(), "see the token above"),
+        Ok(_) => Finding::good("access", "the server takes the token"),
+    });
     if let Ok(status) = client.get::<StatusView>("status") {
         findings.push(clock(&status));
         findings.extend(safe_mode(&status));
         findings.extend(disk_full(&status));
     }
-    findings
+    (findings, own.ok().and_then(|own| own.runner))
 }
 
 /// A restored record that nobody has confirmed.
@@ -279,21 +266,32 @@ mod tests {
 
     #[test]
     fn what_a_sandbox_lacks_is_said_with_what_to_do() {
-        let missing = |why: &str, help: &str| Some(SandboxMissing { why: why.to_owned(), help: help.to_owned() });
-        let bare = missing("a user namespace: EPERM", "allow them");
-        let mut levels = SandboxLevels { landlock: missing("old", "a newer kernel"), sandbox: bare };
-        let told = |levels: &SandboxLevels| {
-            let told = sandbox(levels).into_iter();
+        let lack = |why: &str, help: &str| Lack { why: why.to_owned(), help: help.to_owned() };
+        let mut runner = RunnerView {
+            slots: 2,
+            sandbox: SandboxLevel::Host,
+            sandbox_min: SandboxLevel::Host,
+            missing: vec![
+                MissingLevel { level: SandboxLevel::Landlock, lack: lack("old", "a newer kernel") },
+                MissingLevel { level: SandboxLevel::Sandbox, lack: lack("a user namespace: EPERM", "allow them") },
+            ],
+            control_groups: None,
+            no_control_groups: Some(lack("read-only", "ask systemd")),
+        };
+        let told = |runner: &RunnerView| {
+            let told = behind(runner).into_iter();
             told.map(|one| (one.mark, format!("{} | {}", one.text, one.help))).collect::<Vec<_>>()
         };
-        let host = told(&levels);
-        assert_eq!(host.len(), 3);
+        let host = told(&runner);
+        assert_eq!(host.len(), 4);
         assert!(host[0].0 == Mark::Waiting && host[0].1.contains("could read the data folder"));
         assert_eq!(host[2].1, "no level 'sandbox': a user namespace: EPERM | allow them");
-        levels.landlock = None;
-        assert_eq!(told(&levels).iter().map(|one| one.0).collect::<Vec<_>>(), [Mark::Passed, Mark::Waiting]);
-        levels.sandbox = None;
-        assert_eq!(told(&levels).len(), 1);
+        assert_eq!(host[3].1, "none: read-only | ask systemd");
+        runner.sandbox = SandboxLevel::Landlock;
+        runner.control_groups = Some(2);
+        assert_eq!(told(&runner).iter().map(|one| one.0).collect::<Vec<_>>(), [Mark::Passed, Mark::Waiting, Mark::Passed]);
+        (runner.sandbox, runner.missing) = (SandboxLevel::Sandbox, Vec::new());
+        assert_eq!(told(&runner).len(), 2);
     }
 
     #[test]
@@ -304,7 +302,7 @@ mod tests {
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         assert_eq!(data_folder(folder.path()).mark, Mark::Passed);
         assert_eq!(data_folder(&folder.path().join("later")).mark, Mark::Waiting);
-        assert!(sandboxes(&folder.path().join("later")).is_empty(), "no server of this machine");
+        assert!(tried(&folder.path().join("later")).is_empty(), "no server of this machine");
         assert_eq!(disk(&folder.path().join("later")).name, "disk");
     }
 }

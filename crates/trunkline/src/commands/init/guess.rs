@@ -4,7 +4,7 @@ use super::draft::{Draft, Job};
 use std::path::Path;
 
 /// What tells how a folder is tested: a file, and the commands.
-const MARKS: [(&str, &[&str]); 8] = [
+const MARKS: [(&str, &[&str]); 13] = [
     ("Cargo.toml", &["cargo test"]),
     ("go.mod", &["go vet ./...", "go test ./..."]),
     ("pom.xml", &["mvn --batch-mode verify"]),
@@ -13,6 +13,11 @@ const MARKS: [(&str, &[&str]); 8] = [
     ("mix.exs", &["mix deps.get", "mix test"]),
     ("Gemfile", &["bundle install", "bundle exec rake test"]),
     ("composer.json", &["composer install --no-interaction", "vendor/bin/phpunit"]),
+    ("configure", &["./configure", "make", "make check"]),
+    ("configure.ac", &["autoreconf --install", "./configure", "make", "make check"]),
+    ("CMakeLists.txt", &["cmake -S . -B build", "cmake --build build", "ctest --test-dir build --output-on-failure"]),
+    ("meson.build", &["meson setup build", "meson test -C build"]),
+    ("Makefile.PL", &["perl Makefile.PL", "make", "make test"]),
 ];
 
 /// A first job.
@@ -34,7 +39,7 @@ fn commands(folder: &Path) -> (String, Vec<String>, Option<String>) {
     if has("package.json") || has("package-lock.json") {
         return told("package.json", npm(folder));
     }
-    if has("pyproject.toml") || has("setup.py") || has("requirements.txt") || has("tests") {
+    if ["pyproject.toml", "setup.py", "requirements.txt"].into_iter().any(has) || holds_python(&folder.join("tests")) {
         return python(folder);
     }
     // Last: many projects of the others have one for other things.
@@ -44,6 +49,11 @@ fn commands(folder: &Path) -> (String, Vec<String>, Option<String>) {
         return told("Makefile", vec![format!("make {target}")]);
     }
     ("nothing that tells how to test: fill in the job".to_owned(), Vec::new(), None)
+}
+
+/// A folder of tests may be of any language.
+fn holds_python(folder: &Path) -> bool {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| entry.path().extension().is_some_and(|kind| kind == "py"))
 }
 
 /// A job starts in a fresh workspace, where packages are not installed yet.
@@ -101,13 +111,7 @@ mod tests {
     #[test]
     fn every_guess_passes_the_check() {
         let marks = MARKS.iter().map(|(mark, _)| (*mark, ""));
-        let others = [
-            ("package.json", ""),
-            ("tests", ""),
-            ("pyproject.toml", "[tool.pytest]"),
-            ("Makefile", "test: build\n\ttrue\n"),
-            ("nothing", ""),
-        ];
+        let others = [("package.json", ""), ("pyproject.toml", "[tool.pytest]"), ("Makefile", "test: build\n\ttrue\n"), ("nothing", "")];
         for (mark, content) in marks.chain(others) {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join(mark), content).unwrap();
@@ -118,6 +122,19 @@ mod tests {
             assert!(outline(&definition.unwrap()).iter().any(|line| line.contains("test")));
             assert_eq!(draft.jobs[0].steps.is_empty(), mark == "nothing", "{mark}");
         }
+    }
+
+    #[test]
+    fn a_folder_of_tests_is_pythons_only_with_python_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("tests")).unwrap();
+        std::fs::write(folder.path().join("tests/hello-1"), "#!/bin/sh\n").unwrap();
+        assert!(commands(folder.path()).1.is_empty());
+        std::fs::write(folder.path().join("tests/test_a.py"), "").unwrap();
+        assert_eq!(commands(folder.path()).1, ["python3 -m unittest discover -v"]);
+        // What configures itself says best how it is built.
+        std::fs::write(folder.path().join("configure"), "").unwrap();
+        assert_eq!(commands(folder.path()).1, ["./configure", "make", "make check"]);
     }
 
     #[test]
