@@ -123,6 +123,9 @@ pub struct Act {}
 pub struct Promote {
     /// Where.
     pub environment: EnvironmentName,
+    /// Deploys the release once more that is there already: its target lost it. One that is not there is refused.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// Brings an earlier release back.

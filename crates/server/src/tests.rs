@@ -1,6 +1,7 @@
 //! The whole server with real git, real SQLite and a real runner, on a free port of loopback.
 
 mod access;
+mod again;
 mod api;
 mod claim;
 mod events;

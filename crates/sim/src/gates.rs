@@ -20,6 +20,7 @@ pub fn hold(states: &HashMap<Key, State>, vetoes: &Vetoes, key: &EnvironmentKey,
     };
     match fact {
         environment::Fact::Promoted { release: id, cause, .. } if !cause.is_rollback() => {
+            only_what_is_there_comes_once_more(key, environment, *id, cause)?;
             release(*id).map_or(Ok(()), |release| the_earlier_after_holds_too(key, environment, release))
         }
         environment::Fact::LockGranted { deployment, .. } => {
@@ -31,6 +32,20 @@ pub fn hold(states: &HashMap<Key, State>, vetoes: &Vetoes, key: &EnvironmentKey,
         }
         _ => Ok(()),
     }
+}
+
+/// Whoever asks for it once more must not displace what has come since.
+fn only_what_is_there_comes_once_more(
+    key: &EnvironmentKey,
+    environment: &Environment,
+    id: ReleaseId,
+    cause: &Cause,
+) -> Result<(), Violation> {
+    let last = environment.current.as_ref().map(|current| current.release);
+    if !matches!(cause, Cause::Again(_)) || (last == Some(id) && environment.holder.is_none() && environment.queue.is_empty()) {
+        return Ok(());
+    }
+    violated("S9", format!("{key}: {id} comes once more where {last:?} was last"))
 }
 
 /// T7: a gate that a commit edits away still guards that commit, whoever asks.

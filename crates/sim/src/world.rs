@@ -14,6 +14,7 @@ use trunkline_domain::environment;
 use trunkline_domain::foundation::{Actor, DeploymentId, EnvironmentKey, Millis, ProjectKey, ReleaseId, Timestamp};
 use trunkline_domain::ledger::{Entry, Via};
 use trunkline_domain::record::{Command, Fact, Key, State};
+use trunkline_domain::release::Wish;
 use trunkline_domain::{project, release, repository, run};
 use trunkline_engine::{Answer, Call, Engine, Read, Request, StoreError, verify};
 
@@ -253,7 +254,8 @@ impl World {
         let Some(Key::Release(id)) = self.open_of(|state| matches!(state, State::Release(_))) else { return Ok(()) };
         let name = self.random.pick(&workload::ENVIRONMENTS).expect("an environment");
         let environment = name.parse().expect("an environment's name");
-        self.command(Command::Release(id, release::Command::Promote { environment })).map(drop)
+        let wish = if self.random.chance(50) { Wish::Again } else { Wish::New };
+        self.command(Command::Release(id, release::Command::Promote { environment, wish })).map(drop)
     }
 
     fn roll_back(&mut self) -> Result<(), Violation> {

@@ -159,6 +159,8 @@ pub enum Declined {
     QueueFull,
     /// It is here already, or about to come.
     AlreadyHere,
+    /// It was asked for once more, but is not what was deployed here last, or another one comes.
+    NotHere,
     /// It was vetoed while it waited for acceptance.
     Vetoed,
 }
@@ -176,7 +178,8 @@ impl Declined {
             Declined::Busy => "another deployment has the environment, and its queue policy is 'reject'",
             Declined::QueueFull => "too many deployments wait there",
             Declined::Vetoed => "it was vetoed, since a deployment of it failed",
-            Declined::AlreadyHere => "that release runs there already, or is about to",
+            Declined::AlreadyHere => "that release is there already, or is about to come",
+            Declined::NotHere => "only the release that was deployed there last comes once more, and only while no other is about to come",
         }
     }
 }

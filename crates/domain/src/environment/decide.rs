@@ -6,7 +6,7 @@ use crate::context::{Context, Mode};
 use crate::deployment::{DeploymentResult, FailureCause};
 use crate::foundation::{DeploymentId, EnvironmentName, ReleaseId, Timestamp};
 use crate::pipeline::{QueuePolicy, RollbackCause};
-use crate::release::{self, Release};
+use crate::release::{self, Release, Wish};
 use crate::restoration::raised;
 
 /// Whether the command may happen, and what follows from it.
@@ -87,6 +87,8 @@ fn take(environment: &Environment, offer: Offer, context: &Context) -> Vec<Fact>
         let older = environment.pending.as_ref().is_some_and(|pending| offer.brief.is_older_than(&pending.brief));
         return match offer.cause {
             Cause::Promotion if older => vec![Fact::Declined { release: offer.release, reason: Declined::Older }],
+            // Nothing ever came here: nothing can come once more.
+            Cause::Again(_) => vec![Fact::Declined { release: offer.release, reason: Declined::NotHere }],
             _ => vec![Fact::Pending(Box::new(offer))],
         };
     }
@@ -115,16 +117,18 @@ fn declined(environment: &Environment, offer: &Offer) -> Option<Declined> {
     if offer.cause == Cause::Promotion && environment.is_ahead_of(&offer.brief) {
         return Some(Declined::Older);
     }
-    let coming = environment.holder.iter().chain(&environment.queue).any(|slot| slot.release == offer.release);
-    let here = environment
-        .current
-        .as_ref()
-        .is_some_and(|current| current.release == offer.release && current.result == DeploymentResult::Succeeded);
-    if coming || (here && environment.holder.is_none() && environment.queue.is_empty()) {
-        return Some(Declined::AlreadyHere);
-    }
     // In safe mode one waits that would have the lock otherwise.
     let busy = environment.holder.is_some() || !environment.queue.is_empty();
+    let last = environment.current.as_ref().filter(|current| current.release == offer.release);
+    let here = last.is_some_and(|current| current.result == DeploymentResult::Succeeded);
+    let again = matches!(offer.cause, Cause::Again(_));
+    if environment.holder.iter().chain(&environment.queue).any(|slot| slot.release == offer.release) || (here && !busy && !again) {
+        return Some(Declined::AlreadyHere);
+    }
+    // What was there when a person looked may have given way since: it must not take the place of what came instead.
+    if again && (busy || last.is_none()) {
+        return Some(Declined::NotHere);
+    }
     match offer.skeleton.queue {
         QueuePolicy::Reject if busy => Some(Declined::Busy),
         QueuePolicy::Queue if environment.queue.len() >= QUEUE_MAX => Some(Declined::QueueFull),
@@ -323,7 +327,12 @@ pub fn follow(fact: &release::Fact, id: ReleaseId, release: &Release) -> Vec<(En
             opened.chain(begins.filter_map(|environment| offer(&environment.name, Cause::Promotion))).collect()
         }
         release::Fact::Verified { environment } => newly_open(environment),
-        release::Fact::PromotionRequested { environment, by } => offer(environment, Cause::Person(by.clone())).into_iter().collect(),
+        release::Fact::PromotionRequested { environment, by, wish: Wish::New } => {
+            offer(environment, Cause::Person(by.clone())).into_iter().collect()
+        }
+        release::Fact::PromotionRequested { environment, by, wish: Wish::Again } => {
+            offer(environment, Cause::Again(by.clone())).into_iter().collect()
+        }
         release::Fact::Vetoed(veto) => release.onwards(&veto.from).map(|name| (name.clone(), Command::Forbid { release: id })).collect(),
     }
 }

@@ -7,7 +7,7 @@ mod decide;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Command, Fact, Offer, Refusal};
+pub use command::{Command, Declined, Fact, Offer, Refusal};
 pub use decide::{decide, evolve, follow};
 
 use crate::foundation::{DeploymentId, EnvironmentName, ProjectKey, ReleaseId, Timestamp};
@@ -68,6 +68,8 @@ pub enum Cause {
     Promotion,
     /// A person asked for this release here.
     Person(String),
+    /// A person asked for the release that is here already, once more: its target lost it.
+    Again(String),
     /// An earlier release comes back.
     Rollback {
         /// The deployment that it undoes.

@@ -386,6 +386,33 @@ fn the_same_release_is_not_deployed_twice() {
     assert_eq!(life.offer(1), [Fact::Declined { release: release(1), reason: Declined::AlreadyHere }]);
 }
 
+/// A target may lose what the record has there; then a person has it deployed once more. Lock, fence and queue count.
+#[test]
+fn a_person_has_the_release_that_is_there_deployed_once_more() {
+    let again = |n, queue| offer_with(n, queue, |offer| offer.cause = Cause::Again("ana".to_owned()));
+    let not_here = |n| vec![Fact::Declined { release: release(n), reason: Declined::NotHere }];
+    for queue in [QueuePolicy::Newest, QueuePolicy::Queue, QueuePolicy::Reject] {
+        let mut life = Life::new();
+        assert_eq!(life.when(again(1, queue), 1).unwrap(), not_here(1), "nothing was deployed here");
+        life.offer(1);
+        let coming = [Fact::Declined { release: release(1), reason: Declined::AlreadyHere }];
+        assert_eq!(life.when(again(1, queue), 2).unwrap(), coming, "it is about to come");
+        life.end(1, DeploymentResult::Succeeded, 9);
+        let facts = life.when(again(1, queue), 2).unwrap();
+        assert_eq!(granted(&facts), [(deployment(2), 2)], "{queue:?}: under a higher fence");
+        assert_eq!(life.when(again(1, queue), 3).unwrap(), coming, "once at a time");
+        life.end(2, DeploymentResult::Succeeded, 9);
+        assert_eq!(life.now().verified.len(), 1, "one release, however often it was deployed");
+        life.offer(4);
+        assert_eq!(life.when(again(1, queue), 5).unwrap(), not_here(1), "another one is about to come");
+        life.end(4, DeploymentResult::Succeeded, 9);
+        assert_eq!(life.when(again(1, queue), 5).unwrap(), not_here(1), "another one came");
+    }
+    let mut new = Life::unheard_of();
+    assert!(new.when(again(1, QueuePolicy::Queue), 1).unwrap().ends_with(&not_here(1)), "nobody accepted the environment");
+    assert_eq!(new.now().pending, None);
+}
+
 #[test]
 fn what_was_not_touched_runs_on() {
     for result in [DeploymentResult::Cancelled, FAILED] {

@@ -15,6 +15,8 @@ pub enum Command {
     Promote {
         /// Where.
         environment: EnvironmentName,
+        /// What is wanted of it there.
+        wish: Wish,
     },
     /// Remember that it was verified.
     NoteVerified {
@@ -28,6 +30,23 @@ pub enum Command {
         /// Whose failure is the reason.
         deployment: DeploymentId,
     },
+}
+
+/// What a person wants of a release in an environment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wish {
+    /// That it comes.
+    #[default]
+    New,
+    /// That it is deployed once more where the record has it: a target lost it.
+    Again,
+}
+
+impl Wish {
+    fn is_new(&self) -> bool {
+        *self == Wish::New
+    }
 }
 
 /// What a release is made of. `note` lacks what the decision adds: number, alias, manifest.
@@ -49,6 +68,9 @@ pub enum Fact {
         environment: EnvironmentName,
         /// Who.
         by: String,
+        /// What they want of it there.
+        #[serde(default, skip_serializing_if = "Wish::is_new")]
+        wish: Wish,
     },
     /// It was verified.
     Verified {
@@ -101,7 +123,7 @@ pub fn decide(state: Option<&Release>, command: Command, context: &Context) -> R
         (None, Command::Cut(cut)) => Ok(vec![Fact::Cut(Box::new(number(cut.note, context)))]),
         (Some(_), Command::Cut(_)) => Err(Refusal::Exists),
         (None, _) => Err(Refusal::Missing),
-        (Some(release), Command::Promote { environment }) => promote(release, environment, context),
+        (Some(release), Command::Promote { environment, wish }) => promote(release, environment, wish, context),
         (Some(release), Command::NoteVerified { environment }) if release.verified.contains(&environment) => Ok(Vec::new()),
         (Some(_), Command::NoteVerified { environment }) => Ok(vec![Fact::Verified { environment }]),
         (Some(release), Command::Veto { from, .. }) if release.veto_for(&from).is_some() => Ok(Vec::new()),
@@ -116,7 +138,7 @@ fn number(mut note: CutNote, context: &Context) -> CutNote {
     note
 }
 
-fn promote(release: &Release, environment: EnvironmentName, context: &Context) -> Result<Vec<Fact>, Refusal> {
+fn promote(release: &Release, environment: EnvironmentName, wish: Wish, context: &Context) -> Result<Vec<Fact>, Refusal> {
     let version = release.cut.version.clone();
     let Some(skeleton) = release.environment(&environment) else { return Err(Refusal::NoSuchEnvironment(environment)) };
     if let Some(veto) = release.veto_for(&environment) {
@@ -126,7 +148,7 @@ fn promote(release: &Release, environment: EnvironmentName, context: &Context) -
     if !release.verified.contains(&environment) && !skeleton.after.holds(&release.verified) {
         return Err(Refusal::NotVerifiedBefore { version, environment, before: skeleton.after.names().to_vec() });
     }
-    Ok(vec![Fact::PromotionRequested { environment, by: context.actor.name.clone() }])
+    Ok(vec![Fact::PromotionRequested { environment, by: context.actor.name.clone(), wish }])
 }
 
 /// The state after the fact, which was recorded at `at`.

@@ -7,7 +7,7 @@ mod manifest;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use decide::{Command, CutRelease, Fact, Refusal, decide, evolve, follow};
+pub use decide::{Command, CutRelease, Fact, Refusal, Wish, decide, evolve, follow};
 pub use manifest::{BuildStatement, Manifest, ManifestArtifact, ManifestFile};
 
 use crate::change::ChangeNote;

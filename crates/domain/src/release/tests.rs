@@ -121,16 +121,31 @@ fn a_second_veto_leaves_the_first_in_force() {
 
 #[test]
 fn a_promotion_by_hand_keeps_the_order() {
-    let promote = |release: &Release, to: &str| decide(Some(release), Command::Promote { environment: name(to) }, &context());
+    let promote =
+        |release: &Release, to: &str| decide(Some(release), Command::Promote { environment: name(to), wish: Wish::New }, &context());
     let release = cut(note());
     assert!(promote(&release, "test").is_ok());
     assert!(matches!(promote(&release, "qa"), Err(Refusal::NotVerifiedBefore { .. })));
     assert_eq!(promote(&release, "moon"), Err(Refusal::NoSuchEnvironment(name("moon"))));
     let verified = with(release, &[Fact::Verified { environment: name("test") }]);
-    assert_eq!(promote(&verified, "qa"), Ok(vec![Fact::PromotionRequested { environment: name("qa"), by: "ana".to_owned() }]));
+    assert_eq!(
+        promote(&verified, "qa"),
+        Ok(vec![Fact::PromotionRequested { environment: name("qa"), by: "ana".to_owned(), wish: Wish::New }])
+    );
     let deployment = DeploymentId::new(uuid::Uuid::nil());
     let vetoed = with(verified, &[Fact::Vetoed(Veto { from: name("qa"), deployment })]);
     assert!(matches!(promote(&vetoed, "qa"), Err(Refusal::Vetoed { .. })));
+    let again = Command::Promote { environment: name("qa"), wish: Wish::Again };
+    assert!(matches!(decide(Some(&vetoed), again, &context()), Err(Refusal::Vetoed { .. })), "a veto counts once more too");
+}
+
+/// A record from before there was a wish reads as it did, and what has none is written as it was.
+#[test]
+fn a_request_without_a_wish_is_read_and_written_as_before() {
+    let old = r#"{"promotion-requested":{"environment":"qa","by":"ana"}}"#;
+    let fact: Fact = serde_json::from_str(old).unwrap();
+    assert_eq!(fact, Fact::PromotionRequested { environment: name("qa"), by: "ana".to_owned(), wish: Wish::New });
+    assert_eq!(serde_json::to_string(&fact).unwrap(), old);
 }
 
 #[test]

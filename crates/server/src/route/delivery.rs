@@ -15,8 +15,10 @@ use axum::http::StatusCode;
 use std::sync::Arc;
 use trunkline_api::request::{Act, Promote, Rollback, Settle};
 use trunkline_api::view::{DeploymentView, EnvironmentView, ReleaseView, TraceView};
+use trunkline_domain::environment::Declined;
 use trunkline_domain::foundation::{EnvironmentKey, EnvironmentName, ProjectKey};
 use trunkline_domain::record::{Command, Fact};
+use trunkline_domain::release::Wish;
 use trunkline_domain::{deployment, environment, release};
 use trunkline_engine::Receipt;
 
@@ -62,7 +64,8 @@ async fn promote(
 ) -> Answer<DeploymentView> {
     let key = project.clone();
     let found = look(&shared, move |shared| view::find_release(shared, &key, &name)).await?;
-    let command = release::Command::Promote { environment: asked.environment.clone() };
+    let wish = if asked.again { Wish::Again } else { Wish::New };
+    let command = release::Command::Promote { environment: asked.environment, wish };
     let receipt = shared.command(by.actor, Command::Release(found.id, command)).await?;
     requested(&shared, &project, &receipt).await
 }
@@ -80,14 +83,32 @@ async fn requested(shared: &Arc<Shared>, project: &ProjectKey, receipt: &Receipt
 
 fn not_taken(receipt: &Receipt) -> Problem {
     let why = receipt.facts.iter().find_map(|fact| match fact {
-        Fact::Environment { fact: environment::Fact::Declined { reason, .. }, .. } => Some(format!("not taken: {}", reason.words())),
-        Fact::Environment { fact: environment::Fact::Pending(_), .. } => {
-            Some("the environment is new and waits for a person to accept it".to_owned())
+        Fact::Environment { id, fact: environment::Fact::Declined { reason, .. } } => {
+            Some((format!("not taken: {}", reason.words()), help_for(*reason, &id.name)))
         }
+        Fact::Environment { id, fact: environment::Fact::Pending(_) } => Some((
+            "the environment is new and waits for a person to accept it".to_owned(),
+            format!("trunkline environments accept {}", id.name),
+        )),
         _ => None,
     });
-    Problem::new(StatusCode::CONFLICT, "TL0510", why.unwrap_or_else(|| "nothing had to be done".to_owned()))
-        .help("trunkline environments shows what runs and what waits there")
+    let (why, help) = why.unwrap_or_else(|| ("nothing had to be done".to_owned(), ENVIRONMENTS.to_owned()));
+    Problem::new(StatusCode::CONFLICT, "TL0510", why).help(help)
+}
+
+/// What shows more than a refusal of an environment says.
+const ENVIRONMENTS: &str = "trunkline environments shows what was verified and what waits there";
+
+/// What would change the answer of an environment that takes no release.
+fn help_for(reason: Declined, environment: &EnvironmentName) -> String {
+    match reason {
+        Declined::AlreadyHere => {
+            format!("trunkline environments view {environment}; where its target lost it: trunkline promote {environment} --again")
+        }
+        Declined::EarlierAfterInForce | Declined::Older | Declined::Busy | Declined::QueueFull | Declined::NotHere | Declined::Vetoed => {
+            ENVIRONMENTS.to_owned()
+        }
+    }
 }
 
 async fn deployments(

@@ -103,7 +103,7 @@ fn standing_by_itself(deployment: &Deployment) -> (DeploymentStatus, Option<Stri
 fn undoes(shared: &Shared, deployment: &Deployment) -> Result<Option<u32>, Failure> {
     match &deployment.cause {
         Cause::Rollback { undoes: Some(undone), .. } => Ok(Some(state(shared, *undone)?.number)),
-        Cause::Rollback { undoes: None, .. } | Cause::Promotion | Cause::Person(_) => Ok(None),
+        Cause::Rollback { undoes: None, .. } | Cause::Promotion | Cause::Person(_) | Cause::Again(_) => Ok(None),
     }
 }
 
@@ -111,6 +111,7 @@ fn cause_words(cause: &Cause, undoes: Option<u32>) -> String {
     match (cause, undoes) {
         (Cause::Promotion, _) => "promotion".to_owned(),
         (Cause::Person(name), _) => format!("asked by {name}"),
+        (Cause::Again(name), _) => format!("asked once more by {name}"),
         (Cause::Rollback { by: None, .. }, Some(number)) => format!("rollback of deployment {number}, which failed"),
         (Cause::Rollback { by: None, .. }, None) => "rollback after a failure".to_owned(),
         (Cause::Rollback { by: Some(name), .. }, Some(number)) => format!("rollback of deployment {number} by {name}"),

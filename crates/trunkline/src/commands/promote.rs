@@ -3,7 +3,9 @@
 use super::act::{Answer, Consent, Waiting, consent, finish};
 use super::which;
 use crate::client::segment;
+use crate::code::Code;
 use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::git::Repository;
 use crate::globals::Globals;
 use crate::reference;
@@ -19,11 +21,16 @@ const COMMITS_MAX: usize = 8;
 
 /// What to promote, and where.
 #[derive(clap::Args)]
+#[command(allow_missing_positional = true)]
 pub struct Arguments {
-    /// The release: its number, version or alias
-    release: String,
+    /// The release: its number, version or alias; with --again the one that is there if left out
+    #[arg(required_unless_present = "again")]
+    release: Option<String>,
     /// The environment
     environment: String,
+    /// Deploy the release once more that is there, where its target lost it
+    #[arg(long)]
+    again: bool,
     #[command(flatten)]
     consent: Consent,
     #[command(flatten)]
@@ -35,13 +42,14 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let name = reference::environment(&arguments.environment)?;
     let remote = globals.connect()?;
     let project = remote.project()?;
-    let release: ReleaseView =
-        remote.client.get(&format!("projects/{project}/releases/{}", segment(reference::release(&arguments.release))))?;
     let environment = which::environment(&remote, &project, name.as_str())?;
+    let wanted = wanted(arguments.release.as_deref(), &environment)?;
+    let release: ReleaseView = remote.client.get(&format!("projects/{project}/releases/{}", segment(&wanted)))?;
     let screen = remote.screen;
     let plan = plan(&release, &environment, &screen.err);
     let version = clean(&release.release.version);
-    if consent(&screen, &plan, &format!("Promote {version} to {name}?"), &arguments.consent)? == Answer::PlanOnly {
+    let question = if arguments.again { format!("Deploy {version} to {name} once more?") } else { format!("Promote {version} to {name}?") };
+    if consent(&screen, &plan, &question, &arguments.consent)? == Answer::PlanOnly {
         if screen.json() {
             screen.print_json(&release)?;
         }
@@ -49,9 +57,20 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     }
     // By number: the release that the plan showed, whatever is called so by now.
     let path = format!("projects/{project}/releases/{}/promote", release.release.number);
-    let deployment: DeploymentView = remote.client.post(&path, &Promote { environment: name.clone() })?;
-    let undo = environment.runs.map(|runs| format!("trunkline rollback {name} --to {}", clean(&runs.release.version)));
+    let deployment: DeploymentView = remote.client.post(&path, &Promote { environment: name.clone(), again: arguments.again })?;
+    let before = environment.runs.filter(|runs| runs.release.number != release.release.number);
+    let undo = before.map(|runs| format!("trunkline rollback {name} --to {}", clean(&runs.release.version)));
     finish(&remote, deployment, &arguments.waiting, undo)
+}
+
+/// The release that was named, else the one that is there.
+fn wanted(named: Option<&str>, environment: &EnvironmentView) -> Result<String, Failure> {
+    match (named, &environment.runs) {
+        (Some(named), _) => Ok(reference::release(named).to_owned()),
+        (None, Some(runs)) => Ok(runs.release.number.to_string()),
+        (None, None) => Err(Failure::new(Code::NothingThere, format!("no release is verified in {} now", environment.name))
+            .help(format!("name the one that shall come: trunkline releases list; then trunkline promote RELEASE {}", environment.name))),
+    }
 }
 
 /// What runs now, what will, and what speaks against it.
@@ -135,5 +154,33 @@ mod tests {
         assert!(text.contains("  code  bbbbbbb > 4f2a91c\n"), "{text}");
         assert!(text.contains("first > deployment 30 of 1.42 deploying"), "{text}");
         assert!(text.ends_with("  H it is not verified in lab\n"), "{text}");
+    }
+
+    #[test]
+    fn once_more_means_the_release_that_is_there() {
+        let mut environment = sample::status().projects[1].environments[1].clone();
+        assert_eq!(wanted(Some("1.42"), &environment).unwrap(), "1.42");
+        assert_eq!(wanted(None, &environment).unwrap(), "11");
+        environment.runs = None;
+        let failure = wanted(None, &environment).unwrap_err();
+        assert!(failure.help.is_some_and(|help| help.contains("trunkline promote RELEASE qa")));
+    }
+
+    #[test]
+    fn only_once_more_can_do_without_a_release() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            arguments: Arguments,
+        }
+        let read = |words: &[&str]| {
+            let line = <Line as clap::Parser>::try_parse_from(["promote"].iter().chain(words)).ok()?.arguments;
+            Some((line.release, line.environment, line.again))
+        };
+        let text = |text: &str| text.to_owned();
+        assert_eq!(read(&["1.42", "qa"]), Some((Some(text("1.42")), text("qa"), false)));
+        assert_eq!(read(&["1.42", "qa", "--again"]), Some((Some(text("1.42")), text("qa"), true)));
+        assert_eq!(read(&["qa", "--again"]), Some((None, text("qa"), true)));
+        assert_eq!(read(&["qa"]), None, "which release?");
     }
 }

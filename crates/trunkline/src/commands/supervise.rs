@@ -84,9 +84,7 @@ fn afterwards(place: &Place) -> [String; 3] {
     [
         format!("neither a start of the server nor a reboot starts it again; the next deployment to {environment} does"),
         "the record does not know: trunkline status goes on to name what was verified there last".to_owned(),
-        format!(
-            "next, to have it run again: push a change; or go back, where there is an earlier release: trunkline rollback {environment} --project {project}"
-        ),
+        format!("next, to have it run again: trunkline promote {environment} --again --project {project}"),
     ]
 }
 
@@ -112,7 +110,7 @@ mod tests {
         };
         let mut status = SupervisorStatus { live: Some(spec), ..SupervisorStatus::default() };
         assert_eq!(ended(&status, &place), "ended 1.42 in shop/qa: 0 instances, 127.0.0.1:8102 is free");
-        assert!(afterwards(&place)[2].contains("trunkline rollback qa --project shop"));
+        assert!(afterwards(&place)[2].contains("trunkline promote qa --again --project shop"));
         status.stopped = true;
         assert!(ended(&status, &place).starts_with("nothing of it ran in shop/qa"));
     }
