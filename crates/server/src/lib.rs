@@ -20,6 +20,7 @@ mod shared;
 mod start;
 mod token;
 mod view;
+mod within;
 mod writer;
 
 #[cfg(test)]

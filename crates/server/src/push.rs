@@ -1,9 +1,10 @@
 //! Moving refs, after a push or a look at a followed repository: objects first, then the record, then the refs on disk.
 
-use crate::git::{self, Push, RefUpdate};
+use crate::git::{self, GitError, Push, RefUpdate};
 use crate::planner::{self, Cause, Planned, Wanted};
 use crate::shared::{Failure, Shared};
 use crate::view;
+use crate::within::TooLong;
 use std::io::Read;
 use trunkline_domain::foundation::{Actor, Digest, ProjectKey, RepositoryKey, Revision, is_obeyed};
 use trunkline_domain::ledger::Via;
@@ -29,13 +30,11 @@ pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &mut 
     let push = git::parse_push(body).map_err(Failure::Invalid)?;
     let repository = shared.repository_of(project)?;
     if let Some(State::Repository(Repository { source: Some(address), .. })) = shared.state(&Key::Repository(repository.clone()))? {
-        // Git reads the answer once it has said everything.
-        std::io::copy(body, &mut std::io::sink())?;
         let why = format!("{project} follows {address}: push there");
         let refs: Vec<_> = push.updates.iter().map(|update| (update.name.clone().into_bytes(), Some(why.clone()))).collect();
         return Ok(git::report(push.side_band, Ok(()), &refs, &format!("{why}\n")));
     }
-    if let Err(why) = take_in(shared, &repository, body)? {
+    if let Err(why) = take_in(shared, &repository, body) {
         let names =
             push.updates.iter().map(|update| update.name.clone().into_bytes()).chain(push.refused.iter().map(|(name, _)| name.clone()));
         let refs: Vec<_> = names.map(|name| (name, Some("unpacker error".to_owned()))).collect();
@@ -50,13 +49,21 @@ pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &mut 
 }
 
 /// Takes the objects of a push in, if there is room for them; why not, for whoever pushes.
-fn take_in(shared: &Shared, repository: &RepositoryKey, body: &mut (dyn Read + Send)) -> Result<Result<(), String>, Failure> {
+fn take_in(shared: &Shared, repository: &RepositoryKey, body: &mut (dyn Read + Send)) -> Result<(), String> {
     let room = shared.writer.room();
     if room.is_low() {
-        std::io::copy(body, &mut std::io::sink())?;
-        return Ok(Err(room.full().to_string()));
+        return Err(room.full().to_string());
     }
-    Ok(git::take_in(&shared.repositories.path(repository), body).map_err(|error| error.to_string()))
+    git::take_in(&shared.repositories.path(repository), body).map_err(|error| not_taken(&error))
+}
+
+fn not_taken(error: &GitError) -> String {
+    match error {
+        GitError::Failed { source, .. } if let Some(why) = TooLong::of(source) => {
+            format!("the push has {why}, the most that this server takes at once: push fewer commits at a time")
+        }
+        _ => error.to_string(),
+    }
 }
 
 fn answer(push: &Push, outcomes: &[Outcome]) -> Vec<u8> {
@@ -226,4 +233,35 @@ fn run_of(shared: &Shared, project: &ProjectKey, key: &str) -> Result<Option<Str
         _ => None,
     });
     Ok(number.map(|number| format!("{project}/{number}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::within::Within;
+    use std::process::{Command as Program, Output, Stdio};
+
+    fn run(folder: &std::path::Path, arguments: &[&str]) -> Output {
+        let mut git = Program::new("git");
+        git.args(["-c", "user.name=Ana", "-c", "user.email=ana@example.org"]).args(arguments).current_dir(folder);
+        let output = git.env("GIT_CONFIG_GLOBAL", "/dev/null").stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output
+    }
+
+    /// Git alone would say "early EOF", as of a connection that broke.
+    #[test]
+    fn a_pack_that_is_too_long_is_called_so() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        run(here.path(), &["init", "-q"]);
+        run(there.path(), &["init", "-q", "--bare"]);
+        std::fs::write(here.path().join("text"), (0..9_000).map(|n| format!("{n:x} ")).collect::<String>()).unwrap();
+        run(here.path(), &["add", "text"]);
+        run(here.path(), &["commit", "-q", "-m", "Begin"]);
+        let pack = run(here.path(), &["pack-objects", "--all", "--stdout", "-q"]).stdout;
+        let mut long = Within::new(&pack[..], pack.len() as u64 - 1);
+        let why = not_taken(&git::take_in(there.path(), &mut long).unwrap_err());
+        assert!(why.starts_with(&format!("the push has more than {} bytes, the most", pack.len() - 1)), "{why}");
+        git::take_in(there.path(), &mut Within::new(&pack[..], pack.len() as u64)).unwrap();
+    }
 }

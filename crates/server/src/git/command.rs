@@ -173,11 +173,13 @@ pub fn converse(command: &mut Command, what: &str, input: &mut (dyn Read + Send)
         let said = told.join().unwrap_or_default();
         let written = written.join().unwrap_or(Ok(()));
         taken.map_err(fail)?;
+        // Input that broke off or was too long is the reason; that git then misses its end says less. A git that has enough
+        // stops reading; that alone is no failure.
+        written.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(fail(error)) })?;
         if !status.success() {
             return Err(GitError::Refused { what: what.to_owned(), said: String::from_utf8_lossy(&said).trim().to_owned() });
         }
-        // A git that has enough stops reading; that alone is no failure.
-        written.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(fail(error)) })
+        Ok(())
     })
 }
 

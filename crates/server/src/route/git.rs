@@ -7,6 +7,7 @@ use crate::access::{Authorized, Push};
 use crate::git::{self, GitError, upload_pack as upload_pack_of};
 use crate::push::receive;
 use crate::shared::{Failure, Shared};
+use crate::within::Within;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -136,7 +137,7 @@ fn unzip(headers: &HeaderMap, body: impl Read + Send + 'static, most: u64) -> Re
     let encoding = headers.get(header::CONTENT_ENCODING).and_then(|encoding| encoding.to_str().ok());
     match encoding {
         None | Some("identity") => Ok(Box::new(body)),
-        Some("gzip" | "x-gzip") => Ok(Box::new(flate2::read::GzDecoder::new(body).take(most))),
+        Some("gzip" | "x-gzip") => Ok(Box::new(Within::new(flate2::read::GzDecoder::new(body), most))),
         Some(other) => Err(Failure::Invalid(format!("the body is encoded as '{other}', which this server does not read"))),
     }
 }

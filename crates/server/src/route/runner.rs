@@ -10,6 +10,7 @@ use crate::access::{Authorized, Execute};
 use crate::port::LocalPort;
 use crate::route::stream;
 use crate::shared::Shared;
+use crate::within::TooLong;
 use crate::writer::Origin;
 use axum::Json;
 use axum::body::Body;
@@ -36,17 +37,21 @@ pub fn routes() -> Table {
         .route((Method::POST, "/runner/report"), report, "A runner tells how its work ended.", BodyMax::Bytes(REPORT_BYTES_MAX))
         .route((Method::PUT, "/runner/logs"), log_append, "More of a log.", BodyMax::Bytes(LOG_CHUNK_BYTES_MAX))
         .get("/runner/tree/{project}/{revision}", tree, "The files of a commit, as a tar archive.")
-        .route((Method::GET, "/blobs/{digest}"), blob_get, "The bytes that have this digest.", BodyMax::Counted)
-        .route((Method::PUT, "/blobs/{digest}"), blob_put, "Keeps bytes under their digest.", BodyMax::Counted)
+        .get("/blobs/{digest}", blob_get, "The bytes that have this digest.")
+        .route((Method::PUT, "/blobs/{digest}"), blob_put, "Keeps bytes under their digest.", BodyMax::Counted(BLOB_BYTES_MAX))
 }
 
 /// A refusal as the runner's client reads it: the status says the kind, the body is the refusal itself.
-struct Refusal(CallError);
+enum Refusal {
+    Call(CallError),
+    TooLong(TooLong),
+}
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        match self.0 {
-            CallError::Refused(refusal) => {
+        match self {
+            Refusal::TooLong(why) => asked::too_long(why).into_response(),
+            Refusal::Call(CallError::Refused(refusal)) => {
                 let status = match &refusal {
                     CallRefusal::Stale => StatusCode::CONFLICT,
                     CallRefusal::Offset { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -55,7 +60,7 @@ impl IntoResponse for Refusal {
                 };
                 (status, Json(refusal)).into_response()
             }
-            CallError::Unreachable(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "TL0520", why).into_response(),
+            Refusal::Call(CallError::Unreachable(why)) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "TL0520", why).into_response(),
         }
     }
 }
@@ -76,7 +81,7 @@ async fn on_port<T: Send + 'static>(
     call: impl FnOnce(&LocalPort) -> Result<T, CallError> + Send + 'static,
 ) -> Result<T, Refusal> {
     let result = tokio::task::spawn_blocking(move || call(&LocalPort::new(shared, Origin::Outside))).await;
-    result.unwrap_or_else(|_| Err(CallError::Unreachable("the call broke off".to_owned()))).map_err(Refusal)
+    result.unwrap_or_else(|_| Err(CallError::Unreachable("the call broke off".to_owned()))).map_err(Refusal::Call)
 }
 
 async fn claim(
@@ -142,7 +147,7 @@ async fn blob_get(
     Ask(Nothing {}): Ask<Nothing>,
 ) -> Result<Bytes, Refusal> {
     if !shared.blobs.has(&digest) {
-        return Err(Refusal(CallError::Refused(CallRefusal::NotFound(format!("blob {digest}")))));
+        return Err(Refusal::Call(CallError::Refused(CallRefusal::NotFound(format!("blob {digest}")))));
     }
     let (mut sender, body) = stream::out();
     tokio::task::spawn_blocking(move || {
@@ -160,9 +165,18 @@ async fn blob_put(
     body: Body,
 ) -> Result<Done, Refusal> {
     let (mut reader, pump) = stream::into_reader(body, BLOB_BYTES_MAX);
-    let put = on_port(shared, move |port| port.blob_put(&digest, 0, &mut reader));
+    // How the call ended comes with how much was read: the port makes an outage of every error of its reader.
+    let put = on_port(shared, move |port| {
+        let put = port.blob_put(&digest, 0, &mut reader);
+        Ok((put, reader))
+    });
     let (put, ()) = tokio::join!(put, pump);
-    put.map(|()| Done)
+    let (put, reader) = put?;
+    match (put, reader.exceeded()) {
+        (Ok(()), _) => Ok(Done),
+        (Err(_), Some(why)) => Err(Refusal::TooLong(why)),
+        (Err(error), None) => Err(Refusal::Call(error)),
+    }
 }
 
 async fn tree(
@@ -172,4 +186,17 @@ async fn tree(
     Ask(Nothing {}): Ask<Nothing>,
 ) -> Result<Bytes, Refusal> {
     on_port(shared, move |port| port.tree_tar(&project, &revision)).await.map(|tar| Bytes(tar.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_blob_that_is_too_long_is_refused_with_the_limit() {
+        let response = Refusal::TooLong(TooLong(8)).into_response();
+        assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        let body = axum::body::to_bytes(response.into_body(), 1 << 10).await.unwrap();
+        assert!(String::from_utf8_lossy(&body).contains("the body has more than 8 bytes, the most that this address takes"), "{body:?}");
+    }
 }

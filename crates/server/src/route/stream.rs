@@ -1,5 +1,6 @@
 //! Between asynchronous bodies and blocking readers and writers, a few chunks at a time.
 
+use crate::within::Within;
 use axum::body::{Body, Bytes, HttpBody};
 use std::io::{Read, Write};
 use std::pin::Pin;
@@ -56,10 +57,10 @@ impl HttpBody for Outgoing {
     }
 }
 
-/// A body as a reader, and the pump that must run beside it.
-pub fn into_reader(body: Body, bytes_max: u64) -> (Incoming, impl Future<Output = ()>) {
+/// A body as a reader that gives so many bytes, and the pump that must run beside it.
+pub fn into_reader(body: Body, bytes_max: u64) -> (Within<Incoming>, impl Future<Output = ()>) {
     let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
-    (Incoming { chunks, chunk: Bytes::new() }, pump(body, sender, bytes_max))
+    (Within::new(Incoming { chunks, chunk: Bytes::new() }, bytes_max), pump(body, sender, bytes_max))
 }
 
 type Chunk = std::io::Result<Bytes>;
@@ -86,24 +87,64 @@ impl Read for Incoming {
 
 async fn pump(body: Body, sender: mpsc::Sender<Chunk>, bytes_max: u64) {
     let mut body = body;
-    let mut bytes = 0;
-    loop {
+    // Whoever sends reads the answer only once everything is said: what nobody wants any more is thrown away, within bounds.
+    let mut unwanted = 0;
+    while unwanted <= bytes_max {
         let frame = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
         let chunk = match frame {
             None => return,
             Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => {
-                    bytes += data.len() as u64;
-                    if bytes > bytes_max { Err(std::io::Error::other(format!("more than {bytes_max} bytes"))) } else { Ok(data) }
-                }
+                Ok(data) => Ok(data),
                 Err(_) => continue,
             },
             Some(Err(error)) => Err(std::io::Error::other(error)),
         };
-        let last = chunk.is_err();
+        let (last, bytes) = (chunk.is_err(), chunk.as_ref().map_or(0, |chunk| chunk.len() as u64));
         // The reader works on another thread and takes chunks as fast as the disk does.
-        if sender.send(chunk).await.is_err() || last {
+        if sender.send(chunk).await.is_err() {
+            unwanted += bytes;
+        }
+        if last {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::within::TooLong;
+
+    /// A body of chunks of four bytes.
+    fn sent(chunks: usize) -> (Body, mpsc::Sender<Bytes>) {
+        let (sender, receiver) = mpsc::channel(chunks);
+        for _ in 0..chunks {
+            sender.try_send(Bytes::from_static(b"1234")).unwrap();
+        }
+        (body(receiver), sender)
+    }
+
+    #[tokio::test]
+    async fn a_body_over_its_limit_is_an_error_and_its_rest_is_taken_all_the_same() {
+        for (chunks, expected) in [(2, None), (3, Some(TooLong(8)))] {
+            let (body, sender) = sent(chunks);
+            drop(sender);
+            let (mut reader, pump) = into_reader(body, 8);
+            let read = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()).err().and_then(|error| TooLong::of(&error)));
+            let (read, ()) = tokio::join!(read, pump);
+            assert_eq!(read.unwrap(), expected, "{chunks} chunks");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_wants_is_taken_within_bounds() {
+        for (chunks, ends) in [(2, false), (3, true)] {
+            let (body, sender) = sent(chunks);
+            let (reader, pump) = into_reader(body, 8);
+            drop(reader);
+            let ended = tokio::time::timeout(Duration::from_millis(100), pump).await.is_ok();
+            assert_eq!(ended, ends, "{chunks} chunks of a sender who could go on");
+            drop(sender);
         }
     }
 }

@@ -34,8 +34,8 @@ pub struct Route {
 pub enum BodyMax {
     /// So many bytes.
     Bytes(usize),
-    /// The handler reads as the bytes come, and counts for itself.
-    Counted,
+    /// So many bytes, which the handler reads and counts as they come.
+    Counted(u64),
 }
 
 /// A piece of a handler's signature, as the document tells it.
@@ -128,7 +128,7 @@ impl Table {
         let path = format!("{}{path}", self.prefix);
         let limit = match body {
             BodyMax::Bytes(most) => DefaultBodyLimit::max(most),
-            BodyMax::Counted => DefaultBodyLimit::disable(),
+            BodyMax::Counted(_) => DefaultBodyLimit::disable(),
         };
         let filter = MethodFilter::try_from(method.clone()).expect("a method that HTTP knows");
         let handler: MethodRouter<Arc<Shared>> = on(filter, handler).layer(limit);

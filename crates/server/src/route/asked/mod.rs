@@ -8,6 +8,7 @@ use super::Problem;
 use super::sketch::Sketch;
 use super::table::{BodyMax, Describe};
 use crate::shared::Shared;
+use crate::within::TooLong;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
@@ -69,12 +70,15 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let most = request.extensions().get::<BodyMax>().copied();
         Bytes::from_request(request, state).await.map(Raw).map_err(|error| match (error.status(), most) {
-            (StatusCode::PAYLOAD_TOO_LARGE, Some(BodyMax::Bytes(most))) => {
-                problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body has more than {most} bytes, the most that this address takes"))
-            }
+            (StatusCode::PAYLOAD_TOO_LARGE, Some(BodyMax::Bytes(most))) => too_long(TooLong(most as u64)),
             (status, _) => problem(status, "the body broke off before its end"),
         })
     }
+}
+
+/// The no to a body that is longer than its address takes.
+pub fn too_long(why: TooLong) -> Problem {
+    problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body has {why}, the most that this address takes"))
 }
 
 /// `application/json`, or a kind that is JSON too (RFC 6839, 3.1).
@@ -190,7 +194,7 @@ impl<T: JsonSchema> Describe for Body<T> {
     fn describe(sketch: &mut Sketch<'_>) {
         sketch.json_body::<T>();
         sketch.refusal(400, SENSELESS);
-        too_long(sketch);
+        describe_too_long(sketch);
         sketch.refusal(415, "the body is not said to be JSON");
         sketch.refusal(422, "the body is JSON of another form");
     }
@@ -200,20 +204,23 @@ impl Describe for Raw {
     fn describe(sketch: &mut Sketch<'_>) {
         sketch.bytes_body();
         sketch.refusal(400, SENSELESS);
-        too_long(sketch);
+        describe_too_long(sketch);
     }
 }
 
-fn too_long(sketch: &mut Sketch<'_>) {
-    if let BodyMax::Bytes(most) = sketch.route().body {
-        sketch.refusal(413, &format!("the body has more than {most} bytes"));
-    }
+fn describe_too_long(sketch: &mut Sketch<'_>) {
+    let most = match sketch.route().body {
+        BodyMax::Bytes(most) => most as u64,
+        BodyMax::Counted(most) => most,
+    };
+    sketch.refusal(413, &format!("the body has {}", TooLong(most)));
 }
 
 /// A body that is read as it comes.
 impl Describe for axum::body::Body {
     fn describe(sketch: &mut Sketch<'_>) {
         sketch.bytes_body();
+        describe_too_long(sketch);
     }
 }
 
