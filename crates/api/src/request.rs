@@ -10,6 +10,11 @@ use std::collections::BTreeMap;
 use trunkline_domain::deployment::SettledAs;
 use trunkline_domain::foundation::{Digest, EnvironmentName, ProjectKey, Revision, Timestamp};
 
+/// The header by which an act happens once: the same one sent again with the same key brings the same answer.
+pub const KEY_HEADER: &str = "idempotency-key";
+/// Bytes of such a key.
+pub const KEY_BYTES_MAX: usize = 100;
+
 /// Items of a list in one answer.
 pub const LIST_ITEMS_MAX: u32 = 200;
 /// The same where the question says nothing.
@@ -106,10 +111,6 @@ pub struct StartRun {
     /// Inputs by name.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,
-    /// The caller's own key: the same start asked again with it is the same run.
-    #[serde(default)]
-    #[schemars(regex(pattern = "^[ -~]{1,100}$"))]
-    pub key: Option<String>,
 }
 
 /// An act that needs nothing more than its address.

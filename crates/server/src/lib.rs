@@ -8,6 +8,7 @@ mod explain;
 mod follow;
 mod git;
 mod listen;
+mod once;
 mod page;
 mod planner;
 mod port;

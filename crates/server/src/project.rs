@@ -2,20 +2,31 @@
 
 use crate::follow;
 use crate::git::GitError;
-use crate::shared::{Failure, Shared, receipt};
+use crate::shared::{Failure, Shared};
 use trunkline_api::request::AddProject;
 use trunkline_domain::foundation::{Actor, RepositoryKey};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::record::{Command, Key};
 use trunkline_domain::{project, repository};
-use trunkline_engine::{Call, Request};
+use trunkline_engine::{CommandKey, Request};
 
 /// Characters of a folder's path.
 const FOLDER_CHARS_MAX: usize = 200;
 
 /// Begins a project. A repository that is followed is looked at first: one that cannot be read is refused, and nothing is
 /// recorded. Gives the repository whose first commits are still to be taken in.
-pub fn add(shared: &Shared, actor: Actor, add: &AddProject) -> Result<Option<RepositoryKey>, Failure> {
+pub fn add(shared: &Shared, actor: Actor, once: Option<CommandKey>, add: &AddProject) -> Result<Option<RepositoryKey>, Failure> {
+    let mut followed = None;
+    shared.act(once, || {
+        let (request, repository) = request(shared, actor, add)?;
+        followed = repository;
+        Ok(request)
+    })?;
+    Ok(followed)
+}
+
+/// What begins it, and the repository that is followed from then on.
+fn request(shared: &Shared, actor: Actor, add: &AddProject) -> Result<(Request, Option<RepositoryKey>), Failure> {
     if shared.state(&Key::Project(add.name.clone()))?.is_some() {
         return Err(Failure::Refused(project::Refusal::Exists.into()));
     }
@@ -43,9 +54,7 @@ pub fn add(shared: &Shared, actor: Actor, add: &AddProject) -> Result<Option<Rep
         commands.push(Command::Repository(key.clone(), repository::Command::Create { source: source.clone() }));
     }
     commands.push(Command::Project(add.name.clone(), project::Command::Add { repository: key.clone(), folder }));
-    let request = Request { commands: commands.clone(), ..Request::new(actor, Via::Api, commands[0].clone()) };
-    receipt(shared.writer.call_blocking(Call::Command(Box::new(request)))?)?;
-    Ok(source.map(|_| key))
+    Ok((Request { commands, ..Request::none(actor, Via::Api) }, source.map(|_| key)))
 }
 
 fn own_key(add: &AddProject) -> Result<RepositoryKey, Failure> {

@@ -8,11 +8,10 @@ use crate::git::Repositories;
 use crate::writer::{Busy, Writer};
 use std::sync::{Arc, OnceLock};
 use trunkline_api::view::RunnerView;
-use trunkline_domain::foundation::{Actor, ProjectKey, RepositoryKey};
-use trunkline_domain::ledger::Via;
+use trunkline_domain::foundation::{ProjectKey, RepositoryKey};
 use trunkline_domain::project::Project;
-use trunkline_domain::record::{Command, Key, Refusal, State};
-use trunkline_engine::{Answer, Blobs, Call, Read, Receipt, Request, StoreError};
+use trunkline_domain::record::{Key, Refusal, State};
+use trunkline_engine::{Answer, Blobs, Read, Receipt, StoreError};
 use trunkline_store::{LogStore, SqliteReader};
 
 /// What every route shares.
@@ -92,11 +91,6 @@ impl From<crate::planner::PlanError> for Failure {
 }
 
 impl Shared {
-    /// Does one command and waits until it is durable.
-    pub async fn command(&self, actor: Actor, command: Command) -> Result<Receipt, Failure> {
-        receipt(self.writer.call(Call::Command(Box::new(Request::new(actor, Via::Api, command)))).await?)
-    }
-
     /// A state as it is committed.
     pub fn state(&self, key: &Key) -> Result<Option<State>, Failure> {
         let Some(pieces) = self.reader.aggregate(key)? else { return Ok(None) };

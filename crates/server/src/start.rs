@@ -3,19 +3,20 @@
 use crate::git::GitError;
 use crate::planner::{self, Cause, Planned, Wanted};
 use crate::push::pull_heads;
-use crate::shared::{Failure, Shared, receipt};
+use crate::shared::{Failure, Shared};
 use trunkline_api::request::StartRun;
-use trunkline_domain::foundation::{Actor, Digest, ProjectKey, RepositoryKey, Revision};
+use trunkline_domain::foundation::{Actor, ProjectKey, RepositoryKey, Revision};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::record::{Command, Fact, Key, State};
 use trunkline_domain::run;
-use trunkline_engine::{Call, CommandKey, Receipt, Request};
-
-/// Characters of a caller's own key.
-const KEY_BYTES_MAX: usize = 100;
+use trunkline_engine::{CommandKey, Receipt, Request};
 
 /// Starts a run, and gives its number.
-pub fn start(shared: &Shared, actor: Actor, project: &ProjectKey, asked: &StartRun) -> Result<u32, Failure> {
+pub fn start(shared: &Shared, actor: Actor, (project, once): (&ProjectKey, Option<CommandKey>), asked: &StartRun) -> Result<u32, Failure> {
+    number(&shared.act(once, || request(shared, actor, project, asked))?)
+}
+
+fn request(shared: &Shared, actor: Actor, project: &ProjectKey, asked: &StartRun) -> Result<Request, Failure> {
     let state = shared.project(project)?;
     let (repository, folder) = (state.repository, state.folder.unwrap_or_default());
     let (reference, revision) = place(shared, &repository, asked)?;
@@ -36,36 +37,16 @@ pub fn start(shared: &Shared, actor: Actor, project: &ProjectKey, asked: &StartR
         Planned::Nothing(why) => return Err(Failure::Unfit(why)),
         Planned::Skipped(reason) => return Err(Failure::Unfit(reason.words())),
     };
-    let key = key(project, asked, &revision)?;
     let command = Command::Run(planner::run_id(shared.random()?, shared.clock.now()), run::Command::Start(start));
-    let request = Request { key: key.clone(), beside, ..Request::new(actor, Via::Api, command) };
-    let receipt = receipt(shared.writer.call_blocking(Call::Command(Box::new(request)))?)?;
-    number(shared, &receipt)
+    Ok(Request { beside, ..Request::new(actor, Via::Api, command) })
 }
 
-/// The caller's key: the same start asked again is the same run.
-fn key(project: &ProjectKey, asked: &StartRun, revision: &Revision) -> Result<Option<CommandKey>, Failure> {
-    let Some(key) = &asked.key else { return Ok(None) };
-    if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Err(Failure::Invalid(format!("a key has 1 to {KEY_BYTES_MAX} printable ASCII characters")));
-    }
-    let body = serde_json::to_vec(&(revision, &asked.reference, &asked.inputs)).expect("texts can be written");
-    Ok(Some(CommandKey { project: project.clone(), key: format!("start {key}"), body: Digest::of(&body) }))
-}
-
-fn number(shared: &Shared, receipt: &Receipt) -> Result<u32, Failure> {
-    let started = |facts: &[Fact]| {
-        facts.iter().find_map(|fact| match fact {
-            Fact::Run { fact: run::Fact::Started(started), .. } => Some(started.number),
-            _ => None,
-        })
-    };
-    if let Some(number) = started(&receipt.facts) {
-        return Ok(number);
-    }
-    // The same key was used before: the entry that it was recorded with has the run.
-    let entry = receipt.seq.map(|seq| crate::view::entry(shared, seq)).transpose()?;
-    entry.and_then(|entry| started(&entry.facts)).ok_or_else(|| Failure::Internal("the start left no run".to_owned()))
+fn number(receipt: &Receipt) -> Result<u32, Failure> {
+    let started = receipt.facts.iter().find_map(|fact| match fact {
+        Fact::Run { fact: run::Fact::Started(started), .. } => Some(started.number),
+        _ => None,
+    });
+    started.ok_or_else(|| Failure::Internal("the start left no run".to_owned()))
 }
 
 /// The ref, in full, and the commit.

@@ -7,6 +7,7 @@ mod claim;
 mod events;
 mod follow;
 mod git;
+mod once;
 mod refusal;
 mod start;
 mod view;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::Read;
 use std::time::Duration;
-use trunkline_api::request::{Health, Position, Refused};
+use trunkline_api::request::{Health, KEY_HEADER, Position, Refused};
 use trunkline_domain::foundation::ProjectKey;
 use ureq::http::Response;
 use ureq::{Agent, Body};
@@ -81,10 +81,18 @@ impl Client {
 
     /// Acts, and reads what became of it.
     pub fn post<Q: Serialize, A: DeserializeOwned>(&self, path: &str, body: &Q) -> Result<A, Failure> {
+        self.post_once(path, body, None)
+    }
+
+    /// The same; under a key of the caller's it happens once, however often it is sent.
+    pub fn post_once<Q: Serialize, A: DeserializeOwned>(&self, path: &str, body: &Q, key: Option<&str>) -> Result<A, Failure> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::new(Code::Unexpected, error.to_string()))?;
         let mut request = self.agent.post(self.url(path)).content_type("application/json");
         if let Some(token) = &self.token {
             request = request.header("authorization", token);
+        }
+        if let Some(key) = key {
+            request = request.header(KEY_HEADER, key);
         }
         self.decode(request.send(&body[..]))
     }

@@ -105,7 +105,7 @@ pub const TARGETS: [Target; 7] = [
         corpora: &[],
         seeds: &[
             r#"{"name":"shop","git":"https://example.com/x.git","token":"t","folder":"a/b"}"#,
-            r#"{"reference":"main","revision":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","inputs":{"a":"b"},"key":"k"}"#,
+            r#"{"reference":"main","revision":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","inputs":{"a":"b"}}"#,
             r#"{"environment":"production"}"#,
             r#"{"runs":"live"}"#,
         ],

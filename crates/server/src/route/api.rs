@@ -1,7 +1,7 @@
 //! `/api/v1`, the server itself and its projects. Nothing is decided here.
 
 use super::Problem;
-use super::asked::{Ask, Body, Nothing, Place, Read};
+use super::asked::{Ask, Body, Nothing, Order, Place, Read};
 use super::document::{ROOT, openapi};
 use super::table::Table;
 use super::told::{Answer, answer, look};
@@ -99,9 +99,10 @@ async fn one_project(
     answer(&shared, move |shared| view::project(shared, &project)).await
 }
 
-async fn add_project(by: Authorized<Administer>, State(shared): Server, Body(add): Body<AddProject>) -> Answer<ProjectView> {
+async fn add_project(by: Authorized<Administer>, State(shared): Server, Order(add, once): Order<AddProject>) -> Answer<ProjectView> {
     let (actor, name) = (by.actor, add.name.clone());
-    let followed = look(&shared, move |shared| crate::project::add(shared, actor, &add)).await?;
+    let once = once.within(&name);
+    let followed = look(&shared, move |shared| crate::project::add(shared, actor, once, &add)).await?;
     if let Some(key) = followed {
         // The project is there whatever comes of this; what went wrong is shown with it, and tried again. A large
         // repository takes its time: it is taken in all the same.

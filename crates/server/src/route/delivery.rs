@@ -2,12 +2,13 @@
 
 use super::Problem;
 use super::api::Server;
-use super::asked::{Body, Nothing, Place, Read};
+use super::asked::{Nothing, Order, Place, Read};
 use super::named::{DeploymentNumber, ReleaseName};
 use super::run::Page;
 use super::table::Table;
-use super::told::{Answer, answer, look};
+use super::told::{Answer, act, answer};
 use crate::access::{Authorized, Look, Operate};
+use crate::once::Once;
 use crate::shared::Shared;
 use crate::view;
 use axum::extract::State;
@@ -60,13 +61,13 @@ async fn promote(
     by: Authorized<Operate>,
     State(shared): Server,
     Place((project, ReleaseName(name))): Place<(ProjectKey, ReleaseName)>,
-    Body(asked): Body<Promote>,
+    Order(asked, once): Order<Promote>,
 ) -> Answer<DeploymentView> {
-    let key = project.clone();
-    let found = look(&shared, move |shared| view::find_release(shared, &key, &name)).await?;
+    let (key, once) = (project.clone(), once.within(&project));
     let wish = if asked.again { Wish::Again } else { Wish::New };
-    let command = release::Command::Promote { environment: asked.environment, wish };
-    let receipt = shared.command(by.actor, Command::Release(found.id, command)).await?;
+    let promote = release::Command::Promote { environment: asked.environment, wish };
+    let command = move |shared: &Shared| Ok(Command::Release(view::find_release(shared, &key, &name)?.id, promote));
+    let receipt = act(&shared, by.actor, once, command).await?;
     requested(&shared, &project, &receipt).await
 }
 
@@ -133,11 +134,11 @@ async fn on_deployment(
     shared: &Arc<Shared>,
     by: Authorized<Operate>,
     (project, DeploymentNumber(number)): (ProjectKey, DeploymentNumber),
-    command: deployment::Command,
+    (command, once): (deployment::Command, Once),
 ) -> Answer<DeploymentView> {
-    let key = project.clone();
-    let id = look(shared, move |shared| view::deployment(shared, &key, number)).await?.id;
-    shared.command(by.actor, Command::Deployment(id, command)).await?;
+    let (key, once) = (project.clone(), once.within(&project));
+    let command = move |shared: &Shared| Ok(Command::Deployment(view::deployment(shared, &key, number)?.id, command));
+    act(shared, by.actor, once, command).await?;
     answer(shared, move |shared| view::deployment(shared, &project, number)).await
 }
 
@@ -145,18 +146,18 @@ async fn cancel_deployment(
     by: Authorized<Operate>,
     State(shared): Server,
     Place(place): Place<(ProjectKey, DeploymentNumber)>,
-    Body(Act {}): Body<Act>,
+    Order(Act {}, once): Order<Act>,
 ) -> Answer<DeploymentView> {
-    on_deployment(&shared, by, place, deployment::Command::Cancel).await
+    on_deployment(&shared, by, place, (deployment::Command::Cancel, once)).await
 }
 
 async fn settle(
     by: Authorized<Operate>,
     State(shared): Server,
     Place(place): Place<(ProjectKey, DeploymentNumber)>,
-    Body(asked): Body<Settle>,
+    Order(asked, once): Order<Settle>,
 ) -> Answer<DeploymentView> {
-    on_deployment(&shared, by, place, deployment::Command::Settle { runs: asked.runs }).await
+    on_deployment(&shared, by, place, (deployment::Command::Settle { runs: asked.runs }, once)).await
 }
 
 async fn environments(
@@ -181,15 +182,14 @@ async fn roll_back(
     by: Authorized<Operate>,
     State(shared): Server,
     Place((project, name)): Place<(ProjectKey, EnvironmentName)>,
-    Body(asked): Body<Rollback>,
+    Order(asked, once): Order<Rollback>,
 ) -> Answer<DeploymentView> {
-    let key = project.clone();
-    let to = match asked.to {
-        Some(wanted) => Some(look(&shared, move |shared| view::find_release(shared, &key, &wanted)).await?.id),
-        None => None,
+    let (key, once) = (EnvironmentKey { project: project.clone(), name }, once.within(&project));
+    let command = move |shared: &Shared| {
+        let to = asked.to.map(|wanted| view::find_release(shared, &key.project, &wanted)).transpose()?;
+        Ok(Command::Environment(key, environment::Command::RollBack { to: to.map(|to| to.id) }))
     };
-    let command = Command::Environment(EnvironmentKey { project: project.clone(), name }, environment::Command::RollBack { to });
-    let receipt = shared.command(by.actor, command).await?;
+    let receipt = act(&shared, by.actor, once, command).await?;
     requested(&shared, &project, &receipt).await
 }
 
@@ -197,10 +197,11 @@ async fn accept(
     by: Authorized<Operate>,
     State(shared): Server,
     Place((project, name)): Place<(ProjectKey, EnvironmentName)>,
-    Body(Act {}): Body<Act>,
+    Order(Act {}, once): Order<Act>,
 ) -> Answer<EnvironmentView> {
     let key = EnvironmentKey { project: project.clone(), name: name.clone() };
-    shared.command(by.actor, Command::Environment(key, environment::Command::Accept)).await?;
+    let command = |_: &Shared| Ok(Command::Environment(key, environment::Command::Accept));
+    act(&shared, by.actor, once.within(&project), command).await?;
     answer(&shared, move |shared| view::environment(shared, &project, &name)).await
 }
 

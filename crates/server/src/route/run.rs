@@ -2,12 +2,13 @@
 
 use super::Problem;
 use super::api::Server;
-use super::asked::{Body, Nothing, Place, Read};
+use super::asked::{Nothing, Order, Place, Read};
 use super::document::ROOT;
 use super::named::{Question, RunNumber};
 use super::table::Table;
-use super::told::{Answer, LogText, answer, look};
+use super::told::{Answer, LogText, act, answer, look};
 use crate::access::{Authorized, Look, Operate};
+use crate::shared::Shared;
 use crate::view;
 use axum::extract::State;
 use schemars::JsonSchema;
@@ -82,11 +83,11 @@ async fn start_run(
     by: Authorized<Operate>,
     State(shared): Server,
     Place(project): Place<ProjectKey>,
-    Body(asked): Body<StartRun>,
+    Order(asked, once): Order<StartRun>,
 ) -> Answer<RunView> {
-    let actor = by.actor;
+    let (actor, once) = (by.actor, once.within(&project));
     answer(&shared, move |shared| {
-        let number = crate::start::start(shared, actor, &project, &asked)?;
+        let number = crate::start::start(shared, actor, (&project, once), &asked)?;
         view::run(shared, &project, number)
     })
     .await
@@ -105,11 +106,11 @@ async fn cancel_run(
     by: Authorized<Operate>,
     State(shared): Server,
     Place((project, RunNumber(number))): Place<(ProjectKey, RunNumber)>,
-    Body(Act {}): Body<Act>,
+    Order(Act {}, once): Order<Act>,
 ) -> Answer<RunView> {
-    let key = project.clone();
-    let id = look(&shared, move |shared| view::run(shared, &key, number)).await?.id;
-    shared.command(by.actor, Command::Run(id, run::Command::Cancel)).await?;
+    let (key, once) = (project.clone(), once.within(&project));
+    let command = move |shared: &Shared| Ok(Command::Run(view::run(shared, &key, number)?.id, run::Command::Cancel));
+    act(&shared, by.actor, once, command).await?;
     answer(&shared, move |shared| view::run(shared, &project, number)).await
 }
 

@@ -13,7 +13,10 @@ use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
 use trunkline_api::request::Event;
-use trunkline_engine::Read;
+use trunkline_domain::foundation::Actor;
+use trunkline_domain::ledger::Via;
+use trunkline_domain::record::Command;
+use trunkline_engine::{CommandKey, Read, Receipt, Request};
 
 /// How many entries of the ledger an answer knows at least.
 const AS_OF: &str = "trunkline-as-of";
@@ -37,6 +40,16 @@ pub async fn look<T: Send + 'static>(
     let shared = shared.clone();
     let result = tokio::task::spawn_blocking(move || view(&shared)).await;
     result.unwrap_or_else(|_| Err(Failure::Internal("reading broke off".to_owned())))
+}
+
+/// What one command brought about, done once for each key.
+pub async fn act(
+    shared: &Arc<Shared>,
+    by: Actor,
+    once: Option<CommandKey>,
+    command: impl FnOnce(&Shared) -> Result<Command, Failure> + Send + 'static,
+) -> Result<Receipt, Failure> {
+    look(shared, move |shared| shared.act(once, || Ok(Request::new(by, Via::Api, command(shared)?)))).await
 }
 
 /// The answer that is this view.

@@ -9,7 +9,7 @@ use crate::globals::Globals;
 use crate::reference;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use trunkline_api::request::StartRun;
+use trunkline_api::request::{KEY_BYTES_MAX, StartRun};
 use trunkline_api::view::RunView;
 
 /// What to start.
@@ -41,9 +41,9 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let project = remote.project()?;
     let revision = arguments.commit.as_deref().map(str::parse).transpose();
     let revision = revision.map_err(|error| Failure::new(Code::StartInput, format!("--commit: {error}")))?;
-    let asked =
-        StartRun { reference: arguments.reference.clone(), revision, inputs: inputs(&arguments.inputs)?, key: arguments.key.clone() };
-    let begun: RunView = remote.client.post(&format!("projects/{project}/runs"), &asked)?;
+    let asked = StartRun { reference: arguments.reference.clone(), revision, inputs: inputs(&arguments.inputs)? };
+    let key = arguments.key.as_deref().map(key).transpose()?;
+    let begun: RunView = remote.client.post_once(&format!("projects/{project}/runs"), &asked, key)?;
     let (screen, number) = (remote.screen, begun.number);
     if arguments.no_wait {
         if screen.json() {
@@ -62,6 +62,15 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     }
     tell(&screen, &ending);
     Ok(ending.exit)
+}
+
+/// A key travels in a header, which takes less than a text does.
+fn key(text: &str) -> Result<&str, Failure> {
+    let fits = (1..=KEY_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'!'..=b'~'));
+    fits.then_some(text).ok_or_else(|| {
+        Failure::new(Code::StartInput, format!("--key has 1 to {KEY_BYTES_MAX} printable ASCII characters without spaces"))
+            .help("name what the run is for: --key nightly-2026-11-29")
+    })
 }
 
 /// Inputs by name.
@@ -91,5 +100,9 @@ mod tests {
         );
         assert!(given(&["a"]).unwrap_err().to_string().contains("'a' is no input"));
         assert!(given(&["a=1", "a=2"]).unwrap_err().to_string().contains("twice"));
+        assert_eq!(key("nightly-7").unwrap(), "nightly-7");
+        for wrong in ["", "a b", "ä", &"k".repeat(101)] {
+            assert!(key(wrong).is_err(), "{wrong}");
+        }
     }
 }

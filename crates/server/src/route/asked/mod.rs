@@ -7,6 +7,7 @@ mod wrong;
 use super::Problem;
 use super::sketch::Sketch;
 use super::table::{BodyMax, Describe};
+use crate::once::Once;
 use crate::shared::Shared;
 use crate::within::TooLong;
 use axum::body::Bytes;
@@ -20,6 +21,8 @@ use serde_json::error::Category;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+use trunkline_api::request::{KEY_BYTES_MAX, KEY_HEADER};
+use trunkline_domain::foundation::Digest;
 use value::Value;
 use wrong::{Part, Step, Wrong};
 
@@ -29,6 +32,9 @@ const WAIT_FOR: &str = "wait-for";
 
 /// The body, as JSON. An act has no question after its path.
 pub struct Body<T>(pub T);
+
+/// An act on the record: its body, and what makes it happen once.
+pub struct Order<T>(pub T, pub Once);
 
 /// The body, as bytes.
 pub struct Raw(pub Bytes);
@@ -51,17 +57,49 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &Arc<Shared>) -> Result<Self, Problem> {
-        if let Some(question) = request.uri().query().filter(|question| !question.is_empty()) {
-            let question: String = question.chars().take(80).collect();
-            return Err(problem(StatusCode::BAD_REQUEST, &format!("an act is told in the body alone: nobody reads '?{question}'")));
-        }
-        if !is_json(request.headers()) {
-            let why = "the body is not said to be JSON; expected the header 'content-type: application/json'";
-            return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
-        }
-        let Raw(bytes) = Raw::from_request(request, state).await?;
-        body(&bytes).map(Body)
+        body(&json_bytes(request, state).await?).map(Body)
     }
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Order<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &Arc<Shared>) -> Result<Self, Problem> {
+        let key = key(request.headers())?;
+        // The address has no line break in it: no other address and body are the same bytes.
+        let address = format!("{}\n", request.uri().path());
+        let bytes = json_bytes(request, state).await?;
+        let asked = Digest::of(&[address.as_bytes(), &bytes].concat());
+        body(&bytes).map(|body| Order(body, Once { key, asked }))
+    }
+}
+
+/// The caller's own key. One that cannot be kept is refused: passed over, it would promise what does not hold.
+fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut keys = headers.get_all(KEY_HEADER).iter();
+    let (Some(key), more) = (keys.next(), keys.next()) else { return Ok(None) };
+    let text = key.to_str().ok().filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
+    match text {
+        Some(key) if more.is_none() => Ok(Some(key.to_owned())),
+        Some(_) => Err(problem(StatusCode::BAD_REQUEST, &format!("the header '{KEY_HEADER}' is given twice"))),
+        None => {
+            let why = format!("the header '{KEY_HEADER}' has 1 to {KEY_BYTES_MAX} printable ASCII characters without spaces");
+            Err(problem(StatusCode::BAD_REQUEST, &why))
+        }
+    }
+}
+
+/// The bytes of a body that is said to be JSON.
+async fn json_bytes(request: Request, state: &Arc<Shared>) -> Result<Bytes, Problem> {
+    if let Some(question) = request.uri().query().filter(|question| !question.is_empty()) {
+        let question: String = question.chars().take(80).collect();
+        return Err(problem(StatusCode::BAD_REQUEST, &format!("an act is told in the body alone: nobody reads '?{question}'")));
+    }
+    if !is_json(request.headers()) {
+        let why = "the body is not said to be JSON; expected the header 'content-type: application/json'";
+        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+    }
+    Raw::from_request(request, state).await.map(|Raw(bytes)| bytes)
 }
 
 impl<S: Send + Sync> FromRequest<S> for Raw {
@@ -197,6 +235,14 @@ impl<T: JsonSchema> Describe for Body<T> {
         describe_too_long(sketch);
         sketch.refusal(415, "the body is not said to be JSON");
         sketch.refusal(422, "the body is JSON of another form");
+    }
+}
+
+impl<T: JsonSchema> Describe for Order<T> {
+    fn describe(sketch: &mut Sketch<'_>) {
+        Body::<T>::describe(sketch);
+        let words = "the caller's own key: the same act sent again with it happens once, and another one is refused";
+        sketch.parameter("header", KEY_HEADER, words, json!({"type": "string", "pattern": format!("^[!-~]{{1,{KEY_BYTES_MAX}}}$")}));
     }
 }
 

@@ -1,0 +1,46 @@
+//! Acts that happen once, however often they are sent: a caller whose answer was lost asks again with the same key.
+
+use crate::shared::{Failure, Shared, receipt};
+use crate::view;
+use trunkline_domain::foundation::{Digest, ProjectKey};
+use trunkline_engine::{Call, CommandKey, Read as _, Receipt, Request};
+
+/// What a caller says to have an act happen once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// The caller's own key, if they gave one.
+    pub key: Option<String>,
+    /// Digest of what is asked: address and body.
+    pub asked: Digest,
+}
+
+impl Once {
+    /// As the record keeps it, among the keys of a project.
+    pub fn within(self, project: &ProjectKey) -> Option<CommandKey> {
+        // Pushes keep keys of their own in the same place.
+        self.key.map(|key| CommandKey { project: project.clone(), key: format!("act {key}"), body: self.asked })
+    }
+}
+
+impl Shared {
+    /// Does what `make` asks for and waits until it is durable. What was done before under this key is not made again, for
+    /// the world may have moved and refuse it now: the answer comes from its entry.
+    pub fn act(&self, once: Option<CommandKey>, make: impl FnOnce() -> Result<Request, Failure>) -> Result<Receipt, Failure> {
+        if let Some(key) = &once
+            && let Some((seq, body)) = self.reader.command_key(&key.project, &key.key)?
+        {
+            return if body == key.body { self.recorded(seq) } else { Err(Failure::Conflict(seq)) };
+        }
+        let request = Request { key: once, ..make()? };
+        let receipt = receipt(self.writer.call_blocking(Call::Command(Box::new(request)))?)?;
+        match receipt.seq {
+            // The same act came in between.
+            Some(seq) if receipt.facts.is_empty() => self.recorded(seq),
+            _ => Ok(receipt),
+        }
+    }
+
+    fn recorded(&self, seq: u64) -> Result<Receipt, Failure> {
+        Ok(Receipt { seq: Some(seq), facts: view::entry(self, seq)?.facts })
+    }
+}
