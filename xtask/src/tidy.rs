@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("server", &["domain", "api", "engine", "delivery-file", "runner", "store"]),
     ("trunkline", &["domain", "api", "engine", "delivery-file", "runner", "store", "server"]),
     ("sim", &["domain", "api", "engine", "store"]),
-    ("xtask", &["domain", "api", "engine", "delivery-file", "runner", "store", "sim"]),
+    ("xtask", &["domain", "api", "engine", "delivery-file", "runner", "store", "server", "sim"]),
 ];
 
 /// Crates without input, output, clocks or entropy.

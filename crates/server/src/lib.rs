@@ -27,6 +27,12 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+/// What reads bytes of strangers, for whoever tries hostile ones.
+pub mod reader {
+    pub use crate::git::{GitError, Push, RefUpdate, parse_push, report, take_in};
+    pub use crate::route::{body, question};
+}
+
 pub use explain::explain;
 pub use route::document as api_document;
 pub use serve::{Options, Serving, StartError, serve};

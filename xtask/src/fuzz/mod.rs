@@ -3,6 +3,7 @@
 
 mod change;
 mod target;
+mod wire;
 
 use crate::tidy;
 use anyhow::{Result, bail, ensure};

@@ -1,7 +1,7 @@
 //! The readers.
 
+use super::wire;
 use std::cell::RefCell;
-use trunkline_api::request::{AddProject, Promote, Rollback, Settle, StartRun};
 use trunkline_api::runner::{ClaimRequest, RenewRequest, ReportRequest};
 use trunkline_domain::expression::{Expression, Place, Scope, Type, check, check_template};
 use trunkline_domain::ledger::{Entry, Frontier, leaf_hash};
@@ -27,7 +27,7 @@ const JOB: &str = r#"{"runner":"r1","lease":{"work":"run_01a2120db2e37570973505a
 const ENTRY: &str = r#"{"v":1,"seq":1,"at":1790000000000,"project":"shop","project_seq":1,"actor":{"kind":"person","name":"ana"},"via":"api","command_key":null,"facts":[{"project":{"id":"shop","fact":{"added":{"repository":"shop"}}}}]}"#;
 
 /// Every reader.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 10] = [
     Target {
         name: "delivery-file",
         corpora: &["crates/delivery-file/tests/corpus/good", "crates/delivery-file/tests/corpus/bad"],
@@ -109,8 +109,48 @@ pub const TARGETS: [Target; 7] = [
             r#"{"environment":"production"}"#,
             r#"{"runs":"live"}"#,
         ],
-        words: &["null", "[]", "\"environment\":", "\"to\":", "\\ud800", "-0", "1e999"],
-        read: api_body,
+        words: &["null", "[]", "\"environment\":", "\"to\":", "\"again\":", "\\ud800", "-0", "1e999", "{\"a\":", "\"name\":\"x\","],
+        read: wire::body,
+    },
+    Target {
+        name: "api-question",
+        corpora: &[],
+        seeds: &["after=7", "before=18446744073709551616&limit=20", "work=run_01/a&from=-1", "to=1.42", "runs=live", "runner=r1&wait_ms=0"],
+        words: &["&", "=", "limit=", "before=", "+7", "-0", "99999999999999999999", "\u{202e}", "to=", "runs=old"],
+        read: wire::question,
+    },
+    Target {
+        name: "git-push",
+        corpora: &[],
+        seeds: &[
+            "00940000000000000000000000000000000000000000 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa refs/heads/main\0 report-status side-band-64k agent=git/2\n0000PACK",
+            "0068aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 0000000000000000000000000000000000000000 refs/heads/old\n0000",
+            "0000",
+        ],
+        words: &[
+            "0000",
+            "0001",
+            "0004",
+            "fff0",
+            "ffff",
+            "refs/heads/",
+            "refs/tags/",
+            "refs/pull/7/head",
+            " ",
+            "\0",
+            ".lock",
+            "/..",
+            "@{",
+            "side-band-64k",
+        ],
+        read: wire::push,
+    },
+    Target {
+        name: "git-pack",
+        corpora: &[],
+        seeds: &["PACK\0\0\0\u{2}\0\0\0\0", "PACK\0\0\0\u{2}\0\0\0\u{1}"],
+        words: &["PACK", "\0\0\0\u{2}", "\0\0\0\u{7f}", "\u{78}\u{1}"],
+        read: wire::pack,
     },
     Target {
         name: "ledger",
@@ -186,17 +226,6 @@ fn runner_protocol(input: &[u8]) -> Result<bool, String> {
     }
     let others = serde_json::from_slice::<ClaimRequest>(input).is_ok() || serde_json::from_slice::<RenewRequest>(input).is_ok();
     Ok(report.is_ok() || others)
-}
-
-fn api_body(input: &[u8]) -> Result<bool, String> {
-    let taken = [
-        serde_json::from_slice::<AddProject>(input).is_ok(),
-        serde_json::from_slice::<StartRun>(input).is_ok(),
-        serde_json::from_slice::<Promote>(input).is_ok(),
-        serde_json::from_slice::<Rollback>(input).is_ok(),
-        serde_json::from_slice::<Settle>(input).is_ok(),
-    ];
-    Ok(taken.contains(&true))
 }
 
 /// A ledger of one entry whose hashes are right: only its sense is in question.

@@ -17,6 +17,7 @@ mod stream;
 mod table;
 mod told;
 
+pub use asked::{body, question};
 pub use document::document;
 pub use problem::Problem;
 pub use sketch::Sketch;

@@ -57,7 +57,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &Arc<Shared>) -> Result<Self, Problem> {
-        body(&json_bytes(request, state).await?).map(Body)
+        read_body(&json_bytes(request, state).await?).map(Body)
     }
 }
 
@@ -70,7 +70,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Order<T> {
         let address = format!("{}\n", request.uri().path());
         let bytes = json_bytes(request, state).await?;
         let asked = Digest::of(&[address.as_bytes(), &bytes].concat());
-        body(&bytes).map(|body| Order(body, Once { key, asked }))
+        read_body(&bytes).map(|body| Order(body, Once { key, asked }))
     }
 }
 
@@ -126,24 +126,29 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || kind.strip_prefix("application/").is_some_and(|kind| kind.ends_with("+json"))
 }
 
-fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+fn read_body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    body(bytes).map_err(|(status, why)| problem(status, &why))
+}
+
+/// Reads a body. An error is the status and the words of a refusal.
+pub fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, (StatusCode, String)> {
     if bytes.trim_ascii().is_empty() {
         let why = "the body is empty; expected a JSON object, which is {} where nothing is to be said";
-        return Err(problem(StatusCode::BAD_REQUEST, why));
+        return Err((StatusCode::BAD_REQUEST, why.to_owned()));
     }
     let read: Value = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         // It is JSON, but says something twice.
-        Category::Data => problem(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
-        Category::Syntax | Category::Eof | Category::Io => problem(StatusCode::BAD_REQUEST, &format!("the body is no JSON: {error}")),
+        Category::Data => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+        Category::Syntax | Category::Eof | Category::Io => (StatusCode::BAD_REQUEST, format!("the body is no JSON: {error}")),
     })?;
-    T::deserialize(read).map_err(|wrong| problem(StatusCode::UNPROCESSABLE_ENTITY, &wrong.words(Part::Body)))
+    T::deserialize(read).map_err(|wrong| (StatusCode::UNPROCESSABLE_ENTITY, wrong.words(Part::Body)))
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Ask<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        question(pairs(&parts.uri)?).map(Ask)
+        asked(pairs(&parts.uri)?).map(Ask)
     }
 }
 
@@ -167,9 +172,13 @@ fn pairs(uri: &Uri) -> Result<Pairs, Problem> {
     read.map(|Query(pairs)| pairs).map_err(|_| problem(StatusCode::BAD_REQUEST, "the question after the path is no list of name=value"))
 }
 
-fn question<T: DeserializeOwned>(pairs: Pairs) -> Result<T, Problem> {
-    let read = Value::of_question(pairs).and_then(T::deserialize);
-    read.map_err(|wrong| problem(StatusCode::BAD_REQUEST, &wrong.words(Part::Question)))
+fn asked<T: DeserializeOwned>(pairs: Pairs) -> Result<T, Problem> {
+    question(pairs).map_err(|why| problem(StatusCode::BAD_REQUEST, &why))
+}
+
+/// Reads a question of names and words. An error is the words of a refusal.
+pub fn question<T: DeserializeOwned>(pairs: Vec<(String, String)>) -> Result<T, String> {
+    Value::of_question(pairs).and_then(T::deserialize).map_err(|wrong| wrong.words(Part::Question))
 }
 
 /// The entry to wait for.
@@ -183,8 +192,8 @@ struct WaitFor {
 /// that it does not know.
 fn reading<T: DeserializeOwned>(pairs: Pairs) -> Result<(T, Option<u64>), Problem> {
     let (waits, rest): (Pairs, Pairs) = pairs.into_iter().partition(|(name, _)| name == WAIT_FOR);
-    let wait: WaitFor = question(waits)?;
-    Ok((question(rest)?, wait.seq))
+    let wait: WaitFor = asked(waits)?;
+    Ok((asked(rest)?, wait.seq))
 }
 
 /// Waits until the ledger has so many entries; refuses a number that does not come.

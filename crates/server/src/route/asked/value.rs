@@ -1,7 +1,7 @@
 //! What a caller wrote, whether in a body, behind the question mark or in the path: a tree, of which types are then read.
 //! One reader for all three, so that what is wrong is told in the same words everywhere.
 
-use super::wrong::{Step, Wrong};
+use super::wrong::{Step, Wrong, echo};
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, StringDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
@@ -131,7 +131,7 @@ impl<'de> Visitor<'de> for Whatever {
         while let Some(name) = map.next_key::<String>()? {
             // Readers differ in which of two they take, so neither is.
             if !known.insert(name.clone()) {
-                return Err(A::Error::custom(format!("the field '{name}' is given twice")));
+                return Err(A::Error::custom(format!("the field '{}' is given twice", echo(&name))));
             }
             fields.push((name, map.next_value()?));
         }

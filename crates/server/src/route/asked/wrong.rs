@@ -98,7 +98,7 @@ pub fn one_of(names: &[&str]) -> String {
 }
 
 /// What a caller wrote, as far as it is told back.
-fn echo(text: &str) -> String {
+pub fn echo(text: &str) -> String {
     match text.char_indices().nth(ECHO_CHARS_MAX) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
