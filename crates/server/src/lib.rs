@@ -1,5 +1,6 @@
 //! The server: one port for people, git, runners and pages. It runs no user code and calls no target.
 
+mod about;
 mod access;
 mod announce;
 mod clock;

@@ -1,5 +1,6 @@
 //! Beginning a project.
 
+use crate::about::About;
 use crate::follow;
 use crate::git::GitError;
 use crate::shared::{Failure, Shared};
@@ -31,10 +32,13 @@ fn request(shared: &Shared, actor: Actor, add: &AddProject) -> Result<(Request, 
         return Err(Failure::Refused(project::Refusal::Exists.into()));
     }
     let folder = add.folder.as_deref().map(folder).transpose()?;
-    let source = add.git.as_deref().map(follow::checked).transpose().map_err(Failure::Invalid)?;
+    let source = add.git.as_deref().map(follow::checked).transpose().map_err(|why| Failure::Invalid(About::Address, why))?;
     let (key, fresh) = match (&add.beside, &source) {
         (Some(_), Some(_)) => {
-            return Err(Failure::Invalid("a project has one repository: another project's, or one that is followed".to_owned()));
+            return Err(Failure::Invalid(
+                About::Other,
+                "a project has one repository: another project's, or one that is followed".to_owned(),
+            ));
         }
         (Some(other), None) => (shared.repository_of(other)?, false),
         (None, _) => (own_key(add)?, true),
@@ -46,7 +50,7 @@ fn request(shared: &Shared, actor: Actor, add: &AddProject) -> Result<(Request, 
         let token = add.token.as_ref().map(|token| token.0.trim());
         follow::look(&shared.repositories.path(&key), address, token).map_err(|error| unreadable(address, &error))?;
         if let Some(token) = token {
-            shared.credentials.put(&key, token).map_err(|error| Failure::Invalid(error.to_string()))?;
+            shared.credentials.put(&key, token).map_err(|error| Failure::Invalid(About::Other, error.to_string()))?;
         }
     }
     let mut commands = Vec::new();
@@ -58,11 +62,11 @@ fn request(shared: &Shared, actor: Actor, add: &AddProject) -> Result<(Request, 
 }
 
 fn own_key(add: &AddProject) -> Result<RepositoryKey, Failure> {
-    add.name.as_str().parse().map_err(|error: trunkline_domain::foundation::IdParseError| Failure::Invalid(error.to_string()))
+    add.name.as_str().parse().map_err(|error: trunkline_domain::foundation::IdParseError| Failure::Invalid(About::Other, error.to_string()))
 }
 
 fn unreadable(address: &str, error: &GitError) -> Failure {
-    Failure::Invalid(format!("{address} cannot be read: {error}"))
+    Failure::Invalid(About::Address, format!("{address} cannot be read: {error}"))
 }
 
 /// A folder of the repository, without slashes at its ends.
@@ -72,7 +76,7 @@ fn folder(text: &str) -> Result<String, Failure> {
         !part.is_empty() && part != "." && part != ".." && part != ".git" && !part.contains(|c: char| c.is_control() || c == '\\')
     };
     if folder.chars().count() > FOLDER_CHARS_MAX || folder.is_empty() || !folder.split('/').all(good) {
-        return Err(Failure::Invalid(format!("'{text}' is no folder of a repository: write services/api")));
+        return Err(Failure::Invalid(About::Other, format!("'{text}' is no folder of a repository: write services/api")));
     }
     Ok(folder.to_owned())
 }

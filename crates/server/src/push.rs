@@ -1,5 +1,6 @@
 //! Moving refs, after a push or a look at a followed repository: objects first, then the record, then the refs on disk.
 
+use crate::about::About;
 use crate::git::{self, GitError, Push, RefUpdate};
 use crate::planner::{self, Cause, Planned, Wanted};
 use crate::shared::{Failure, Shared};
@@ -27,7 +28,7 @@ pub struct Outcome {
 
 /// Does a push and gives git's report of it.
 pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &mut (dyn Read + Send)) -> Result<Vec<u8>, Failure> {
-    let push = git::parse_push(body).map_err(Failure::Invalid)?;
+    let push = git::parse_push(body).map_err(|why| Failure::Invalid(About::Other, why))?;
     let repository = shared.repository_of(project)?;
     if let Some(State::Repository(Repository { source: Some(address), .. })) = shared.state(&Key::Repository(repository.clone()))? {
         let why = format!("{project} follows {address}: push there");

@@ -1,5 +1,6 @@
 //! What every route shares.
 
+use crate::about::About;
 use crate::access::Keys;
 use crate::clock::Clock;
 use crate::credentials::Credentials;
@@ -47,14 +48,14 @@ pub enum Failure {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// There is no such thing.
-    #[error("there is no {0}")]
-    NotFound(String),
+    #[error("there is no {1}")]
+    NotFound(About, String),
     /// The request makes no sense.
-    #[error("{0}")]
-    Invalid(String),
+    #[error("{1}")]
+    Invalid(About, String),
     /// It makes sense, but does not fit what is there.
-    #[error("{0}")]
-    Unfit(String),
+    #[error("{1}")]
+    Unfit(About, String),
     /// The same key was used for something else.
     #[error("the same key was used for another command, which is entry {0}")]
     Conflict(u64),
@@ -81,9 +82,11 @@ pub enum Failure {
 impl From<crate::planner::PlanError> for Failure {
     fn from(error: crate::planner::PlanError) -> Self {
         match error {
-            crate::planner::PlanError::Inputs(why) => Failure::Invalid(why),
+            crate::planner::PlanError::Inputs(why) => Failure::Invalid(About::Inputs, why),
             // Another commit may say otherwise: it is the state that does not fit, not the question.
-            crate::planner::PlanError::Unfit(_) | crate::planner::PlanError::NotByHand(_) => Failure::Unfit(error.to_string()),
+            crate::planner::PlanError::Unfit(_) | crate::planner::PlanError::NotByHand(_) => {
+                Failure::Unfit(About::Other, error.to_string())
+            }
             crate::planner::PlanError::Git(error) => error.into(),
             crate::planner::PlanError::Blob(error) => error.into(),
         }
@@ -107,7 +110,7 @@ impl Shared {
     pub fn project(&self, project: &ProjectKey) -> Result<Project, Failure> {
         match self.state(&Key::Project(project.clone()))? {
             Some(State::Project(found)) => Ok(found),
-            _ => Err(Failure::NotFound(format!("project '{project}': trunkline projects list shows which there are"))),
+            _ => Err(no_project(project.as_str())),
         }
     }
 
@@ -119,13 +122,18 @@ impl Shared {
     }
 }
 
+/// That there is no such project.
+pub fn no_project(name: &str) -> Failure {
+    Failure::NotFound(About::Project, format!("project '{name}'"))
+}
+
 /// The receipt in an answer to a command.
 pub fn receipt(answer: Answer) -> Result<Receipt, Failure> {
     match answer {
         Answer::Done(receipt) => Ok(receipt),
         Answer::Refused(refusal) => Err(refusal.into()),
         Answer::Conflict(seq) => Err(Failure::Conflict(seq)),
-        Answer::Invalid(what) => Err(Failure::Invalid(what)),
+        Answer::Invalid(what) => Err(Failure::Invalid(About::Other, what)),
         Answer::Work(_) | Answer::Stale | Answer::Renewed(_) => Err(Failure::Internal("the engine answered another call".to_owned())),
     }
 }

@@ -1,5 +1,6 @@
 //! Starting a run by hand: the newest commit of a ref, or a commit on it, with inputs.
 
+use crate::about::About;
 use crate::git::GitError;
 use crate::planner::{self, Cause, Planned, Wanted};
 use crate::push::pull_heads;
@@ -34,8 +35,8 @@ fn request(shared: &Shared, actor: Actor, project: &ProjectKey, asked: &StartRun
     let planned = planner::plan(&shared.repositories, shared.blobs.as_ref(), &wanted, shared.random()?)?;
     let (start, beside) = match planned {
         Planned::Run { start, beside, .. } => (start, beside),
-        Planned::Nothing(why) => return Err(Failure::Unfit(why)),
-        Planned::Skipped(reason) => return Err(Failure::Unfit(reason.words())),
+        Planned::Nothing(why) => return Err(Failure::Unfit(About::Start, why)),
+        Planned::Skipped(reason) => return Err(Failure::Unfit(About::Start, reason.words())),
     };
     let command = Command::Run(planner::run_id(shared.random()?, shared.clock.now()), run::Command::Start(start));
     Ok(Request { beside, ..Request::new(actor, Via::Api, command) })
@@ -52,13 +53,13 @@ fn number(receipt: &Receipt) -> Result<u32, Failure> {
 /// The ref, in full, and the commit.
 fn place(shared: &Shared, repository: &RepositoryKey, asked: &StartRun) -> Result<(String, Revision), Failure> {
     let Some(State::Repository(state)) = shared.state(&Key::Repository(repository.clone()))? else {
-        return Err(Failure::NotFound(format!("repository {repository}")));
+        return Err(Failure::NotFound(About::Other, format!("repository {repository}")));
     };
     let name = asked.reference.as_deref().unwrap_or("main");
     let candidates = [name.to_owned(), format!("refs/heads/{name}"), format!("refs/tags/{name}")];
     let found = candidates.iter().find_map(|name| state.refs.get_key_value(name));
     let Some((reference, tip)) = found.filter(|(name, _)| name.starts_with("refs/heads/") || name.starts_with("refs/tags/")) else {
-        return Err(Failure::NotFound(format!("branch or tag '{name}' in {repository}")));
+        return Err(Failure::NotFound(About::Branch, format!("branch or tag '{name}' in {repository}")));
     };
     let Some(commit) = &asked.revision else { return Ok((reference.clone(), tip.clone())) };
     if !shared.repositories.is_ancestor(repository, commit, tip)? {

@@ -7,6 +7,7 @@ mod fetch;
 pub use address::checked;
 pub use fetch::{Seen, look};
 
+use crate::about::About;
 use crate::git::RefUpdate;
 use crate::push::{Mover, Starts, move_ref};
 use crate::shared::{Failure, Shared};
@@ -128,7 +129,7 @@ pub fn sync(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure
 /// Moves every ref that stands elsewhere there. The words say what was started.
 fn take_in(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure> {
     let Some((address, state)) = source(shared, key)? else {
-        return Err(Failure::Unfit(format!("repository {key} is pushed to, not followed: each push is seen at once")));
+        return Err(Failure::Unfit(About::Other, format!("repository {key} is pushed to, not followed: each push is seen at once")));
     };
     let room = shared.writer.room();
     if room.is_low() {
@@ -149,7 +150,7 @@ fn take_in(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure>
         let starts = if first && seen.default.as_ref() != Some(&update.name) { Starts::Nothing } else { Starts::Runs };
         let outcome = move_ref(shared, &by, key, &update, starts)?;
         if let Some(why) = outcome.refusal {
-            return Err(Failure::Invalid(format!("{}: {why}", outcome.name)));
+            return Err(Failure::Invalid(About::Other, format!("{}: {why}", outcome.name)));
         }
         if starts == Starts::Runs {
             words.extend(outcome.words.lines().map(str::to_owned));

@@ -6,6 +6,7 @@ use super::document::ROOT;
 use super::table::Table;
 use super::told::Events;
 use super::{Problem, stream};
+use crate::about::About;
 use crate::access::{Authorized, Look};
 use crate::shared::{Failure, Shared};
 use crate::view;
@@ -49,7 +50,7 @@ async fn events(
     let (sender, receiver) = mpsc::channel(ON_THE_WAY);
     let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.trim().parse().ok()));
     let after = match last {
-        Some(None) => return Err(Failure::Invalid("Last-Event-ID is no entry's number".to_owned()).into()),
+        Some(None) => return Err(Failure::Invalid(About::Other, "Last-Event-ID is no entry's number".to_owned()).into()),
         Some(seq) => seq,
         None => from.after,
     };

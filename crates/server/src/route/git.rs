@@ -3,10 +3,11 @@
 use super::asked::{Ask, Place};
 use super::table::Table;
 use super::{Problem, stream};
+use crate::about::About;
 use crate::access::{Authorized, Push};
 use crate::git::{self, GitError, upload_pack as upload_pack_of};
 use crate::push::receive;
-use crate::shared::{Failure, Shared};
+use crate::shared::{Failure, Shared, no_project};
 use crate::within::Within;
 use axum::body::Body;
 use axum::extract::State;
@@ -38,7 +39,7 @@ struct Service {
 
 fn project_of(name: &str) -> Result<ProjectKey, Failure> {
     let name = name.strip_suffix(".git").unwrap_or(name);
-    name.parse().map_err(|_| Failure::NotFound(format!("project '{}'", name.chars().take(80).collect::<String>())))
+    name.parse().map_err(|_| no_project(&name.chars().take(80).collect::<String>()))
 }
 
 fn answer(kind: &str, body: impl Into<Body>) -> Response {
@@ -138,6 +139,6 @@ fn unzip(headers: &HeaderMap, body: impl Read + Send + 'static, most: u64) -> Re
     match encoding {
         None | Some("identity") => Ok(Box::new(body)),
         Some("gzip" | "x-gzip") => Ok(Box::new(Within::new(flate2::read::GzDecoder::new(body), most))),
-        Some(other) => Err(Failure::Invalid(format!("the body is encoded as '{other}', which this server does not read"))),
+        Some(other) => Err(Failure::Invalid(About::Other, format!("the body is encoded as '{other}', which this server does not read"))),
     }
 }

@@ -81,7 +81,7 @@ async fn change(
     render(shared, move |shared| {
         for project in view::project_rows(shared)?.into_iter().map(|row| row.project) {
             match view::where_is(shared, &project, &question) {
-                Err(Failure::NotFound(_)) => {}
+                Err(Failure::NotFound(..)) => {}
                 found => return Ok((StatusCode::OK, page::change(&found?, shared.clock.now(), wish.refresh()))),
             }
         }
@@ -97,7 +97,7 @@ async fn change_of(
     Ask(wish): Ask<Wish>,
 ) -> Result<Response, Problem> {
     render(shared, move |shared| match view::where_is(shared, &project, &question) {
-        Err(Failure::NotFound(_)) => Ok((StatusCode::NOT_FOUND, page::unknown_change(&question, wish.refresh()))),
+        Err(Failure::NotFound(..)) => Ok((StatusCode::NOT_FOUND, page::unknown_change(&question, wish.refresh()))),
         found => Ok((StatusCode::OK, page::change(&found?, shared.clock.now(), wish.refresh()))),
     })
     .await

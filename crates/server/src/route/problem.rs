@@ -1,6 +1,7 @@
 //! How a no looks on the wire.
 
 use super::page::{html, wish};
+use crate::about::About;
 use crate::page;
 use crate::shared::Failure;
 use crate::writer::Busy;
@@ -76,15 +77,15 @@ impl From<Failure> for Problem {
         let message = failure.to_string();
         let (status, code, help) = match &failure {
             Failure::Refused(refusal) => (StatusCode::CONFLICT, "TL0510", help_for(refusal)),
-            Failure::Unfit(_) => (StatusCode::CONFLICT, "TL0510", None),
-            Failure::NotFound(_) => (StatusCode::NOT_FOUND, "TL0504", None),
-            Failure::Invalid(_) => (StatusCode::BAD_REQUEST, "TL0505", None),
+            Failure::Unfit(about, _) => (StatusCode::CONFLICT, "TL0510", about.help()),
+            Failure::NotFound(about, _) => (StatusCode::NOT_FOUND, "TL0504", about.help()),
+            Failure::Invalid(about, _) => (StatusCode::BAD_REQUEST, "TL0505", about.help()),
             Failure::Conflict(_) => (StatusCode::CONFLICT, "TL0511", Some("use a fresh key for another command")),
             Failure::Busy(Busy::NoRoom(_)) => {
                 (StatusCode::INSUFFICIENT_STORAGE, "TL0522", Some("free some of the server's disk; it then goes on by itself"))
             }
             Failure::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "TL0520", Some("try again in a moment")),
-            Failure::Git(crate::git::GitError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", None),
+            Failure::Git(crate::git::GitError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", About::Branch.help()),
             Failure::Blob(trunkline_engine::BlobError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", None),
             Failure::Blob(trunkline_engine::BlobError::Mismatch { .. }) => (StatusCode::BAD_REQUEST, "TL0506", None),
             Failure::Store(_) | Failure::File(_) | Failure::Git(_) | Failure::Blob(_) | Failure::Internal(_) => {
@@ -120,8 +121,15 @@ fn help_for(refusal: &Refusal) -> Option<&'static str> {
         Refusal::Release(release::Refusal::Vetoed { .. }) => Some("push a fix: its release carries no veto"),
         Refusal::Release(release::Refusal::NotVerifiedBefore { .. }) => Some("promote it there first, or wait: trunkline watch"),
         Refusal::Release(release::Refusal::NoSuchEnvironment(_)) => Some("trunkline environments lists them"),
+        Refusal::Environment(environment::Refusal::Missing) => About::Environment.help(),
+        Refusal::Environment(environment::Refusal::NothingToGoBackTo) => Some("promote another release: trunkline releases list"),
+        Refusal::Environment(environment::Refusal::QueueFull) => {
+            Some("trunkline environments view ENV lists what waits; trunkline cancel deployment/N takes one out")
+        }
+        Refusal::Environment(environment::Refusal::AlreadyHere) => Some("where its target lost it: trunkline promote ENV --again"),
         Refusal::Environment(environment::Refusal::NotVerifiedHere) => Some("trunkline environments view ENV lists what it can go back to"),
         Refusal::Deployment(deployment::Refusal::NotUnknown) => Some("only an unknown deployment is settled by a person"),
+        Refusal::Deployment(deployment::Refusal::Ended(_)) => Some("trunkline deployments view shows how it ended"),
         Refusal::Run(run::Refusal::Ended(_)) => Some("push again, or look at it: trunkline runs view"),
         _ => None,
     }

@@ -210,3 +210,41 @@ fn a_strangers_browser_sees_one_page() {
     }
     assert_eq!(seen.len(), 1, "{seen:#?}");
 }
+
+/// Each from another room: what would change the answer, or show more.
+#[test]
+fn a_refusal_from_a_deeper_room_says_what_helps() {
+    let server = Server::start(0);
+    let clone = add_project(&server);
+    clone.commit(
+        &[(
+            "trunkline.yaml",
+            "on: { push: {}, manual: { inputs: { who: { type: string, required: true } } } }\njobs: { a: { run: 'true' } }\n",
+        )],
+        "Begin",
+    );
+    clone.push();
+    let questions = [
+        ("GET", "projects/shp", 404, "trunkline projects list"),
+        ("GET", "projects/shp/runs/1", 404, "trunkline projects list"),
+        ("GET", "projects/shop/runs/9", 404, "trunkline runs list"),
+        ("GET", "projects/shop/releases/9", 404, "trunkline releases list"),
+        ("GET", "projects/shop/deployments/9", 404, "trunkline deployments list"),
+        ("GET", "projects/shop/environments/qa", 404, "trunkline environments"),
+        ("GET", "projects/shop/where/abcdef0", 404, "git push trunkline"),
+        ("GET", "projects/shop/where/pr-7", 404, "git push trunkline"),
+        ("POST", "projects/shop/runs", 400, "--input NAME=VALUE"),
+        ("POST", "projects/shop/environments/qa/rollback", 409, "trunkline environments"),
+    ];
+    for (method, path, status, help) in questions {
+        let body = if method == "POST" { "{}" } else { "" };
+        let (found, refused) = refused(call(&server, method, &format!("/api/v1/{path}"), &JSON, body));
+        let said = refused["help"].as_str().unwrap_or_default();
+        assert!(found == status && said.contains(help), "{method} {path}: {found} {refused}");
+    }
+    // Git is told of an unknown project as everybody is, also where it cannot be the name of one.
+    for name in ["shp.git", "No%20Name"] {
+        let (status, refused) = refused(call(&server, "GET", &format!("/git/{name}/info/refs?service=git-upload-pack"), &[], ""));
+        assert_eq!((status, refused["help"].as_str()), (404, Some("trunkline projects list shows which there are")), "{refused}");
+    }
+}

@@ -4,6 +4,7 @@ use super::deployment::by_id as deployment_by_id;
 use super::release::{by_id as release_by_id, release_ref};
 use super::run::by_id as run_by_id;
 use super::{environments, row, rows};
+use crate::about::About;
 use crate::shared::{Failure, Shared};
 use trunkline_api::view::{
     DeploymentStatus, DeploymentView, EnvironmentView, JobStatus, JobView, ReleaseView, RunView, StationKind, StationState, StationView,
@@ -28,7 +29,7 @@ pub fn where_is(shared: &Shared, project: &ProjectKey, question: &str) -> Result
     let stations = stations(shared, project, &run, release.as_ref())?;
     Ok(WhereView {
         project: project.clone(),
-        revision: revision.parse().map_err(|_| Failure::NotFound(question.to_owned()))?,
+        revision: revision.parse().map_err(|_| Failure::NotFound(About::Change, question.to_owned()))?,
         run,
         release,
         stations,
@@ -44,18 +45,22 @@ fn not_run(shared: &Shared, prefix: &str, question: &str) -> Result<Failure, Fai
         Some(row) => format!("it started none: {}", row.skip.reason.words()),
         None => "it was not pushed here, or it started none".to_owned(),
     };
-    Ok(Failure::NotFound(format!("run of commit {question} in project {project}: {why}")))
+    Ok(Failure::NotFound(About::Change, format!("run of commit {question} in project {project}: {why}")))
 }
 
 fn find(shared: &Shared, project: &ProjectKey, question: &str) -> Result<(String, CommitRow), Failure> {
     if let Some(number) = question.strip_prefix("pr-").and_then(|number| number.parse().ok()) {
         let commit: Option<CommitRow> = row(shared, Table::PullRequest, &numbered(project, number))?;
-        let commit = commit.ok_or_else(|| Failure::NotFound(format!("pull request {number} in project {project}: git did not show it")))?;
+        let commit = commit
+            .ok_or_else(|| Failure::NotFound(About::Change, format!("pull request {number} in project {project}: git did not show it")))?;
         return Ok((commit.head.to_string(), commit));
     }
     let hex = question.len() >= DIGITS_MIN && question.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !hex {
-        return Err(Failure::Invalid(format!("'{question}' is neither a commit (at least {DIGITS_MIN} hex digits) nor pr-N")));
+        return Err(Failure::Invalid(
+            About::Other,
+            format!("'{question}' is neither a commit (at least {DIGITS_MIN} hex digits) nor pr-N"),
+        ));
     }
     let prefix = format!("{project}/{}", question.to_ascii_lowercase());
     let found = shared.reader.rows(Table::Commit, &prefix, None, 2)?;
@@ -65,7 +70,7 @@ fn find(shared: &Shared, project: &ProjectKey, question: &str) -> Result<(String
             let commit = Row::decode(body).map_err(|error| StoreError::Damaged(format!("commit {key}: {error}")))?;
             Ok((key.rsplit('/').next().unwrap_or_default().to_owned(), commit))
         }
-        _ => Err(Failure::Invalid(format!("several commits begin with {question}: give more digits"))),
+        _ => Err(Failure::Invalid(About::Other, format!("several commits begin with {question}: give more digits"))),
     }
 }
 

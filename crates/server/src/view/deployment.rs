@@ -3,6 +3,7 @@
 use super::release::{reference, state as release_state};
 use super::run::tests_with_messages;
 use super::{missing, row, rows};
+use crate::about::About;
 use crate::shared::{Failure, Shared};
 use trunkline_api::view::{CheckView, DeploymentRef, DeploymentStatus, DeploymentView, PartView};
 use trunkline_domain::deployment::{Deployment, Progress, Stage, WorkKey, WorkState};
@@ -19,7 +20,12 @@ pub fn deployment(shared: &Shared, project: &ProjectKey, number: u32) -> Result<
     let row: Option<DeploymentRow> = row(shared, Table::Deployment, &numbered(project, number))?;
     let Some(row) = row else {
         let newest: Option<DeploymentRow> = rows(shared, Table::Deployment, project, None, 1)?.pop();
-        return Err(missing(shared, project, format!("deployment {number} of project {project}"), newest.map(|newest| newest.number)));
+        return Err(missing(
+            shared,
+            project,
+            (About::Deployment, format!("deployment {number} of project {project}")),
+            newest.map(|newest| newest.number),
+        ));
     };
     by_id(shared, row.id)
 }
@@ -34,7 +40,7 @@ pub fn deployments(shared: &Shared, project: &ProjectKey, before: Option<u32>, l
 pub fn state(shared: &Shared, id: DeploymentId) -> Result<Deployment, Failure> {
     match shared.state(&Key::Deployment(id))? {
         Some(State::Deployment(deployment)) => Ok(deployment),
-        _ => Err(Failure::NotFound(format!("deployment {id}"))),
+        _ => Err(Failure::NotFound(About::Deployment, format!("deployment {id}"))),
     }
 }
 

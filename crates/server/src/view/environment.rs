@@ -3,6 +3,7 @@
 use super::deployment::{named, state as deployment_state};
 use super::release::{reference, state as release_state};
 use super::rows;
+use crate::about::About;
 use crate::shared::{Failure, Shared};
 use trunkline_api::view::{EnvironmentView, RunningView};
 use trunkline_domain::deployment::DeploymentResult;
@@ -25,7 +26,7 @@ pub fn environment(shared: &Shared, project: &ProjectKey, name: &EnvironmentName
     };
     all.into_iter()
         .find(|environment| &environment.name == name)
-        .ok_or_else(|| Failure::NotFound(format!("environment {project}/{name}: {known}")))
+        .ok_or_else(|| Failure::NotFound(About::Environment, format!("environment {project}/{name}: {known}")))
 }
 
 /// Every environment, in the order of the newest release's delivery file. Those that it no longer names come last, as

@@ -1,5 +1,6 @@
 //! Logs: short ones are rows, long ones lie in the log store, open ones are both being written.
 
+use crate::about::About;
 use crate::shared::{Failure, Shared};
 use trunkline_domain::deployment::WorkState;
 use trunkline_domain::foundation::ProjectKey;
@@ -9,7 +10,7 @@ use trunkline_engine::{Read, WorkRef};
 
 /// Bytes of a piece of work's log from `from` on, and whether more may come.
 pub fn log(shared: &Shared, project: &ProjectKey, work: &str, from: u64, bytes_max: usize) -> Result<(Vec<u8>, bool), Failure> {
-    let work: WorkRef = work.parse().map_err(|()| Failure::Invalid(format!("'{work}' names no log")))?;
+    let work: WorkRef = work.parse().map_err(|()| Failure::Invalid(About::Log, format!("'{work}' names no log")))?;
     let held = holder(shared, project, &work)?;
     let name = work.to_string();
     let epoch = match held {
@@ -43,7 +44,7 @@ enum Holder {
 }
 
 fn holder(shared: &Shared, project: &ProjectKey, work: &WorkRef) -> Result<Holder, Failure> {
-    let missing = || Failure::NotFound(format!("log of {work} in project {project}"));
+    let missing = || Failure::NotFound(About::Log, format!("log of {work} in project {project}"));
     match work {
         WorkRef::Job(id, job) => {
             let Some(State::Run(run)) = shared.state(&Key::Run(*id))? else { return Err(missing()) };

@@ -18,6 +18,7 @@ pub use release::{find_release, release, releases};
 pub use run::{run, runs};
 pub use trace::trace;
 
+use crate::about::About;
 use crate::shared::{Failure, Shared};
 use serde::de::DeserializeOwned;
 use trunkline_api::request::Event;
@@ -50,7 +51,7 @@ fn rows<T: DeserializeOwned>(
 }
 
 /// That a project has no such thing, and which it has; or that there is no such project.
-fn missing(shared: &Shared, project: &ProjectKey, what: String, newest: Option<u32>) -> Failure {
+fn missing(shared: &Shared, project: &ProjectKey, (about, what): (About, String), newest: Option<u32>) -> Failure {
     let known = match newest {
         Some(newest) => format!("the newest is {newest}"),
         None => match shared.project(project) {
@@ -58,13 +59,13 @@ fn missing(shared: &Shared, project: &ProjectKey, what: String, newest: Option<u
             Err(failure) => return failure,
         },
     };
-    Failure::NotFound(format!("{what}: {known}"))
+    Failure::NotFound(about, format!("{what}: {known}"))
 }
 
 /// An entry of the ledger.
 pub fn entry(shared: &Shared, seq: u64) -> Result<Entry<Fact>, Failure> {
     let stored = shared.reader.entries(seq.saturating_sub(1), 1)?.pop().filter(|stored| stored.seq == seq);
-    let stored = stored.ok_or_else(|| Failure::NotFound(format!("entry {seq}")))?;
+    let stored = stored.ok_or_else(|| Failure::NotFound(About::Other, format!("entry {seq}")))?;
     serde_json::from_slice(&stored.bytes).map_err(|error| StoreError::Damaged(format!("entry {seq}: {error}")).into())
 }
 

@@ -2,6 +2,7 @@
 
 use super::run::commit;
 use super::{decode, missing, row, rows};
+use crate::about::About;
 use crate::shared::{Failure, Shared};
 use trunkline_api::view::{ReleaseRef, ReleaseView};
 use trunkline_domain::foundation::{ProjectKey, ReleaseId};
@@ -40,7 +41,7 @@ pub fn find_release(shared: &Shared, project: &ProjectKey, name: &str) -> Result
     loop {
         let page: Vec<ReleaseRow> = rows(shared, Table::Release, project, before, super::PAGE_MAX)?;
         let Some(last) = page.last() else {
-            return Err(missing(shared, project, format!("release '{name}' of project {project}"), newest));
+            return Err(missing(shared, project, (About::Release, format!("release '{name}' of project {project}")), newest));
         };
         newest = newest.or(page.first().map(|first| first.number));
         before = Some(last.number);
@@ -63,9 +64,10 @@ fn of_version(shared: &Shared, project: &ProjectKey, version: &str) -> Result<Op
         several => {
             let several: Vec<String> = several.iter().map(u32::to_string).collect();
             let which = several.join(", ");
-            Err(Failure::Invalid(format!(
-                "'{version}' is the version of several releases of project {project}: say which by its number, {which}"
-            )))
+            Err(Failure::Invalid(
+                About::Release,
+                format!("'{version}' is the version of several releases of project {project}: say which by its number, {which}"),
+            ))
         }
     }
 }
@@ -95,7 +97,7 @@ pub fn by_id(shared: &Shared, id: ReleaseId) -> Result<ReleaseView, Failure> {
 pub fn state(shared: &Shared, id: ReleaseId) -> Result<Release, Failure> {
     match shared.state(&Key::Release(id))? {
         Some(State::Release(release)) => Ok(release),
-        _ => Err(Failure::NotFound(format!("release {id}"))),
+        _ => Err(Failure::NotFound(About::Release, format!("release {id}"))),
     }
 }
 

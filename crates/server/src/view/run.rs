@@ -2,6 +2,7 @@
 
 use super::release::release_ref;
 use super::{missing, row, rows};
+use crate::about::About;
 use crate::shared::{Failure, Shared};
 use trunkline_api::view::{CommitView, JobStatus, JobView, PullRequestView, RunView};
 use trunkline_domain::change::ChangeNote;
@@ -17,7 +18,7 @@ pub fn run(shared: &Shared, project: &ProjectKey, number: u32) -> Result<RunView
     let row: Option<RunRow> = row(shared, Table::Run, &numbered(project, number))?;
     let Some(row) = row else {
         let newest: Option<RunRow> = rows(shared, Table::Run, project, None, 1)?.pop();
-        return Err(missing(shared, project, format!("run {project}/{number}"), newest.map(|newest| newest.number)));
+        return Err(missing(shared, project, (About::Run, format!("run {project}/{number}")), newest.map(|newest| newest.number)));
     };
     by_id(shared, row.id)
 }
@@ -32,7 +33,7 @@ pub fn runs(shared: &Shared, project: &ProjectKey, before: Option<u32>, limit: u
 pub fn by_id(shared: &Shared, id: RunId) -> Result<RunView, Failure> {
     match shared.state(&Key::Run(id))? {
         Some(State::Run(run)) => view(shared, id, &run),
-        _ => Err(Failure::NotFound(format!("run {id}"))),
+        _ => Err(Failure::NotFound(About::Run, format!("run {id}"))),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::client::segment;
 use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::git::{REMOTE, Repository};
+use crate::git::Repository;
 use crate::globals::Remote;
 use crate::reference::Reference;
 use trunkline_api::view::{DeploymentView, EnvironmentView, RunView, StationKind, StationView, WhereView};
@@ -49,9 +49,11 @@ pub fn change(remote: &Remote, project: &ProjectKey, text: Option<&str>) -> Resu
         }
     };
     match where_is(remote, project, &query) {
-        Err(failure) if text.is_none() && failure.exit == Exit::NotFound && failure.help.is_none() => {
+        Err(mut failure) if text.is_none() && failure.exit == Exit::NotFound => {
+            // The server cannot know which branch is meant.
             let branch = Repository::here().and_then(|here| here.branch()).unwrap_or_else(|| "main".to_owned());
-            Err(failure.help(format!("if it was not pushed: git push {REMOTE} {branch}")))
+            failure.help = failure.help.map(|help| help.replace("BRANCH", &branch).into());
+            Err(failure)
         }
         found => found,
     }
