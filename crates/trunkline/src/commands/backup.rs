@@ -111,9 +111,12 @@ fn to_file(screen: &Screen, file: &Path, wanted: Wanted<'_>) -> Result<Told, Fai
     if file.symlink_metadata().is_ok() {
         return Err(exists());
     }
-    let failed = |error: std::io::Error| Failure::new(Code::Backup, "the backup cannot be written").place(file.display()).why(error);
+    let failed = |error: std::io::Error| {
+        let unwritten = Failure::new(Code::Backup, "the backup cannot be written").place(file.display()).why(&error);
+        unwritten.help(written_help(error.kind()))
+    };
     let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let made = tempfile::Builder::new().prefix(".trunkline-backup-").tempfile_in(folder).map_err(failed)?;
+    let made = temporary(folder).map_err(failed)?;
     let mut meter = Meter::new(*screen, "read");
     let mut into = BufWriter::new(made.as_file());
     let told = back_up(Wanted { scratch: folder, ..wanted }, &mut into, &mut |progress| meter.show(progress)).map_err(written)?;
@@ -128,6 +131,28 @@ fn to_file(screen: &Screen, file: &Path, wanted: Wanted<'_>) -> Result<Told, Fai
     Ok(told)
 }
 
+/// A file under another name in that folder. An error does not tell that name, which nobody gave.
+fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    if !folder.metadata()?.is_dir() {
+        return Err(std::io::ErrorKind::NotADirectory.into());
+    }
+    let made = tempfile::Builder::new().prefix(".trunkline-backup-").tempfile_in(folder);
+    // The library puts the temporary name into the error, and keeps its kind.
+    made.map_err(|error| error.kind().into())
+}
+
+/// What helps where the file itself cannot be made.
+fn written_help(kind: std::io::ErrorKind) -> &'static str {
+    use std::io::ErrorKind;
+    match kind {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => "its folder must be there: make it, or name a file in another one",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "name a file on another disk, or send it on: trunkline backup - | ssh HOST 'cat > FILE'"
+        }
+        _ => "name a file where the server's user may write, or send it on: trunkline backup - | ssh HOST 'cat > FILE'",
+    }
+}
+
 /// Makes a data folder of a backup.
 pub fn run_restore(arguments: &RestoreArguments, globals: &Globals) -> anyhow::Result<Exit> {
     let screen = globals.screen();
@@ -138,8 +163,7 @@ pub fn run_restore(arguments: &RestoreArguments, globals: &Globals) -> anyhow::R
     let told = if arguments.file.as_os_str() == PIPE {
         restore(std::io::stdin().lock(), &data, &mut show)
     } else {
-        let unreadable = |error| Failure::new(Code::FileUnreadable, "the backup cannot be read").place(arguments.file.display()).why(error);
-        restore(File::open(&arguments.file).map_err(unreadable)?, &data, &mut show)
+        restore(opened(&arguments.file)?, &data, &mut show)
     };
     let told = told.map_err(|error| unrestored(error, &arguments.file))?;
     if screen.json() {
@@ -158,6 +182,21 @@ pub fn run_restore(arguments: &RestoreArguments, globals: &Globals) -> anyhow::R
         screen.note("the backup holds no tokens: the server makes a new one for you");
     }
     Ok(Exit::Good)
+}
+
+/// The file of a backup.
+fn opened(file: &Path) -> Result<File, Failure> {
+    let open = || {
+        let opened = File::open(file)?;
+        // A folder can be opened, and is then no backup in words that help nobody.
+        if opened.metadata()?.is_dir() { Err(std::io::ErrorKind::IsADirectory.into()) } else { Ok(opened) }
+    };
+    open().map_err(|error: std::io::Error| {
+        Failure::new(Code::FileUnreadable, "the backup cannot be read")
+            .place(file.display())
+            .why(error)
+            .help("name the file that trunkline backup wrote, or - to read it from a pipe; nothing was changed")
+    })
 }
 
 fn with_causes(mut failure: Failure, error: &BackupError) -> Failure {
@@ -194,4 +233,39 @@ fn unrestored(error: BackupError, file: &Path) -> Failure {
         BackupError::Write(_) => Failure::new(Code::RestoreFolder, error.to_string()),
     };
     with_causes(failure, &error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_told_as_it_was_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "x").unwrap();
+        for (place, help) in [("nowhere/x.backup", "its folder must be there"), ("file/x.backup", "its folder must be there")] {
+            let file = folder.path().join(place);
+            let wanted = Wanted {
+                data: folder.path(),
+                scratch: folder.path(),
+                version: "1",
+                now: trunkline_domain::foundation::Timestamp(0),
+                secrets: false,
+            };
+            let failure = to_file(&Screen::new(crate::render::Wish::default()), &file, wanted).unwrap_err();
+            assert_eq!(failure.place.as_deref(), Some(file.to_str().unwrap()));
+            assert!(failure.help.as_ref().is_some_and(|said| said.starts_with(help)), "{failure:?}");
+            assert!(!format!("{failure:?}").contains(".trunkline-backup-"), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_backup_that_is_not_there_is_told_with_what_helps() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in [folder.path().join("nofile"), folder.path().to_owned()] {
+            let failure = opened(&file).unwrap_err();
+            assert_eq!((failure.code.as_str(), failure.place.as_deref()), ("TL0210", file.to_str()));
+            assert!(failure.help.is_some_and(|help| help.contains("trunkline backup")));
+        }
+    }
 }
