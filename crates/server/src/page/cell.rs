@@ -1,6 +1,6 @@
 //! One cell of the matrix. Quiet when well: an outline without a visible word. Loud when a person may have to act.
 
-use super::look::{self, HEALTHY, Icon, LAST_KNOWN, Look, ROLLED_BACK, TO_ACCEPT, Tone};
+use super::look::{self, Icon, LAST_KNOWN, Look, ROLLED_BACK, TO_ACCEPT, Tone, VERIFIED};
 use super::part::{change_href, icon, revision_of};
 use super::time;
 use maud::{Markup, html};
@@ -25,7 +25,7 @@ pub fn environment(project: &ProjectView, environment: &EnvironmentView, now: Ti
         let alone = environment.incoming.is_none() && rolled_back(project, environment).is_none();
         let behind = if alone { behind(project, environment) } else { 0 };
         // While nobody knows what a deployment did, what ran before is not shown as well.
-        let look = if in_doubt(environment) { LAST_KNOWN } else { HEALTHY };
+        let look = if in_doubt(environment) { LAST_KNOWN } else { VERIFIED };
         let chip = Chip { name: &runs.release.version, look, loud: false, meta: Some(time::age(now, runs.since)), behind };
         chips.push(chip.markup(project, Some(&runs.revision)));
     }

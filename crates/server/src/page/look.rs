@@ -112,8 +112,8 @@ const fn look(tone: Tone, icon: Icon, word: &'static str) -> Look {
     Look { tone, icon, word }
 }
 
-/// Verified here, and nothing said otherwise since.
-pub const HEALTHY: Look = look(Tone::Pass, Icon::Pass, "healthy");
+/// Verified here, and nothing said otherwise since. Not "healthy": nobody looks at the targets between deployments.
+pub const VERIFIED: Look = look(Tone::Pass, Icon::Pass, "verified");
 /// Verified here once, and nobody knows whether it still runs.
 pub const LAST_KNOWN: Look = look(Tone::Drift, Icon::Unknown, "last known");
 /// An earlier release came back.
@@ -149,7 +149,7 @@ pub fn deployment(status: DeploymentStatus) -> Look {
 
 fn ended(result: DeploymentResult) -> Look {
     match result {
-        DeploymentResult::Succeeded => HEALTHY,
+        DeploymentResult::Succeeded => VERIFIED,
         DeploymentResult::Failed(FailureCause::Health | FailureCause::Verify) => look(Tone::Fail, Icon::Fail, "failed"),
         DeploymentResult::Failed(FailureCause::Lost | FailureCause::Stale | FailureCause::Settled) => {
             look(Tone::Fail, Icon::Fail, "did not finish")

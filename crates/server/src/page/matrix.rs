@@ -129,7 +129,7 @@ fn is_production(status: &StatusView, name: &str) -> bool {
 
 fn legend() -> Markup {
     let entries = [
-        (Tone::Pass, Icon::Pass, "healthy: verified there"),
+        (Tone::Pass, Icon::Pass, "verified there"),
         (Tone::Fail, Icon::Fail, "failed"),
         (Tone::Fail, Icon::Back, "rolled back"),
         (Tone::Run, Icon::Run, "deploying or verifying"),

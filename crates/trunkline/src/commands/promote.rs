@@ -78,7 +78,7 @@ fn plan(release: &ReleaseView, environment: &EnvironmentView, look: &Look) -> St
     let paint = look.paint;
     let mut out = format!("{}\n", paint.text(Style::Strong, &format!("{}/{}", environment.project, environment.name)));
     let (now, from) = match &environment.runs {
-        Some(runs) => (format!("{} {}", release::name(&runs.release), look.clock.since(runs.since)), Some(&runs.revision)),
+        Some(runs) => (format!("{}, verified {}", release::name(&runs.release), look.clock.ago(runs.since)), Some(&runs.revision)),
         None => ("nothing that was verified".to_owned(), None),
     };
     out += &format!("  now   {now}\n  then  {} from run {}\n", release::name(&release.release), release.run);
@@ -147,7 +147,7 @@ mod tests {
         let text = plan(&sample::release(), &environment, &sample::look(Paint::PLAIN));
         assert!(
             text.starts_with(
-                "shop/qa\n  now   release 11, 1.41 \"quiet-otter\" for 25 h\n  then  release 12, 1.42 \"amber-heron\" from run 812\n"
+                "shop/qa\n  now   release 11, 1.41 \"quiet-otter\", verified 25 h ago\n  then  release 12, 1.42 \"amber-heron\" from run 812\n"
             ),
             "{text}"
         );

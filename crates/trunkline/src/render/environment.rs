@@ -45,9 +45,10 @@ pub fn view(environment: &EnvironmentView, look: &Look) -> String {
     match &environment.runs {
         Some(runs) => {
             let text = format!("{} ({}, deployment {})", super::release::name(&runs.release), runs.revision.short(), runs.deployment);
-            line("runs", &format!("{} {}", paint.mark(Mark::Passed, &text), look.clock.since(runs.since)));
+            // Not "runs": that is what the record knows, and nobody looks at the targets between deployments.
+            line("verified", &format!("{} {}", paint.mark(Mark::Passed, &text), look.clock.ago(runs.since)));
         }
-        None => line("runs", "nothing that was verified"),
+        None => line("verified", "nothing"),
     }
     if let Some(failed) = &environment.last_failed {
         line("last", &reference(failed, look));
@@ -88,7 +89,7 @@ mod tests {
         let text = view(&sample::status().projects[1].environments[1], &sample::look(Paint::PLAIN));
         let expected = "\
 shop/qa staging
-runs       V release 11, 1.41 \"quiet-otter\" (bbbbbbb, deployment 28) for 25 h
+verified   V release 11, 1.41 \"quiet-otter\" (bbbbbbb, deployment 28) 25 h ago
 incoming   > deployment 30 of 1.42 deploying for 30 s
 back to    release 11, 1.41 \"quiet-otter\"
 ";

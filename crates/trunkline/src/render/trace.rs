@@ -63,8 +63,8 @@ fn links(view: &TraceView, look: &Look) -> Vec<Link> {
 }
 
 fn environment(view: &TraceView, look: &Look) -> Link {
-    let since = view.environment.runs.as_ref().map(|runs| look.clock.since(runs.since)).unwrap_or_default();
-    let facts = format!("runs {} {since}", clean(&view.release.release.version));
+    let since = view.environment.runs.as_ref().map(|runs| look.clock.ago(runs.since)).unwrap_or_default();
+    let facts = format!("{} verified {since}", clean(&view.release.release.version));
     Link { kind: "environment", name: view.environment.name.to_string(), facts, proof: String::new(), mark: Mark::Passed }
 }
 
