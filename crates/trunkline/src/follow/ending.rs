@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::render::words;
 use trunkline_api::view::{DeploymentStatus, DeploymentView, EnvironmentView, RunView, StationKind, StationState, StationView, WhereView};
 use trunkline_domain::deployment::DeploymentResult;
-use trunkline_domain::run::RunResult;
+use trunkline_domain::run::{ReleaseVerdict, RunResult};
 
 /// How following ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +48,27 @@ fn of_run(run: &RunView) -> Option<Ending> {
             words.push("next: trunkline check".to_owned());
             Some(Ending { exit: Exit::Failed, words })
         }
-        RunResult::Passed => match run.verdict.as_ref().and_then(words::no_release) {
-            Some(why) => Some(Ending::new(Exit::Good, [format!("run {number} passed; no release: {}", crate::render::text::clean(&why))])),
+        RunResult::Passed => match run.verdict.as_ref().and_then(|verdict| without_release(number, verdict)) {
+            Some(ending) => Some(ending),
             None if run.release.is_some() => Some(Ending::new(Exit::Good, [format!("run {number} passed")])),
             None => None,
         },
     }
+}
+
+/// A run that passed and made no release: why, and what would make one.
+fn without_release(number: u32, verdict: &ReleaseVerdict) -> Option<Ending> {
+    let why = words::no_release(verdict)?;
+    let next = match verdict {
+        ReleaseVerdict::Cut => return None,
+        ReleaseVerdict::NotAsked => {
+            "to have one made, add 'release' and 'environments' to trunkline.yaml, then: trunkline check".to_owned()
+        }
+        ReleaseVerdict::NotPassed => format!("trunkline log {number} --failed"),
+        ReleaseVerdict::ConditionFalse | ReleaseVerdict::Impossible(_) => format!("trunkline runs view {number}"),
+    };
+    let what = format!("run {number} passed; no release: {}", crate::render::text::clean(&why));
+    Some(Ending::new(Exit::Good, [what, format!("next: {next}")]))
 }
 
 fn failed_run(run: &RunView) -> Ending {
@@ -236,6 +251,21 @@ mod tests {
     fn exit(states: [StationState; 3]) -> Option<u8> {
         let (change, environments) = change(states);
         of_change(&change, &environments).map(|ending| ending.exit.number())
+    }
+
+    #[test]
+    fn a_run_without_a_release_says_what_would_make_one() {
+        let mut run = sample::change().run;
+        (run.result, run.release) = (Some(RunResult::Passed), None);
+        for (verdict, next) in [
+            (ReleaseVerdict::NotAsked, "next: to have one made, add 'release'"),
+            (ReleaseVerdict::NotPassed, "next: trunkline log 812 --failed"),
+            (ReleaseVerdict::ConditionFalse, "next: trunkline runs view 812"),
+        ] {
+            run.verdict = Some(verdict);
+            let ending = of_run(&run).unwrap();
+            assert!(ending.words[0].starts_with("run 812 passed; no release: ") && ending.words[1].starts_with(next), "{:?}", ending.words);
+        }
     }
 
     #[test]
