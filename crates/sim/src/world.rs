@@ -11,7 +11,7 @@ use crate::workload;
 use std::sync::Arc;
 use trunkline_domain::deployment::{self, SettledAs, WorkState};
 use trunkline_domain::environment;
-use trunkline_domain::foundation::{Actor, DeploymentId, EnvironmentKey, Millis, ProjectKey, ReleaseId, Timestamp};
+use trunkline_domain::foundation::{Actor, DeploymentId, EnvironmentKey, EnvironmentName, Millis, ProjectKey, ReleaseId, Timestamp};
 use trunkline_domain::ledger::{Entry, Via};
 use trunkline_domain::record::{Command, Fact, Key, State};
 use trunkline_domain::release::Wish;
@@ -253,9 +253,19 @@ impl World {
     fn promote(&mut self) -> Result<(), Violation> {
         let Some(Key::Release(id)) = self.open_of(|state| matches!(state, State::Release(_))) else { return Ok(()) };
         let name = self.random.pick(&workload::ENVIRONMENTS).expect("an environment");
-        let environment = name.parse().expect("an environment's name");
-        let wish = if self.random.chance(50) { Wish::Again } else { Wish::New };
+        let environment: EnvironmentName = name.parse().expect("an environment's name");
+        let wish = if self.was_last(id, &environment) { Wish::Again } else { Wish::New };
         self.command(Command::Release(id, release::Command::Promote { environment, wish })).map(drop)
+    }
+
+    /// Whether this release was deployed there last: then it can only come once more.
+    fn was_last(&self, id: ReleaseId, name: &EnvironmentName) -> bool {
+        let Some(State::Release(release)) = self.witness.states.get(&Key::Release(id)) else { return false };
+        let key = EnvironmentKey { project: release.cut.project.clone(), name: name.clone() };
+        match self.witness.states.get(&Key::Environment(key)) {
+            Some(State::Environment(environment)) => environment.current.as_ref().is_some_and(|current| current.release == id),
+            _ => false,
+        }
     }
 
     fn roll_back(&mut self) -> Result<(), Violation> {
