@@ -181,6 +181,10 @@ pub struct LogEnd {
     pub inline: Option<String>,
     /// Bytes that came after the limit and were not kept.
     pub dropped: u64,
+    /// Whether the runner has nothing more to send, though the server may have less than `bytes`. Otherwise a server that
+    /// lost some asks for them ([`CallRefusal::Offset`]) before it takes the outcome.
+    #[serde(default)]
+    pub spent: bool,
 }
 
 /// How a piece of work ended.

@@ -141,7 +141,7 @@ fn report(assignment: &Assignment, digest: Digest) -> Call {
         artifacts: Vec::new(),
         tests: None,
     };
-    let log = LogEnd { bytes: 2, digest, inline: Some("ok".to_owned()), dropped: 0 };
+    let log = LogEnd { bytes: 2, digest, inline: Some("ok".to_owned()), dropped: 0, spent: false };
     let request =
         ReportRequest { runner: runner(), lease: assignment.lease.clone(), outcome: Outcome::Job(outcome), log, claim_next: false };
     Call::Report(Box::new(Report { request, log_sealed: false }))

@@ -115,7 +115,7 @@ fn report(runner: &RunnerKey, lease: &Lease) -> ReportRequest {
         artifacts: Vec::new(),
         tests: None,
     };
-    let log = LogEnd { bytes: 0, digest: Digest::of(b""), inline: Some(String::new()), dropped: 0 };
+    let log = LogEnd { bytes: 0, digest: Digest::of(b""), inline: Some(String::new()), dropped: 0, spent: false };
     ReportRequest { runner: runner.clone(), lease: lease.clone(), outcome: Outcome::Job(outcome), log, claim_next: false }
 }
 

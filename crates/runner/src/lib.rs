@@ -18,6 +18,7 @@ mod log;
 mod mask;
 mod memory;
 mod orphan;
+mod outcome;
 mod port;
 mod process_tree;
 mod report;

@@ -11,7 +11,7 @@ use crate::port::{CallError, Port};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -182,7 +182,7 @@ impl Log {
         }
         // What a full disk cut off counts as missing: the server must not call this log whole.
         let missing = if self.cut { self.dropped } else { 0 };
-        LogEnd { bytes: self.bytes + missing, digest: self.hash.finish(), inline, dropped: self.dropped }
+        LogEnd { bytes: self.bytes + missing, digest: self.hash.finish(), inline, dropped: self.dropped, spent: self.cut }
     }
 }
 
@@ -243,7 +243,9 @@ impl Stream {
         let shared = Arc::new(Shared::default());
         let sender = std::thread::Builder::new().name("log".to_owned()).spawn({
             let shared = shared.clone();
-            move || send(&*port, &hold, &source, &shared)
+            move || {
+                send(&*port, &hold, &source, &shared, 0);
+            }
         })?;
         Ok(Self { file, shared, sender: Some(sender) })
     }
@@ -281,15 +283,26 @@ impl Drop for Stream {
     }
 }
 
-/// Sends the spool until its end, or until nobody wants it any more.
-fn send(port: &dyn Port, hold: &Hold, source: &File, shared: &Shared) {
-    let mut sent = 0;
+/// Sends a spool again from here on: the server lost some of it. Whether all of it is there now.
+pub fn send_again(port: &dyn Port, hold: &Hold, spool: &Path, from: u64) -> bool {
+    let Ok(source) = File::open(spool) else { return false };
+    let Ok(written) = source.metadata().map(|metadata| metadata.len()) else { return false };
+    if from >= written {
+        return false;
+    }
+    let shared = Shared { progress: Mutex::new(Progress { written, closed: true }), ..Shared::default() };
+    send(port, hold, &source, &shared, from) == written
+}
+
+/// Sends the spool until its end, or until nobody wants it any more. Returns how much was sent.
+fn send(port: &dyn Port, hold: &Hold, source: &File, shared: &Shared, from: u64) -> u64 {
+    let mut sent = from;
     let mut pause = Pause::default();
     let mut chunk = vec![0; CHUNK_BYTES as usize];
     while let Some(size) = shared.next_chunk(sent) {
         let chunk = &mut chunk[..size as usize];
         if source.read_exact_at(chunk, sent).is_err() {
-            return;
+            return sent;
         }
         match port.log_append(&hold.lease, sent, chunk) {
             Ok(()) => {
@@ -300,18 +313,19 @@ fn send(port: &dyn Port, hold: &Hold, source: &File, shared: &Shared) {
             Err(CallError::Refused(CallRefusal::Offset { have })) if have != sent && have <= shared.progress().written => sent = have,
             Err(CallError::Refused(CallRefusal::Stale)) => {
                 hold.worsen(Standing::Lost);
-                return;
+                return sent;
             }
-            Err(CallError::Refused(_)) => return,
+            Err(CallError::Refused(_)) => return sent,
             Err(CallError::Unreachable(_)) => {
                 let gone = || matches!(hold.standing(), Standing::Lost | Standing::Abandoned);
                 if gone() {
-                    return;
+                    return sent;
                 }
                 pause.wait(gone);
             }
         }
     }
+    sent
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ use trunkline_domain::run::{AttemptResult, JobOutcome};
 
 /// The slot's folder that is `HOME`.
 const HOME: &str = "home";
+/// The slot's file of a long log.
+const SPOOL: &str = "log";
 /// The slot's folder that is `TMPDIR`.
 const TEMPORARY: &str = "tmp";
 
@@ -65,6 +67,11 @@ impl Slot {
             discard(&path, &self.trash).and_then(|()| fs::create_dir_all(&path)).doing(format!("make {}", path.display()))?;
         }
         Ok(path)
+    }
+
+    /// Where the log of the last piece of work lies, if it was long.
+    pub fn spool(&self) -> PathBuf {
+        self.folder.join(SPOOL)
     }
 
     /// The path of a file of this slot that does not exist.
@@ -124,7 +131,7 @@ impl Site<'_> {
 
 /// Does an assignment's work. Every failure of the runner's own becomes the outcome that says so.
 pub fn execute(site: &mut Site<'_>, assignment: &Assignment) -> Result<(Outcome, LogEnd), Failure> {
-    let spool = site.slot.absent_file("log")?;
+    let spool = site.slot.absent_file(SPOOL)?;
     let mut log = Log::new(site.port.clone(), site.hold.clone(), spool, &assignment.masked);
     let outcome = match &assignment.work {
         Work::Job(work) => Outcome::Job(job::run(site, work, &mut log)),

@@ -4,7 +4,8 @@ use crate::failure::{Failure, While};
 use crate::group::{Groups, Limits};
 use crate::lease::{Hold, Leases, Pause, Standing, boottime_ms};
 use crate::orphan::end_noted;
-use crate::port::{CallError, Port};
+use crate::outcome::{Told, empty_log};
+use crate::port::Port;
 use crate::process_tree::Marker;
 use crate::sandbox::{Levels, Places, Sandboxes};
 use crate::slot::{Site, Slot, execute, not_begun};
@@ -18,9 +19,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, RENEW_EVERY, RenewRequest, ReportRequest, Work};
+use trunkline_api::runner::{Assignment, ClaimRequest, LogEnd, Outcome, RENEW_EVERY, RenewRequest, Work};
 use trunkline_api::view::RunnerView;
-use trunkline_domain::foundation::{Digest, RunnerKey};
+use trunkline_domain::foundation::RunnerKey;
 use trunkline_domain::pipeline::SandboxLevel;
 
 /// How often it is looked whether every supervisor answers.
@@ -284,7 +285,8 @@ fn one(shared: &Shared, slot: &mut Slot, assignment: &Assignment) -> Option<Assi
     } else {
         execute_safely(shared, slot, assignment, &hold)
     };
-    let next = report(shared, &hold, outcome, log);
+    let told = Told { runner: &shared.config.name, port: &*shared.port, hold: &hold, spool: &slot.spool() };
+    let next = told.report(outcome, log, || shared.is_stopping());
     shared.leases.remove(&hold);
     next
 }
@@ -319,27 +321,6 @@ fn execute_safely(shared: &Shared, slot: &mut Slot, assignment: &Assignment, hol
             (outcome, empty_log())
         }
     }
-}
-
-fn empty_log() -> LogEnd {
-    LogEnd { bytes: 0, digest: Digest::of(b""), inline: Some(String::new()), dropped: 0 }
-}
-
-/// Tells the outcome until the server has heard it or does not want it.
-fn report(shared: &Shared, hold: &Hold, outcome: Outcome, log: LogEnd) -> Option<Assignment> {
-    let mut request =
-        ReportRequest { runner: shared.config.name.clone(), lease: hold.lease.clone(), outcome, log, claim_next: !shared.is_stopping() };
-    let mut pause = Pause::default();
-    // A stopped runner goes on trying for as long as `stop` waits.
-    while hold.standing() != Standing::Lost {
-        match shared.port.report(&request) {
-            Ok(reply) => return reply.next,
-            Err(CallError::Refused(_)) => return None,
-            Err(CallError::Unreachable(_)) => pause.wait(|| hold.standing() == Standing::Lost),
-        }
-        request.claim_next = !shared.is_stopping();
-    }
-    None
 }
 
 /// Renews every held lease until the runner has stopped and holds none.

@@ -153,6 +153,14 @@ impl Port for LocalPort {
             eprintln!("{error}: it is kept as far as it came");
             None
         });
+        let have = finished.map_or(0, |(bytes, _)| bytes);
+        let is_streamed = request.log.inline.is_none() && !request.log.spent;
+        // A server that was killed lost what it had in memory: the runner has it still. Broken logs have no more to take.
+        if is_streamed && have < request.log.bytes && !self.shared.logs.is_broken(&key) {
+            self.is_held(&request.lease)?;
+            self.shared.logs.reopen(&key);
+            return Err(CallError::Refused(CallRefusal::Offset { have }));
+        }
         let log_sealed = match finished {
             Some((bytes, digest)) => bytes == request.log.bytes && digest == request.log.digest,
             None => request.log.bytes == 0,

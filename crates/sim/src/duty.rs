@@ -82,7 +82,7 @@ impl World {
     }
 
     fn report(&mut self, index: usize, assignment: &Assignment, outcome: Outcome) -> Result<(), Violation> {
-        let log = LogEnd { bytes: 2, digest: Digest::of(b"ok"), inline: Some("ok".to_owned()), dropped: 0 };
+        let log = LogEnd { bytes: 2, digest: Digest::of(b"ok"), inline: Some("ok".to_owned()), dropped: 0, spent: false };
         let runner = self.runners[index].key.clone();
         let request = ReportRequest { runner, lease: assignment.lease.clone(), outcome, log, claim_next: false };
         let call = Call::Report(Box::new(LogReport { request, log_sealed: false }));

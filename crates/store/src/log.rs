@@ -105,31 +105,21 @@ impl LogStore {
         }
         let path = self.path(key);
         fs::create_dir_all(path.parent().expect("a log lies in a folder")).map_err(Self::fail(key))?;
-        // Lease numbers are never given twice: a file that is there belongs to a log that has ended.
-        let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => LogError::Ended,
-            _ => Self::fail(key)(error),
-        })?;
-        let log = OpenLog {
-            file,
-            frame: Vec::new(),
-            bytes: 0,
-            hash: Sha256::default(),
-            since: None,
-            touched: Instant::now(),
-            broken: false,
-            ended: None,
-        };
+        let log = OpenLog::begin_or_go_on(&path).map_err(Self::fail(key))?;
         let log = Arc::new(Mutex::new(log));
         open.insert(key.to_owned(), log.clone());
         Ok(log)
     }
 
     /// Ends a log: durable when it returns. Its size and digest; none where nothing was written, or not all of it could
-    /// be. The same again when asked again, until it is forgotten.
+    /// be. The same again when asked again, also of another process.
     pub fn finish(&self, key: &str) -> Result<Option<(u64, Digest)>, LogError> {
         let log = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(key).cloned();
-        let Some(log) = log else { return Ok(None) };
+        let log = match log {
+            Some(log) => log,
+            None if self.path(key).exists() => self.writer(key)?,
+            None => return Ok(None),
+        };
         let mut log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if log.broken {
             return Ok(None);
@@ -141,6 +131,20 @@ impl LogStore {
             log.ended = Some((log.bytes, log.hash.clone().finish()));
         }
         Ok(log.ended)
+    }
+
+    /// Whether an earlier write failed, so that it stays as it is.
+    pub fn is_broken(&self, key: &str) -> bool {
+        let log = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(key).cloned();
+        log.is_some_and(|log| log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).broken)
+    }
+
+    /// A log that was ended while bytes are missing takes them.
+    pub fn reopen(&self, key: &str) {
+        let log = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(key).cloned();
+        if let Some(log) = log {
+            log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).ended = None;
+        }
     }
 
     /// Forgets that a log was written; what was kept of it can be read.
@@ -198,6 +202,21 @@ impl LogStore {
 }
 
 impl OpenLog {
+    /// A log that another process began goes on after its last whole frame: what that one had in memory is lost, and its
+    /// runner is told how much there is. Who may write it is decided by its lease.
+    fn begin_or_go_on(path: &Path) -> std::io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let (mut bytes, mut hash, mut end) = (0, Sha256::default(), 0);
+        while let Some((frame, length)) = next_frame(&mut file)? {
+            hash.update(&frame);
+            bytes += frame.len() as u64;
+            end += length;
+        }
+        file.set_len(end)?;
+        file.seek(SeekFrom::Start(end))?;
+        Ok(Self { file, frame: Vec::new(), bytes, hash, since: None, touched: Instant::now(), broken: false, ended: None })
+    }
+
     fn take(&mut self, mut bytes: &[u8]) -> std::io::Result<()> {
         self.hash.update(bytes);
         self.bytes += bytes.len() as u64;
@@ -228,6 +247,21 @@ impl OpenLog {
         self.since = None;
         Ok(())
     }
+}
+
+/// The next whole frame, and its length in the file.
+fn next_frame(file: &mut File) -> std::io::Result<Option<(Vec<u8>, u64)>> {
+    let mut head = [0; 8];
+    if file.read_exact(&mut head).is_err() {
+        return Ok(None);
+    }
+    let raw = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    let packed = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
+    // A disk that lost power may hold anything behind the last flush.
+    let mut bytes = Vec::new();
+    let whole = raw <= FRAME_BYTES_MAX && file.take(u64::from(packed)).read_to_end(&mut bytes)? == packed as usize;
+    let frame = if whole { zstd::bulk::decompress(&bytes, FRAME_BYTES_MAX).ok() } else { None };
+    Ok(frame.filter(|frame| frame.len() == raw).map(|frame| (frame, 8 + u64::from(packed))))
 }
 
 /// Bytes of the ended frames. A frame that a crash cut short ends the log.
@@ -287,8 +321,31 @@ mod tests {
         assert_eq!(logs.finish("a/1").unwrap(), ended, "a report that is asked again finds the same");
         assert!(matches!(logs.append("a/1", 10, b"late"), Err(LogError::Ended)));
         logs.forget("a/1");
-        assert!(matches!(logs.append("a/1", 0, b"later"), Err(LogError::Ended)), "it is not wiped");
+        assert!(matches!(logs.append("a/1", 0, b"later"), Err(LogError::Offset { have: 10 })), "it is not wiped");
         assert_eq!(logs.read("a/1", 0, 100).unwrap().unwrap(), b"all of it\n");
+    }
+
+    #[test]
+    fn a_log_goes_on_in_another_process_after_its_last_whole_frame() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = LogStore::open(folder.path()).unwrap();
+        let frame = vec![b'a'; FRAME_BYTES_MAX];
+        logs.append("a/1", 0, &frame).unwrap();
+        logs.append("a/1", frame.len() as u64, b"in memory").unwrap();
+        // A frame that was cut short by the end of the process.
+        let mut file = OpenOptions::new().append(true).open(logs.path("a/1")).unwrap();
+        file.write_all(&[9, 0, 0, 0, 200, 0, 0, 0, 1, 2, 3]).unwrap();
+        let next = LogStore::open(folder.path()).unwrap();
+        let have = frame.len() as u64;
+        assert!(matches!(next.append("a/1", have + 9, b"!"), Err(LogError::Offset { have: told }) if told == have));
+        next.append("a/1", have, b"in memory!").unwrap();
+        let whole = [frame.as_slice(), b"in memory!"].concat();
+        assert_eq!(next.finish("a/1").unwrap(), Some((have + 10, Digest::of(&whole))));
+        // The report may be asked of yet another process.
+        let last = LogStore::open(folder.path()).unwrap();
+        assert_eq!(last.finish("a/1").unwrap(), Some((have + 10, Digest::of(&whole))));
+        assert_eq!(last.read("a/1", have, 100).unwrap().unwrap(), b"in memory!");
+        assert_eq!(last.finish("b/1").unwrap(), None, "nobody wrote it");
     }
 
     #[test]

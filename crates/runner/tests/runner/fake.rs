@@ -22,6 +22,8 @@ pub struct Fake {
     state: Mutex<State>,
     bell: Condvar,
     pub unreachable: AtomicBool,
+    /// The server will be killed before the next report, and lose half of its log.
+    pub forgetful: AtomicBool,
     epoch: AtomicU64,
 }
 
@@ -133,6 +135,12 @@ impl Port for Fake {
     fn report(&self, request: &ReportRequest) -> Result<WorkReply, CallError> {
         self.reachable()?;
         let mut state = self.state();
+        if let Some(log) = state.logs.get_mut(&request.lease)
+            && self.forgetful.swap(false, Ordering::SeqCst)
+        {
+            log.truncate(log.len() / 2);
+            return Err(CallError::Refused(CallRefusal::Offset { have: log.len() as u64 }));
+        }
         if !state.held.remove(&request.lease) {
             return Err(CallError::Refused(CallRefusal::Stale));
         }

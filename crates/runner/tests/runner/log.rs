@@ -33,6 +33,17 @@ fn five_megabytes_of_noise_arrive_byte_for_byte_although_the_server_goes_away() 
 }
 
 #[test]
+fn what_a_killed_server_lost_of_a_log_is_sent_again_before_the_outcome_is_taken() {
+    let bench = Bench::new();
+    bench.fake.file("noise.py", NOISE);
+    bench.fake.forgetful.store(true, Ordering::SeqCst);
+    let report = bench.fake.do_work(Work::Job(job(&["python3 noise.py"])), subject());
+    let log = bench.fake.log_bytes(&report);
+    assert!(!bench.fake.forgetful.load(Ordering::SeqCst), "it forgot");
+    assert_eq!((report.log.bytes, report.log.digest, report.log.spent), (log.len() as u64, Digest::of(&log), false));
+}
+
+#[test]
 fn a_short_log_that_is_not_text_is_streamed_and_exact() {
     let bench = Bench::new();
     let report = bench.fake.do_work(Work::Job(job(&[r"printf '\377\000x'"])), subject());

@@ -91,7 +91,7 @@ fn passed(lease: &Lease, claim_next: bool) -> Call {
         artifacts: Vec::new(),
         tests: None,
     };
-    let log = LogEnd { bytes: 0, digest: Digest::of(b""), inline: Some(String::new()), dropped: 0 };
+    let log = LogEnd { bytes: 0, digest: Digest::of(b""), inline: Some(String::new()), dropped: 0, spent: false };
     let runner = "built-in".parse().unwrap();
     let request = ReportRequest { runner, lease: lease.clone(), outcome: Outcome::Job(outcome), log, claim_next };
     Call::Report(Box::new(Report { request, log_sealed: true }))
