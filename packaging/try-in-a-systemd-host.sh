@@ -48,6 +48,7 @@ trap 'halt 2>/dev/null || true; ip netns del "$net"' EXIT
 
 boot
 say "install"; inside dpkg -i /root/trunkline.deb; inside sh -c '! command -v rustc'; inside trunkline service status
+say "jobs stand behind a wall"; inside trunkline doctor | tee /dev/stderr | grep -q "^good sandbox"
 say "deliver"; deliver "Begin (#1)"; first=$(version)
 say "restart the server: what is deployed lives on"
 before=$(inside pgrep -f shop/server | sort | tr '\n' ' ')
