@@ -95,6 +95,8 @@ pub fn report(side_band: bool, unpacked: Result<(), &str>, refs: &[(Vec<u8>, Opt
         let mut line = if refusal.is_none() { b"ok ".to_vec() } else { b"ng ".to_vec() };
         line.extend_from_slice(name);
         line.extend_from_slice(refusal.as_ref().map_or_else(String::new, |why| format!(" {}", one_line(why))).as_bytes());
+        // A name is shorter than any line; the reason behind it may have to be cut.
+        line.truncate(pkt::PAYLOAD_MAX - 1);
         line.push(b'\n');
         pkt::line(&mut status, &line);
     }
@@ -116,6 +118,15 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_behind_a_very_long_name_is_cut() {
+        let name = [b"refs/heads/".as_slice(), &vec![b'a'; pkt::PAYLOAD_MAX - 95]].concat();
+        let report = report(false, Ok(()), &[(name.clone(), Some("x".repeat(300)))], "");
+        let line = &report[b"000eunpack ok\n".len()..];
+        assert_eq!(&line[..7], b"fff0ng ", "the longest line that git takes");
+        assert_eq!(&line[7..7 + name.len()], name);
+    }
 
     #[test]
     fn a_push_is_read() {
