@@ -1,11 +1,11 @@
 //! From a step's text to a process: directly where no shell is needed, otherwise `sh -e -c`.
 
 use crate::group::Group;
-use crate::sandbox::{GROUP, Sandbox};
+use crate::sandbox::{GROUP, Sandbox, for_launcher};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -89,9 +89,16 @@ impl Invocation<'_> {
     }
 
     fn spawn(&self, mut command: Command, (out, err): (Stdio, Stdio)) -> io::Result<Child> {
-        command.current_dir(self.folder).env_clear().envs(self.env).process_group(0).stdin(Stdio::null()).stdout(out).stderr(err);
+        let walled = !self.sandbox.prefix.is_empty();
+        command.env_clear().stdin(Stdio::null()).stdout(out).stderr(err);
+        if walled {
+            // The launcher still stands outside: nothing of the step's may have a say there. It makes its own group.
+            command.current_dir("/").envs(for_launcher(self.env));
+        } else {
+            command.current_dir(self.folder).envs(self.env).process_group(0);
+        }
         match self.group {
-            Some(group) => group.spawn(command, !self.sandbox.prefix.is_empty()),
+            Some(group) => group.spawn(command, walled),
             None => command.spawn(),
         }
     }
@@ -99,7 +106,11 @@ impl Invocation<'_> {
 
 /// Whether the kernel itself can execute this file: the first candidate that exists decides, as in a shell.
 fn is_program(path: &Path) -> bool {
-    let Ok(mut file) = File::open(path) else { return false };
+    // A pipe would hold its opener until somebody writes.
+    if !path.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return false;
+    }
+    let Ok(mut file) = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path) else { return false };
     let runnable = file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0);
     let mut start = [0; 4];
     runnable && file.read(&mut start).is_ok() && (start.starts_with(b"#!") || start == *b"\x7fELF")

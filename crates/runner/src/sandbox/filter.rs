@@ -74,7 +74,8 @@ pub fn install() -> Result<(), String> {
 fn programs() -> Result<[BpfProgram; 3], seccompiler::BackendError> {
     let user_namespace = libc::CLONE_NEWUSER as u64;
     let flag = |argument| condition(argument, SeccompCmpOp::MaskedEq(user_namespace), user_namespace);
-    let types_for = |request: u64| condition(1, SeccompCmpOp::Eq, request);
+    // The kernel reads the lower half alone.
+    let types_for = |request: u64| SeccompRule::new(vec![SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)?]);
     let mut refused: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().chain(REFUSED_HERE).map(|call| (*call, Vec::new())).collect();
     refused.insert(libc::SYS_unshare, vec![flag(0)?]);
     refused.insert(libc::SYS_clone, vec![flag(0)?]);

@@ -5,14 +5,17 @@
 //! runner, and `fork` is slow in a large process.
 
 use super::root::View;
-use super::{filter, namespaces};
+use super::{filter, kernel, namespaces};
+use crate::process_tree::MARKER_VARIABLE;
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope,
     path_beneath_rules,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -27,7 +30,7 @@ pub const NAMESPACES: &str = "namespaces";
 pub const READ: &str = "--read";
 /// A path that may be changed.
 pub const WRITE: &str = "--write";
-/// A file that is found empty.
+/// A file or folder that is found empty.
 pub const MASK: &str = "--mask";
 /// The folder that is `/tmp`.
 pub const TEMPORARY: &str = "--tmp";
@@ -41,6 +44,16 @@ const NO_WALL: u8 = 125;
 const ABI_MIN: ABI = ABI::V3;
 /// The newest that is used: from here on a step cannot signal who is outside. Linux 6.12.
 const ABI_MAX: ABI = ABI::V6;
+
+/// Stands before the name of each variable of the step, so that none means anything to the launcher itself, or to what
+/// loads it: `LD_PRELOAD` would run code of the step outside of the wall.
+const STEP: &str = "STEP.";
+
+/// The environment that a launcher is given for a step with this one. The attempt's mark is its own too.
+pub fn for_launcher(env: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let own = env.get_key_value(MARKER_VARIABLE).map(|(name, value)| (name.clone(), value.clone()));
+    env.iter().map(|(name, value)| (format!("{STEP}{name}"), value.clone())).chain(own).collect()
+}
 
 /// What to run, as the runner tells it after `--`.
 pub struct Order {
@@ -62,6 +75,10 @@ pub fn sandbox_main(arguments: impl IntoIterator<Item = OsString>) -> Option<u8>
 }
 
 fn launch(mut arguments: impl Iterator<Item = OsString>) -> Result<u8, String> {
+    // What whoever started the server left open would be open to the step, whatever stands around it.
+    kernel::close_all_but_the_first_three().map_err(|error| format!("open files stay: {error}"))?;
+    // Whoever started the server at a terminal must not get typed text from a step.
+    rustix::process::setsid().map_err(|error| format!("a new session: {error}"))?;
     let kind = arguments.next().unwrap_or_default();
     let (mut view, mut group) = (View::default(), None);
     loop {
@@ -89,6 +106,7 @@ fn launch(mut arguments: impl Iterator<Item = OsString>) -> Result<u8, String> {
             drop_capabilities().map_err(|error| format!("capabilities stay: {error}"))?;
             restrict(&view.read, &view.write).map_err(|error| format!("Landlock: {error}"))?;
             filter::install()?;
+            std::env::set_current_dir(&view.folder).map_err(|error| format!("{}: {error}", view.folder.display()))?;
             Err(format!("the step cannot be started: {}", become_step(&order)))
         }
         Some(NAMESPACES) => namespaces::run(&view, group.as_deref(), &order),
@@ -123,6 +141,13 @@ fn restrict(read: &[PathBuf], write: &[PathBuf]) -> Result<(), RulesetError> {
         .map(drop)
 }
 
+/// Where Landlock can: no sockets with abstract names of those outside. Namespaces alone do not close them, since the network
+/// is the machine's.
+pub fn close_abstract_sockets() -> Result<(), RulesetError> {
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::BestEffort).scope(Scope::AbstractUnixSocket)?;
+    ruleset.create()?.restrict_self().map(drop)
+}
+
 /// Returns only where neither the program nor the shell could be started.
 fn become_step(order: &Order) -> io::Error {
     if let Some(mut command) = order.direct() {
@@ -137,14 +162,22 @@ impl Order {
     pub fn direct(&self) -> Option<Command> {
         let (program, arguments) = self.direct.split_first()?;
         let mut command = Command::new(program);
-        command.args(arguments);
+        command.args(arguments).env_clear().envs(step_env());
         Some(command)
     }
 
     /// The shell that runs the text.
     pub fn shell(&self) -> Command {
         let mut command = Command::new("/bin/sh");
-        command.args(["-e", "-c"]).arg(&self.text);
+        command.args(["-e", "-c"]).arg(&self.text).env_clear().envs(step_env());
         command
     }
+}
+
+/// The step's own environment.
+fn step_env() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.as_encoded_bytes().strip_prefix(STEP.as_bytes())?;
+        Some((OsStr::from_bytes(name).to_owned(), value))
+    })
 }

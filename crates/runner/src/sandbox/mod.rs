@@ -13,7 +13,7 @@ mod place;
 mod probe;
 mod root;
 
-pub use launch::{GROUP, VERB, sandbox_main};
+pub use launch::{GROUP, VERB, for_launcher, sandbox_main};
 pub use place::Places;
 pub use probe::{Levels, Missing};
 
@@ -111,10 +111,9 @@ impl Sandboxes {
     fn namespaces(&self, room: &Room) -> Vec<OsString> {
         let mut line = self.line(launch::NAMESPACES, room);
         let mut say = |word: &str, path: &Path| line.extend([word.into(), path.as_os_str().to_owned()]);
-        place::masked().for_each(|path| say(launch::MASK, &path));
+        self.places.masked.iter().for_each(|path| say(launch::MASK, path));
         // On the disk, not in memory.
         room.temporary.iter().for_each(|path| say(launch::TEMPORARY, path));
-        say(launch::FOLDER, &room.folder);
         line
     }
 
@@ -125,6 +124,7 @@ impl Sandboxes {
         let mut say = |word: &str, path: &Path| line.extend([word.into(), path.as_os_str().to_owned()]);
         self.places.system.iter().chain(&self.places.tools).chain(&room.read).for_each(|path| say(launch::READ, path));
         room.write.iter().for_each(|path| say(launch::WRITE, path));
+        say(launch::FOLDER, &room.folder);
         line
     }
 }

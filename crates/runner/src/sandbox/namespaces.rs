@@ -5,14 +5,15 @@
 
 use super::filter;
 use super::kernel;
-use super::launch::{Order, drop_capabilities};
+use super::launch::{Order, close_abstract_sockets, drop_capabilities};
 use super::root::{self, View};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getpid, pidfd_open, set_parent_process_death_signal, setsid, waitpid,
+    DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getpid, pidfd_open, set_dumpable_behavior,
+    set_parent_process_death_signal, setsid, waitpid,
 };
 use std::fs::{self, File};
 use std::io;
@@ -56,11 +57,13 @@ fn inside(view: &View, order: &Order, outside: OwnedFd) -> Result<u8, String> {
     }
     // Nothing of the outside stays within reach.
     drop(outside);
-    // A session of its own: whoever started the server at a terminal must not get typed text from a step.
     setsid().map_err(|why| why.to_string())?;
     root::enter(view)?;
     drop_capabilities().map_err(|why| format!("capabilities stay: {why}"))?;
+    close_abstract_sockets().map_err(|why| format!("Landlock: {why}"))?;
     filter::install()?;
+    // This is the machine's own program: through `/proc/1` the step could reach its file, its memory and it.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|why| why.to_string())?;
     first(order).map_err(|why| format!("the step cannot be started: {why}"))
 }
 

@@ -1,6 +1,7 @@
 //! What every step may read behind a wall: the system, and tools that people keep in their home folder. Everything
 //! else is invisible or closed, so that nobody has to think of what must be hidden.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Programs, libraries and settings of the system. Not `/var`, `/srv`, `/run`, `/home`, `/root`, `/mnt`.
@@ -42,8 +43,30 @@ const TOOLS: [&str; 12] = [
 /// Devices that harm nobody. No terminal: text could be typed into it.
 pub const DEVICES: [&str; 8] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/ptmx", "/dev/pts", "/dev/shm"];
 
-/// Files that only root may read, for the runner that is root; they are empty in a sandbox.
-const SECRETS: [&str; 4] = ["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-"];
+/// What of the kernel only root may look into. A runner that is root owns it in a sandbox too.
+const KERNEL: [&str; 18] = [
+    "/proc/acpi",
+    "/proc/kallsyms",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/slabinfo",
+    "/proc/timer_list",
+    "/proc/vmallocinfo",
+    "/sys/firmware",
+    "/sys/fs/bpf",
+    "/sys/fs/pstore",
+    "/sys/kernel/debug",
+    "/sys/kernel/tracing",
+];
+/// How many entries of `/etc` are looked at, and how deep.
+const ETC_ENTRIES_MAX: usize = 5_000;
+const ETC_DEPTH_MAX: u32 = 5;
 
 /// What may be read in any sandbox, and what must never be.
 #[derive(Clone, Debug)]
@@ -54,6 +77,8 @@ pub struct Places {
     pub tools: Vec<PathBuf>,
     /// The folder with the server's keys and data.
     pub private: PathBuf,
+    /// What of the system is found empty in a sandbox.
+    pub masked: Vec<PathBuf>,
 }
 
 impl Places {
@@ -75,7 +100,7 @@ impl Places {
                 tools.push(tool);
             }
         }
-        Self { system, tools, private }
+        Self { system, tools, private, masked: masked() }
     }
 }
 
@@ -101,10 +126,32 @@ fn whole(entry: PathBuf) -> PathBuf {
     entry.ancestors().find(named).map(Path::to_owned).unwrap_or(entry)
 }
 
-/// Files that a sandbox shows empty, by their real names.
-pub fn masked() -> impl Iterator<Item = PathBuf> {
-    let is_root = nix::unistd::geteuid().is_root();
-    SECRETS.iter().filter(move |_| is_root).filter_map(|path| Path::new(path).canonicalize().ok())
+/// What only root may read; nothing for any other user, to whom it is closed anyway. By real names, since a link is not
+/// followed where it is masked.
+fn masked() -> Vec<PathBuf> {
+    if !nix::unistd::geteuid().is_root() {
+        return Vec::new();
+    }
+    let mut found: Vec<PathBuf> = KERNEL.iter().map(PathBuf::from).filter(|path| path.exists()).collect();
+    closed_to_others(Path::new("/etc"), 0, &mut 0, &mut found);
+    found
+}
+
+/// Files that others may not read and folders that they may not enter.
+fn closed_to_others(folder: &Path, depth: u32, seen: &mut usize, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        *seen += 1;
+        let Ok(metadata) = entry.metadata() else { continue };
+        if *seen > ETC_ENTRIES_MAX || metadata.is_symlink() {
+            continue;
+        }
+        let open = metadata.permissions().mode() & if metadata.is_dir() { 0o001 } else { 0o004 } != 0;
+        if !open {
+            found.push(entry.path());
+        } else if metadata.is_dir() && depth < ETC_DEPTH_MAX {
+            closed_to_others(&entry.path(), depth + 1, seen, found);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Which levels this machine has: each is tried once, with a step that must not see the private folder.
 
-use super::{Room, Sandboxes};
+use super::{Room, Sandboxes, for_launcher};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use trunkline_domain::pipeline::SandboxLevel;
@@ -54,9 +55,11 @@ fn attempt(sandboxes: &Sandboxes, level: SandboxLevel) -> Result<(), String> {
     let line = sandboxes.ready(level, &Room { folder: PathBuf::from("/"), ..Room::default() }).prefix;
     let (program, arguments) = line.split_first().filter(|_| !sandboxes.launcher.is_empty()).ok_or("the runner has no launcher")?;
     let mut command = Command::new(program);
-    command.args(arguments).args(["--", TRIAL]).current_dir("/").env_clear();
+    command.args(arguments).args(["--", TRIAL]).current_dir("/").env_clear().stdin(Stdio::null());
     // A folder that is not there yet cannot be looked into anyway.
-    command.env("PRIVATE", &sandboxes.places.private).env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+    let private = sandboxes.places.private.to_string_lossy().into_owned();
+    let env = [("PRIVATE".to_owned(), private), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+    command.envs(for_launcher(&BTreeMap::from(env)));
     let output = command.output().map_err(|error| format!("{} cannot be started: {error}", program.display()))?;
     if output.status.success() {
         return Ok(());

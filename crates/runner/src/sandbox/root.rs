@@ -36,7 +36,7 @@ pub struct View {
     pub read: Vec<PathBuf>,
     /// What it may change.
     pub write: Vec<PathBuf>,
-    /// Files that it finds empty.
+    /// Files and folders that it finds empty.
     pub masked: Vec<PathBuf>,
     /// The folder that is its `/tmp`; without one it has one in memory.
     pub temporary: Option<PathBuf>,
@@ -53,7 +53,8 @@ struct Tree {
 /// Makes the view the root of this process, and its folder the current one. Needs new mount and process namespaces, and
 /// to be the first process in them. Returns what went wrong, with the path.
 pub fn enter(view: &View) -> Result<(), String> {
-    let apart = mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC);
+    // Not even as followers: what somebody mounts outside meanwhile would arrive here as it is.
+    let apart = mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC);
     apart.map_err(|why| failed("a namespace of mounts", why))?;
     let proc = filesystem("proc", &[], MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
     let root = Root::on_scaffold()?;
@@ -67,18 +68,17 @@ pub fn enter(view: &View) -> Result<(), String> {
         None => filesystem("tmpfs", &[("mode", "1777")], MountAttrFlags::empty())?,
     };
     root.put(private, Path::new("/tmp"))?;
-    for (target, path) in LINKS {
-        root.link(Path::new(target), Path::new(path))?;
-    }
     // After `/tmp`, in which some of it may lie.
     for path in &view.read {
         root.show(path)?;
     }
-    for path in &view.masked {
-        root.put(bind(Path::new("/dev/null"), DEVICE)?.ok_or("there is no /dev/null")?, path)?;
-    }
+    view.masked.iter().try_for_each(|path| root.mask(path))?;
     for path in &view.write {
         root.put(bind(path, WRITABLE)?.ok_or_else(|| format!("{} is not there", path.display()))?, path)?;
+    }
+    // Last: where something of the step's lies in such a place, it stays.
+    for (target, path) in LINKS {
+        root.link(Path::new(target), Path::new(path))?;
     }
     root.become_it()?;
     rustix::process::chdir(&view.folder).map_err(|why| failed(&view.folder.display().to_string(), why))
@@ -136,6 +136,19 @@ impl Root {
             Ok(target) => self.link(&target, path),
             Err(_) => bind(path, READABLE)?.map_or(Ok(()), |tree| self.put(tree, path)),
         }
+    }
+
+    /// Shows nothing at a path, if there is something.
+    fn mask(&self, path: &Path) -> Result<(), String> {
+        let is_folder = match self.found(path).and_then(|place| rustix::fs::fstat(&place)) {
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+            other => rustix::fs::FileType::from_raw_mode(other.map_err(|why| failed(&path.display().to_string(), why))?.st_mode).is_dir(),
+        };
+        let nothing = match is_folder {
+            true => filesystem("tmpfs", &[("mode", "0755"), ("size", "4k")], MountAttrFlags::MOUNT_ATTR_RDONLY)?,
+            false => bind(Path::new("/dev/null"), DEVICE)?.ok_or("there is no /dev/null")?,
+        };
+        self.put(nothing, path)
     }
 
     /// Makes what is at a path already readable only.

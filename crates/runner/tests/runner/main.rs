@@ -14,6 +14,7 @@ mod process;
 mod run;
 mod sandbox;
 mod shop;
+mod siege;
 mod verify;
 
 /// Not a test of its own: the process driver's tests start this program again as `trunkline supervise DIR`.

@@ -14,7 +14,7 @@ use trunkline_domain::run::AttemptResult;
 static SKIPPED: AtomicUsize = AtomicUsize::new(0);
 
 /// A runner beside a token, in a folder that stands for the server's.
-fn bench() -> Bench {
+pub fn bench() -> Bench {
     let bench = Bench::new();
     std::fs::write(data(&bench).join("operator.token"), "tl_secret").unwrap();
     bench
@@ -25,7 +25,7 @@ fn data(bench: &Bench) -> &Path {
 }
 
 /// The levels above host that this machine has. Says which it has not, and counts.
-fn walls(bench: &Bench) -> Vec<SandboxLevel> {
+pub fn walls(bench: &Bench) -> Vec<SandboxLevel> {
     let mut walls = Vec::new();
     for level in [SandboxLevel::Landlock, SandboxLevel::Sandbox] {
         match bench.levels().missing(level) {
@@ -41,14 +41,14 @@ fn walls(bench: &Bench) -> Vec<SandboxLevel> {
     walls
 }
 
-fn job_behind(level: SandboxLevel, commands: &[&str]) -> JobWork {
+pub fn job_behind(level: SandboxLevel, commands: &[&str]) -> JobWork {
     let mut work = job(commands);
     work.sandbox = SandboxChoice::Exactly(level);
     work
 }
 
 /// Runs each probe as one step that goes on after a failure, and returns the names of those that succeeded.
-fn leaks(bench: &Bench, level: SandboxLevel, probes: &[(&str, String)]) -> Vec<String> {
+pub fn leaks(bench: &Bench, level: SandboxLevel, probes: &[(&str, String)]) -> Vec<String> {
     let lines =
         probes.iter().map(|(name, probe)| format!("if ( {probe} ) >/dev/null 2>&1; then echo 'LEAK {name}'; else echo 'held {name}'; fi"));
     let text = lines.collect::<Vec<_>>().join("\n");
