@@ -15,13 +15,17 @@ use crate::writer::{Origin, Writer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use trunkline_api::runner::RenewRequest;
 use trunkline_domain::foundation::{RepositoryKey, RunnerKey};
 use trunkline_domain::pipeline::SandboxLevel;
 use trunkline_domain::reading::{ProjectRow, Row, Table};
 use trunkline_domain::record::{Key, State};
-use trunkline_engine::{Engine, Read, StoreError};
+use trunkline_engine::{Call, Engine, Read, StoreError};
 use trunkline_runner::{Config, Limits, Runner, SandboxLevels};
 use trunkline_store::{DataFolder, FileBlobs, FolderError, LogStore, Space, SqliteReader, SqliteStore};
+
+/// The runner in the server's own process.
+const BUILT_IN: &str = "built-in";
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -106,7 +110,7 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
     let repositories = Repositories::open(&folder.repositories()).map_err(io("the repositories"))?;
     refs_follow_the_record(&store, &repositories)?;
     let token = token::operator(&folder.token()).map_err(io("the operator's token"))?;
-    let runner_name: RunnerKey = "built-in".parse().expect("a runner's name");
+    let runner_name: RunnerKey = BUILT_IN.parse().expect("a runner's name");
     let mut engine = Engine::open(store, clock.now(), entropy().map_err(io("entropy"))?).map_err(|error| match error {
         trunkline_engine::OpenError::Store(error) => StartError::Store(error),
     })?;
@@ -178,10 +182,14 @@ impl Serving {
         };
         tokio::spawn(crate::port::tend_logs(self.shared.clone()));
         tokio::spawn(crate::follow::watch(self.shared.clone()));
+        let writer = self.shared.writer.clone();
         let app = router(self.shared);
         answer(self.listener, app, stop).await;
         if let Some(runner) = self.runner {
             tokio::task::spawn_blocking(move || runner.stop()).await.map_err(std::io::Error::other)?;
+            // The runner was answered before the flush. Whoever is outside is answered behind all that came before.
+            let nothing = RenewRequest { runner: BUILT_IN.parse().expect("a runner's name"), leases: Vec::new() };
+            let _ = writer.call(Call::Renew(nothing)).await;
         }
         Ok(())
     }

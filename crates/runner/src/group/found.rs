@@ -65,7 +65,7 @@ impl Version {
     pub fn make_bases(&self, limits: Limits) -> Result<Vec<PathBuf>, Missing> {
         let id = std::process::id();
         let number = RUNNERS.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{PREFIX}{id}-{}-{number}", start_time(id).unwrap_or_default());
+        let name = format!("{PREFIX}{id}-{}-{number}-{}", start_time(id).unwrap_or_default(), numbers_of_processes());
         match self {
             Version::One(folders) => {
                 folders.iter().for_each(|folder| sweep(folder));
@@ -130,7 +130,10 @@ fn sweep(folder: &Path) {
         let mut parts = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).unwrap_or_default().split('-');
         let id = parts.next().and_then(|id| id.parse::<u32>().ok());
         let start = parts.next().and_then(|start| start.parse::<u64>().ok());
+        // Of another container that shares the folder nothing can be told by a number.
+        let is_ours = parts.nth(1) == Some(&numbers_of_processes());
         if let (Some(id), Some(_)) = (id, start)
+            && is_ours
             && start_time(id) != start
         {
             remove(&entry.path());
@@ -138,25 +141,50 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Kills who is in a runner's groups, and removes them. What does not go now is tried at the next start.
-pub fn remove(base: &Path) {
-    for slot in fs::read_dir(base).into_iter().flatten().flatten() {
-        if slot.file_type().is_ok_and(|kind| kind.is_dir()) {
-            kill(&slot.path());
-            let _ = fs::remove_dir(slot.path());
-        }
-    }
-    let _ = fs::remove_dir(base);
+/// The namespace of process ids that this process is in.
+fn numbers_of_processes() -> String {
+    let link = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    link.to_string_lossy().chars().filter(char::is_ascii_digit).collect()
 }
 
-/// Kills who is in a group, but for this process. Returns how many were there.
+/// Kills who is in a group and in those that its processes made in it, and removes them all. What does not go now is tried
+/// at the next start.
+pub fn remove(group: &Path) {
+    let mut inner = within(group);
+    inner.reverse();
+    for group in inner {
+        kill_in(&group);
+        let _ = fs::remove_dir(&group);
+    }
+}
+
+/// Kills who is in a group or in one within it, but for this process. Returns how many were there.
 pub fn kill(group: &Path) -> usize {
+    within(group).iter().map(|group| kill_in(group)).sum()
+}
+
+fn kill_in(group: &Path) -> usize {
     let members = members(group);
     for id in &members {
         // A number is another's only if its process has left the group, and all in it are to die.
         signal_if(*id, rustix::process::Signal::KILL, || self::members(group).contains(id));
     }
     members.len()
+}
+
+/// How many groups within one are looked at.
+const WITHIN_MAX: usize = 10_000;
+
+/// A group and all within it, each before those in it.
+fn within(group: &Path) -> Vec<PathBuf> {
+    let mut found = vec![group.to_owned()];
+    let mut looked = 0;
+    while looked < found.len() && found.len() < WITHIN_MAX {
+        let inner = fs::read_dir(&found[looked]).into_iter().flatten().flatten();
+        found.extend(inner.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()));
+        looked += 1;
+    }
+    found
 }
 
 fn members(group: &Path) -> Vec<u32> {

@@ -16,7 +16,7 @@ const BURY_WITHIN: Duration = Duration::from_secs(5);
 /// A slot's group in each hierarchy.
 pub struct Slot {
     nursery: Nursery,
-    memory: PathBuf,
+    folders: Vec<PathBuf>,
     usage: File,
     peak: File,
     oom: File,
@@ -62,7 +62,7 @@ impl Slot {
             cpu: File::open(cpu.join("cpuacct.usage"))?,
             processes: File::open(processes.join("pids.current"))?,
             crowd: limits.processes.map_or(u64::MAX, |count| count / 4).max(1),
-            memory: memory.clone(),
+            folders: folders.to_vec(),
             noted: Cell::default(),
             nursery: Nursery::open(folders.to_vec())?,
         })
@@ -107,7 +107,8 @@ impl Group for Slot {
         }
         let deadline = Instant::now() + KILL_WITHIN;
         loop {
-            let left = found::kill(&self.memory);
+            // A step that may write there may have gone deeper in one hierarchy; it is still in the others.
+            let left = self.folders.iter().map(|folder| found::kill(folder)).max().unwrap_or(0);
             if left == 0 || Instant::now() >= deadline {
                 return left;
             }

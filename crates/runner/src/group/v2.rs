@@ -1,45 +1,61 @@
 //! The second version: one hierarchy. Each step has a new group, so that its counts begin at nothing.
 
 use super::{Group, KILL_WITHIN, Limits, Used, named, number};
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+/// How many groups that cannot be removed a slot leaves behind.
+const STUCK_MAX: u32 = 100;
+
 /// A slot's group; it is made for each step.
 pub struct Slot {
     folder: PathBuf,
+    /// Behind its name: how many earlier groups could not be removed.
+    number: Cell<u32>,
     limits: Limits,
 }
 
 impl Slot {
     /// Not yet made.
     pub fn new(folder: PathBuf, limits: Limits) -> Self {
-        Self { folder, limits }
+        Self { folder, number: Cell::new(0), limits }
+    }
+
+    fn here(&self) -> PathBuf {
+        let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
+        self.folder.with_file_name(format!("{name}-{}", self.number.get()))
     }
 
     fn is_empty(&self) -> bool {
-        fs::read_to_string(self.folder.join("cgroup.events")).map_or(true, |events| named(&events, "populated") == Some(0))
+        fs::read_to_string(self.here().join("cgroup.events")).map_or(true, |events| named(&events, "populated") == Some(0))
     }
 }
 
 impl Group for Slot {
     fn begin(&self) -> io::Result<()> {
-        match fs::remove_dir(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => fs::create_dir(&self.folder)?,
+        // With the groups that the last step may have made in it.
+        super::found::remove(&self.here());
+        while let Err(error) = fs::create_dir(self.here()) {
+            // Somebody in there cannot be killed: he shall not hold the slot up.
+            if error.kind() != io::ErrorKind::AlreadyExists || self.number.get() >= STUCK_MAX {
+                return Err(error);
+            }
+            self.number.set(self.number.get() + 1);
         }
         if let Some(bytes) = self.limits.memory {
-            fs::write(self.folder.join("memory.max"), bytes.to_string())?;
+            fs::write(self.here().join("memory.max"), bytes.to_string())?;
             // Otherwise what is too much goes to the swap. Without swap there is no such file.
-            let swap = self.folder.join("memory.swap.max");
+            let swap = self.here().join("memory.swap.max");
             if swap.exists() {
                 fs::write(swap, "0")?;
             }
         }
         match self.limits.processes {
-            Some(count) => fs::write(self.folder.join("pids.max"), count.to_string()),
+            Some(count) => fs::write(self.here().join("pids.max"), count.to_string()),
             None => Ok(()),
         }
     }
@@ -48,7 +64,7 @@ impl Group for Slot {
         let mut child = command.spawn()?;
         if !walled {
             // What it starts before is counted elsewhere, and found by its mark.
-            let moved = fs::write(self.folder.join("cgroup.procs"), child.id().to_string());
+            let moved = fs::write(self.here().join("cgroup.procs"), child.id().to_string());
             let has_ended = moved.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH));
             if let Err(error) = moved
                 && !has_ended
@@ -62,15 +78,15 @@ impl Group for Slot {
     }
 
     fn folder(&self) -> Option<PathBuf> {
-        Some(self.folder.clone())
+        Some(self.here())
     }
 
     fn end(&self) -> usize {
         let deadline = Instant::now() + KILL_WITHIN;
         while !self.is_empty() {
-            if fs::write(self.folder.join("cgroup.kill"), "1").is_err() {
+            if fs::write(self.here().join("cgroup.kill"), "1").is_err() {
                 // Linux before 5.14.
-                super::found::kill(&self.folder);
+                super::found::kill(&self.here());
             }
             if Instant::now() >= deadline {
                 return 1;
@@ -81,11 +97,11 @@ impl Group for Slot {
     }
 
     fn used(&self) -> io::Result<Used> {
-        let read = |name: &str| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+        let read = |name: &str| fs::read_to_string(self.here().join(name)).unwrap_or_default();
         Ok(Used {
             cpu_us: named(&read("cpu.stat"), "usage_usec").unwrap_or(0),
             // From Linux 5.19.
-            peak: number(&self.folder.join("memory.peak")).ok(),
+            peak: number(&self.here().join("memory.peak")).ok(),
             kills: named(&read("memory.events"), "oom_kill").unwrap_or(0),
         })
     }

@@ -82,7 +82,7 @@ fn a_sandbox_reaches_no_abstract_socket_and_follows_no_mount() {
 
 /// Succeeds where the call came through, or failed for a reason of its own.
 fn type_by(request: &str) -> String {
-    let ask = format!("c = ctypes.CDLL(None, use_errno=True); r = c.syscall(16, 0, {request}, b\"x\")");
+    let ask = format!("c = ctypes.CDLL(None, use_errno=True); r = c.syscall({}, 0, {request}, b\"x\")", libc::SYS_ioctl);
     format!("python3 -c 'import ctypes, errno; {ask}; exit(1 if r == -1 and ctypes.get_errno() == errno.EPERM else 0)'")
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot::Sender;
+use trunkline_api::runner::Outcome;
 use trunkline_domain::foundation::{Millis, Timestamp};
 use trunkline_engine::{Answer, BATCH_MAX, Call, Engine, Report, Store, StoreError};
 
@@ -66,7 +67,6 @@ impl<S: Store> Recorder<S> {
             seen = now;
             // Work that had to wait for its time has to be told about too.
             let mut ring = self.engine.next_after().is_some_and(|after| after <= now);
-            self.pay(now)?;
             // What was said comes before what time says: a renewal that waited in the queue is in time.
             if let Some(first) = first {
                 self.batch(first, calls)?;
@@ -74,6 +74,7 @@ impl<S: Store> Recorder<S> {
             // Deadlines are in seconds: looking at each open thing once a tick is enough, however many calls come.
             if looked.elapsed() >= TICK {
                 looked = Instant::now();
+                self.pay(now)?;
                 self.time(now)?;
                 ring |= self.room.look();
             }
@@ -136,8 +137,8 @@ impl<S: Store> Recorder<S> {
     fn answer(&mut self, batch: &mut Batch, asked: Asked) -> Result<(), StoreError> {
         batch.size += 1;
         let Asked { call, origin, answer: sender } = asked;
-        // On a full disk an answer may have to be taken back.
-        let early = origin == Origin::OwnRunner && !self.room.is_low();
+        // On a full disk an answer may have to be taken back. How a deployment went is nothing to lose.
+        let early = origin == Origin::OwnRunner && !self.room.is_low() && !tells_of_a_deployment(&call);
         let report = match &call {
             Call::Report(report) if early => Some(report.as_ref().clone()),
             _ => None,
@@ -157,21 +158,15 @@ impl<S: Store> Recorder<S> {
 
     /// Records what was answered and then did not fit, if it fits now. No work is given out for it: the slot has gone on.
     fn pay(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        if self.owed.is_empty() {
-            return Ok(());
-        }
-        let calls = self.owed.iter().cloned().map(|mut report| {
+        while let Some(mut report) = self.owed.first().cloned() {
             report.request.claim_next = false;
-            Call::Report(Box::new(report))
-        });
-        match self.engine.execute(calls.collect(), now) {
-            Ok(_) => {
-                self.owed.clear();
-                Ok(())
+            match self.engine.execute(vec![Call::Report(Box::new(report))], now) {
+                Ok(_) => drop(self.owed.remove(0)),
+                Err(StoreError::Full) => return self.engine.take_back(),
+                Err(error) => return Err(error),
             }
-            Err(StoreError::Full) => self.engine.take_back(),
-            Err(error) => Err(error),
         }
+        Ok(())
     }
 
     /// What time alone brings about.
@@ -190,4 +185,9 @@ impl<S: Store> Recorder<S> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether a report is of a piece of a deployment.
+pub fn tells_of_a_deployment(call: &Call) -> bool {
+    matches!(call, Call::Report(report) if !matches!(report.request.outcome, Outcome::Job(_)))
 }

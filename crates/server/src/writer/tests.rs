@@ -1,6 +1,6 @@
 //! Who is answered before the flush, and what becomes of it where the flush fails.
 
-use super::{Busy, Origin, Writer};
+use super::{Busy, Origin, Writer, record};
 use crate::clock::Clock;
 use crate::room::Room;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use trunkline_api::runner::{
 };
 use trunkline_delivery_file as delivery_file;
 use trunkline_domain::change::ChangeNote;
+use trunkline_domain::deployment::ApplyOutcome;
 use trunkline_domain::foundation::{Actor, Digest, Millis, ProjectKey, RunId, Timestamp};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::pipeline::{Check, CheckRule, Plan, SandboxChoice, SandboxLevel};
@@ -158,4 +159,9 @@ fn a_deployment_never_begins_before_it_is_durable() {
     let next = Assignment { lease, work, subject, masked: Vec::new() };
     assert!(!Answer::Work(Box::new(WorkReply { next: Some(next) })).may_come_early());
     assert!(Answer::Work(Box::new(WorkReply { next: None })).may_come_early());
+    // How it went is nothing to lose either.
+    let Call::Report(mut report) = passed(&Lease { work: "x".to_owned(), epoch: 1 }, false) else { panic!() };
+    assert!(!record::tells_of_a_deployment(&Call::Report(report.clone())));
+    report.request.outcome = Outcome::Apply(ApplyOutcome::Applied);
+    assert!(record::tells_of_a_deployment(&Call::Report(report)));
 }
