@@ -1,8 +1,9 @@
-//! The first version: a hierarchy for each kind. A slot's groups stay, and its steps are born in them one after the other.
+//! The first version: a hierarchy for each kind. A slot's groups stay, and its steps are born in them one
+//! after the other.
 
 use super::nursery::Nursery;
 use super::{Group, KILL_WITHIN, Limits, Used, found, named, number_in};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -13,8 +14,66 @@ use std::time::{Duration, Instant};
 /// How long a step waits for killed processes of the one before to be counted no more.
 const BURY_WITHIN: Duration = Duration::from_secs(5);
 
-/// A slot's group in each hierarchy.
+/// A slot's group in each hierarchy. When too much of its memory belongs to nobody any more, such as a file that a step left
+/// in `/dev/shm`, the next step has another.
 pub struct Slot {
+    folders: Vec<PathBuf>,
+    limits: Limits,
+    number: Cell<u32>,
+    set: RefCell<Set>,
+}
+
+impl Slot {
+    /// Makes the groups; the folders are of the hierarchies [`found::FIRST`], in that order.
+    pub fn open(folders: &[PathBuf], limits: Limits) -> io::Result<Self> {
+        let set = RefCell::new(Set::open(folders, limits)?);
+        Ok(Self { folders: folders.to_vec(), limits, number: Cell::new(0), set })
+    }
+
+    /// Makes another set of groups. The old one is removed with the runner's: its memory is still held.
+    fn renew(&self) -> io::Result<()> {
+        self.number.set(self.number.get() + 1);
+        let named = |folder: &PathBuf| {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            folder.with_file_name(format!("{name}-{}", self.number.get()))
+        };
+        let folders: Vec<PathBuf> = self.folders.iter().map(named).collect();
+        let old = self.set.replace(Set::open(&folders, self.limits)?);
+        let left = old.folders.clone();
+        drop(old);
+        left.iter().for_each(|folder| found::remove(folder));
+        Ok(())
+    }
+}
+
+impl Group for Slot {
+    fn begin(&self) -> io::Result<()> {
+        let is_spent = self.set.borrow().is_spent(self.limits)?;
+        if is_spent {
+            self.renew()?;
+        }
+        self.set.borrow().begin()
+    }
+
+    fn spawn(&self, command: Command, _walled: bool) -> io::Result<Child> {
+        self.set.borrow().nursery.spawn(command)
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        None
+    }
+
+    fn end(&self) -> usize {
+        self.set.borrow().end()
+    }
+
+    fn used(&self) -> io::Result<Used> {
+        self.set.borrow().used()
+    }
+}
+
+/// One group in each hierarchy.
+struct Set {
     nursery: Nursery,
     folders: Vec<PathBuf>,
     usage: File,
@@ -35,9 +94,8 @@ struct Noted {
     kills: u64,
 }
 
-impl Slot {
-    /// Makes the groups; the folders are of the hierarchies [`found::FIRST`], in that order.
-    pub fn open(folders: &[PathBuf], limits: Limits) -> io::Result<Self> {
+impl Set {
+    fn open(folders: &[PathBuf], limits: Limits) -> io::Result<Self> {
         let [memory, cpu, processes] = folders else { return Err(io::Error::other("a hierarchy is missing")) };
         for folder in folders {
             fs::create_dir_all(folder)?;
@@ -77,27 +135,29 @@ impl Slot {
         Ok(())
     }
 
+    /// Whether so much of the limit is gone, even without the cache, that a step would be ended for what others left.
+    fn is_spent(&self, limits: Limits) -> io::Result<bool> {
+        let Some(limit) = limits.memory else { return Ok(false) };
+        let is_high = || number_in(&text(&self.usage)?).map(|usage| usage > limit / 4);
+        if !is_high()? {
+            return Ok(false);
+        }
+        // What cannot be given back stays; that is what is asked.
+        let _ = fs::write(self.folders[0].join("memory.force_empty"), "0");
+        is_high()
+    }
+
     fn kills(&self) -> io::Result<u64> {
         // Before Linux 4.13 they were not counted.
         Ok(named(&text(&self.oom)?, "oom_kill").unwrap_or(0))
     }
-}
 
-impl Group for Slot {
     fn begin(&self) -> io::Result<()> {
         self.await_the_dead()?;
         self.peak.write_at(b"0", 0)?;
         let memory = number_in(&text(&self.usage)?)?;
         self.noted.set(Noted { memory, cpu_ns: number_in(&text(&self.cpu)?)?, kills: self.kills()? });
         Ok(())
-    }
-
-    fn spawn(&self, command: Command, _walled: bool) -> io::Result<Child> {
-        self.nursery.spawn(command)
-    }
-
-    fn folder(&self) -> Option<PathBuf> {
-        None
     }
 
     fn end(&self) -> usize {

@@ -32,7 +32,7 @@ fn a_step_that_wants_too_much_memory_is_ended_and_the_reason_says_so() {
         return;
     }
     for level in levels(&bench) {
-        let mut work = job(&["perl -e '$x = \"x\" x 50000000'", "perl -e '$x = \"x\" x 400000000'; exit 3"]);
+        let mut work = job(&["perl -e '$x = \"x\" x 50000000'", "perl -e '$x = \"x\" x 200000000'; exit 3"]);
         work.sandbox = SandboxChoice::Exactly(level);
         let (outcome, log) = bench.fake.do_job(work);
         assert_eq!((outcome.result, outcome.steps.len()), (AttemptResult::Failed, 2), "at {level}: {log}");
@@ -42,6 +42,25 @@ fn a_step_that_wants_too_much_memory_is_ended_and_the_reason_says_so() {
         assert_eq!(used.source, UsageSource::ControlGroup, "at {level}");
         assert!(used.peak_kb.is_some_and(|peak| (45_000..102_400).contains(&peak)), "at {level}: {used:?}");
     }
+}
+
+#[test]
+fn what_a_job_leaves_in_memory_is_not_charged_to_the_next() {
+    let bench = Bench::with(|config| {
+        config.slots = 1;
+        if Groups::look(Limits::default()).unwrap().missing().is_none() {
+            config.limits = Limits { memory: Some(64 << 20), processes: None };
+        }
+    });
+    if !has_groups(&bench) {
+        return;
+    }
+    let left = format!("/dev/shm/trunkline-test-{}", std::process::id());
+    let (outcome, log) = bench.fake.do_job(job(&[&format!("head -c 48000000 /dev/zero > {left}")]));
+    let (next, next_log) = bench.fake.do_job(job(&["perl -e '$x = \"x\" x 20000000'"]));
+    std::fs::remove_file(&left).unwrap();
+    assert_eq!(outcome.result, AttemptResult::Passed, "{log}");
+    assert_eq!(next.result, AttemptResult::Passed, "{:?} {next_log}", next.reason);
 }
 
 #[test]
