@@ -11,7 +11,7 @@ use crate::room::Room;
 use crate::route::router;
 use crate::shared::Shared;
 use crate::token;
-use crate::writer::{Origin, Writer};
+use crate::writer::{Closed, Origin, Writer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -172,8 +172,9 @@ impl Serving {
         self.runner.as_ref().map(Runner::sandboxes)
     }
 
-    /// Answers until `stop` is ready; then takes no new work, lets calls end and returns.
-    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    /// Answers until `stop` is ready; then takes no new work, lets calls end and returns. The record is closed once the
+    /// runtime has ended too.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<Closed> {
         let bell = self.shared.writer.bell().clone();
         let stop = async move {
             stop.await;
@@ -191,7 +192,7 @@ impl Serving {
             let nothing = RenewRequest { runner: BUILT_IN.parse().expect("a runner's name"), leases: Vec::new() };
             let _ = writer.call(Call::Renew(nothing)).await;
         }
-        Ok(())
+        Ok(writer.closed())
     }
 }
 

@@ -67,10 +67,29 @@ impl Bell {
     }
 }
 
+/// Says when the writer's thread has closed the record, which it does once nobody can call any more.
+#[derive(Clone, Debug, Default)]
+pub struct Closed(Arc<(Mutex<bool>, Condvar)>);
+
+impl Closed {
+    fn say(&self) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.1.notify_all();
+    }
+
+    /// Waits for it, so that the end of the process does not cut it short; nothing would be lost by that either. Whether it
+    /// came in time.
+    pub fn wait(&self, time: Duration) -> bool {
+        let closed = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.0.1.wait_timeout_while(closed, time, |closed| !*closed).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
 /// Hands calls to the writer's thread.
 #[derive(Clone, Debug)]
 pub struct Writer {
     queue: SyncSender<Asked>,
+    closed: Closed,
     bell: Arc<Bell>,
     room: Arc<Room>,
 }
@@ -117,20 +136,28 @@ impl Writer {
         let (queue, calls) = sync_channel(QUEUE_MAX);
         let bell = Arc::new(Bell::new(engine.head().frontier.size()));
         let (own, own_room) = (bell.clone(), room.clone());
+        let closed = Closed::default();
+        let say_closed = closed.clone();
         std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
                 // A defect must end the process, as a failed flush does: a server that answers and records nothing is worse.
                 let recorder = Recorder::new(engine, clock, own, own_room);
+                // The recorder is gone when this returns, and its store with it.
                 let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| recorder.run(&calls)));
                 match written {
-                    Ok(Ok(())) => {}
+                    Ok(Ok(())) => say_closed.say(),
                     Ok(Err(error)) => fatal(error),
                     Err(_) => fatal(StoreError::Damaged("the writer met a defect".to_owned())),
                 }
             })
             .expect("a thread can be started at the start");
-        Self { queue, bell, room }
+        Self { queue, closed, bell, room }
+    }
+
+    /// Says when the record is closed.
+    pub fn closed(&self) -> Closed {
+        self.closed.clone()
     }
 
     /// The room on the disk.

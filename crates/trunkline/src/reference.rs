@@ -17,6 +17,9 @@ pub enum Reference {
     Commit(String),
 }
 
+/// As commits are shown.
+const SHORT_ID_CHARS: usize = 7;
+
 impl Reference {
     /// Reads a reference.
     pub fn parse(text: &str) -> Self {
@@ -28,8 +31,9 @@ impl Reference {
         if let Some(deployment) = after(&["deployment/", "deployments/", "dep/"]) {
             return Reference::Deployment(deployment);
         }
-        // A name of digits alone is a run; a commit whose first digits look so is named by more of them.
-        if let Some(run) = number(text).or_else(|| after(&["run/", "runs/"])) {
+        // One commit in 27 has a short id of digits alone: what is as long as one, or begins as no number does, is a commit.
+        let is_id = text.len() >= SHORT_ID_CHARS || text.starts_with('0');
+        if let Some(run) = number(text).filter(|_| !is_id).or_else(|| after(&["run/", "runs/"])) {
             return Reference::Run(run);
         }
         match text.rsplit_once('/') {
@@ -103,6 +107,10 @@ mod tests {
             ("812", Reference::Run(812)),
             ("shop/812", Reference::Run(812)),
             ("run/812", Reference::Run(812)),
+            ("999999", Reference::Run(999_999)),
+            ("0144144", Reference::Commit("0144144".to_owned())),
+            ("1234567", Reference::Commit("1234567".to_owned())),
+            ("run/1234567", Reference::Run(1_234_567)),
             ("#482", Reference::PullRequest(482)),
             ("pr-482", Reference::PullRequest(482)),
             ("deployment/31", Reference::Deployment(31)),

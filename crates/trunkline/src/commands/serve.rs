@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use trunkline_domain::pipeline::SandboxLevel;
 use trunkline_runner::{Limits, SANDBOX_VERB};
@@ -18,6 +19,9 @@ use trunkline_server::{Options, Serving, StartError, serve};
 
 /// Threads that answer: pages and calls are short, and the machine's cores belong to the jobs.
 const ANSWERING_THREADS: usize = 2;
+
+/// How long the end waits for the record to be closed.
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
 const SAFE_MODE: &str = "safe mode: the record was restored from a backup, nothing is deployed until you say trunkline resume";
 
@@ -98,7 +102,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let data = options.data.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(ANSWERING_THREADS).enable_all().build()?;
     let screen = globals.screen();
-    runtime.block_on(async {
+    let closed = runtime.block_on(async {
         let serving = serve(options).await.map_err(failure)?;
         greet(globals, &serving, &data.display().to_string(), slots)?;
         notify_ready();
@@ -109,11 +113,11 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
                 _ = int.recv() => {}
             }
         };
-        serving.run(stop).await?;
-        anyhow::Ok(())
+        anyhow::Ok(serving.run(stop).await?)
     })?;
     // A claim that still waits on a blocking thread must not hold the end up.
     runtime.shutdown_background();
+    closed.wait(CLOSE_WITHIN);
     screen.note("the server has ended; what it deployed runs on");
     Ok(Exit::Good)
 }

@@ -99,7 +99,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
             ));
             screen.note(&format!("then: git remote add {REMOTE} http://127.0.0.1:7420{}", project.git));
         }
-        Way::Repository(base) => screen.note(&elsewhere(&name, &options(globals, &base)?)),
+        Way::Repository(base) => screen.note(&elsewhere(&name, &options(globals, &base)?, Path::new("trunkline.yaml").exists())),
         Way::Remote(repository, base, lead) => {
             match lead {
                 Lead::Own => {
@@ -141,12 +141,13 @@ fn options(globals: &Globals, base: &str) -> anyhow::Result<String> {
 }
 
 /// All that is to be done where the current folder is no repository. Only `project add` there gives git the token.
-fn elsewhere(name: &ProjectKey, options: &str) -> String {
+fn elsewhere(name: &ProjectKey, options: &str, has_file: bool) -> String {
+    let init = if has_file { "" } else { "trunkline init && " };
     let last = format!("trunkline project add {name}{options} && git push {REMOTE} main");
     format!(
         "this folder is no git repository, so nothing leads to {name} yet\n\
          next, in your repository: {last}\n\
-         or make one of this folder: git init -b main && trunkline init && git add -A && git commit -m Begin && {last}"
+         or make one of this folder: git init -b main && {init}git add -A && git commit -m Begin && {last}"
     )
 }
 
