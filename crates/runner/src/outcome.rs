@@ -11,7 +11,7 @@ use trunkline_domain::foundation::{Digest, RunnerKey};
 const SENT_AGAIN_MAX: u32 = 20;
 
 /// Who tells whom.
-pub struct Told<'a> {
+pub struct Reporter<'a> {
     /// This runner.
     pub runner: &'a RunnerKey,
     /// The server.
@@ -22,7 +22,7 @@ pub struct Told<'a> {
     pub spool: &'a Path,
 }
 
-impl Told<'_> {
+impl Reporter<'_> {
     /// Tells the outcome until the server has heard it or does not want it. Returns the next work, unless the runner stops.
     pub fn report(&self, outcome: Outcome, log: LogEnd, is_stopping: impl Fn() -> bool) -> Option<Assignment> {
         let (runner, lease) = (self.runner.clone(), self.hold.lease.clone());

@@ -4,7 +4,7 @@ use crate::failure::{Failure, While};
 use crate::group::{Groups, Limits};
 use crate::lease::{Hold, Leases, Pause, Standing, boottime_ms};
 use crate::orphan::end_noted;
-use crate::outcome::{Told, empty_log};
+use crate::outcome::{Reporter, empty_log};
 use crate::port::Port;
 use crate::process_tree::Marker;
 use crate::sandbox::{Levels, Places, Sandboxes};
@@ -285,8 +285,8 @@ fn one(shared: &Shared, slot: &mut Slot, assignment: &Assignment) -> Option<Assi
     } else {
         execute_safely(shared, slot, assignment, &hold)
     };
-    let told = Told { runner: &shared.config.name, port: &*shared.port, hold: &hold, spool: &slot.spool() };
-    let next = told.report(outcome, log, || shared.is_stopping());
+    let reporter = Reporter { runner: &shared.config.name, port: &*shared.port, hold: &hold, spool: &slot.spool() };
+    let next = reporter.report(outcome, log, || shared.is_stopping());
     shared.leases.remove(&hold);
     next
 }

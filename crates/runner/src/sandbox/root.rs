@@ -70,7 +70,7 @@ pub fn enter(view: &View) -> Result<(), String> {
     root.put(private, Path::new("/tmp"))?;
     // After `/tmp`, in which some of it may lie.
     for path in &view.read {
-        root.show(path)?;
+        root.show(path, &view.read)?;
     }
     view.masked.iter().try_for_each(|path| root.mask(path))?;
     for path in &view.write {
@@ -130,11 +130,13 @@ impl Root {
         Ok(Self(root))
     }
 
-    /// Shows a path as it is outside, to be read only.
-    fn show(&self, path: &Path) -> Result<(), String> {
+    /// Shows a path as it is outside, to be read only: a link as a link where it leads to what is shown too, else what lies
+    /// at its end.
+    fn show(&self, path: &Path, shown: &[PathBuf]) -> Result<(), String> {
+        let leads_to_shown = |real: PathBuf| shown.iter().any(|place| place != path && real.starts_with(place));
         match path.read_link() {
-            Ok(target) => self.link(&target, path),
-            Err(_) => bind(path, READABLE)?.map_or(Ok(()), |tree| self.put(tree, path)),
+            Ok(target) if path.canonicalize().is_ok_and(leads_to_shown) => self.link(&target, path),
+            _ => bind(path, READABLE)?.map_or(Ok(()), |tree| self.put(tree, path)),
         }
     }
 

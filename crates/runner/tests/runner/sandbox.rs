@@ -343,9 +343,15 @@ fn what_a_step_used_is_counted_at_every_level() {
 fn a_folder_of_the_operators_is_opened_or_refused_at_the_start() {
     let tools = tempfile::tempdir().unwrap();
     std::fs::write(tools.path().join("tool"), "of the operator").unwrap();
-    let bench = Bench::with(|config| config.readable = vec![tools.path().to_owned()]);
+    // People also name tools by a link to where they are; only the link is opened then, not the place.
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::write(elsewhere.path().join("tool"), "behind a link").unwrap();
+    let beside = tempfile::tempdir().unwrap();
+    let link = beside.path().join("link");
+    std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
+    let bench = Bench::with(|config| config.readable = vec![tools.path().to_owned(), link.clone()]);
     for level in walls(&bench) {
-        let command = format!("cat {0}/tool && ! touch {0}/new", tools.path().display());
+        let command = format!("cat {0}/tool {1}/tool && ! touch {0}/new {1}/new", tools.path().display(), link.display());
         let (outcome, log) = bench.fake.do_job(job_behind(level, &[&command]));
         assert_eq!(outcome.result, AttemptResult::Passed, "{log}");
     }

@@ -27,8 +27,8 @@ pub struct Recorder<S> {
     clock: Clock,
     bell: Arc<Bell>,
     room: Arc<Room>,
-    /// Reports that were answered and then did not fit on the disk: at most one for each slot, since none is answered early
-    /// while the disk is full. They are recorded as soon as they fit.
+    /// Reports that were answered and then did not fit on the disk: those of one batch, since none is answered early while
+    /// the disk is full. They are recorded as soon as they fit.
     owed: Vec<Report>,
 }
 
