@@ -149,7 +149,11 @@ impl World {
             _ => return ApplyOutcome::Failed("no deployment".to_owned()),
         };
         match self.random.below(20) {
-            0 => return ApplyOutcome::Failed("the target is full".to_owned()),
+            0 => return ApplyOutcome::Failed("the service does not start".to_owned()),
+            2 => {
+                self.coverage.fault("apply hindered by the target's machine");
+                return ApplyOutcome::Hindered("the port is taken".to_owned());
+            }
             1 => {
                 self.coverage.fault("apply without a trace");
                 // It is still on its way, and may arrive when others have acted.

@@ -203,6 +203,7 @@ fn applied(mut course: Course<'_>, work: WorkKey, outcome: ApplyOutcome, log: Lo
             course.go_on()
         }
         ApplyOutcome::Failed(reason) => course.fail(FailureCause::Health, reason),
+        ApplyOutcome::Hindered(reason) => course.fail(FailureCause::Hindered, reason),
         ApplyOutcome::Stale { held } => {
             let reason = format!("the target holds fence {held}, which is higher");
             course.end(DeploymentResult::Failed(FailureCause::Stale), reason)

@@ -228,6 +228,8 @@ pub enum FailureCause {
     Stale,
     /// A person said that the old release runs.
     Settled,
+    /// A target's machine stood in the way: a port was taken, a disk full. The release was not tried there.
+    Hindered,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -299,9 +301,9 @@ impl Deployment {
 impl Progress {
     /// Whether something may have changed on a target, if it ended like this.
     pub fn touched(&self, result: DeploymentResult) -> bool {
-        // A target that refused was not changed by the apply that it refused.
-        let refused = u32::from(result == DeploymentResult::Failed(FailureCause::Stale));
-        !self.applied.is_empty() || self.applies > refused
+        // A target that refused, or could not even try, was not changed by that apply.
+        let idle = matches!(result, DeploymentResult::Failed(FailureCause::Stale | FailureCause::Hindered));
+        !self.applied.is_empty() || self.applies > u32::from(idle)
     }
 
     /// The sum of all checks' tests.

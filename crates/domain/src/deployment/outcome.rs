@@ -67,6 +67,8 @@ pub enum ApplyOutcome {
     Applied,
     /// It is not; the reason in one sentence.
     Failed(String),
+    /// It was not tried: its machine stood in the way, and what ran before runs on. The reason in one sentence.
+    Hindered(String),
     /// The target holds a higher fence and refused.
     Stale {
         /// The fence that the target holds.

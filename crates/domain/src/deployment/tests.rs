@@ -267,6 +267,7 @@ fn only_a_release_that_was_found_bad_on_a_target_is_vetoed() {
     let settle = |runs| Command::Settle { runs };
     for (case, before, command, result, touched, vetoes) in [
         ("refused by its target", applying(true), apply(ApplyOutcome::Stale { held: 9 }), failed(FailureCause::Stale), false, false),
+        ("not even tried", applying(true), apply(ApplyOutcome::Hindered("busy".into())), failed(FailureCause::Hindered), false, false),
         ("not put in place", applying(true), apply(ApplyOutcome::Failed("full".into())), failed(FailureCause::Health), true, true),
         (
             "the same, cancelled",

@@ -191,17 +191,26 @@ pub enum Refusal {
     #[error("there is no such environment yet: it comes into being with the first release that names it")]
     Missing,
     /// Nothing was verified here before.
-    #[error("no earlier release was verified here: there is nothing to go back to")]
+    #[error("no other release was verified here: there is nothing to go back to")]
     NothingToGoBackTo,
-    /// That one was not verified here.
-    #[error("that release was not verified here, or too long ago")]
-    NotVerifiedHere,
+    /// That one was not verified here, or not lately.
+    #[error("that release is not among the {} that were verified last in {environment}", super::VERIFIED_MAX)]
+    NotVerifiedHere {
+        /// Where.
+        environment: EnvironmentName,
+    },
     /// Too many wait.
-    #[error("too many deployments wait here: {} at most", super::QUEUE_MAX)]
-    QueueFull,
+    #[error("too many deployments wait in {environment}: {} at most", super::QUEUE_MAX)]
+    QueueFull {
+        /// Where.
+        environment: EnvironmentName,
+    },
     /// It runs here already.
-    #[error("that release is the one that runs here")]
-    AlreadyHere,
+    #[error("that release is the one that runs in {environment}")]
+    AlreadyHere {
+        /// Where.
+        environment: EnvironmentName,
+    },
     /// It is accepted already.
     #[error("the environment takes releases already")]
     AlreadyAccepted,

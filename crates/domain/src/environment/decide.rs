@@ -151,15 +151,20 @@ fn accept(environment: &Environment, context: &Context) -> Result<Vec<Fact>, Ref
 }
 
 fn roll_back(environment: &Environment, to: Option<ReleaseId>, context: &Context) -> Result<Vec<Fact>, Refusal> {
+    let name = || environment.name.clone();
     let current = environment.current.as_ref();
     let runs_here = current.filter(|current| current.result == DeploymentResult::Succeeded).map(|current| current.release);
     let target = match to {
-        Some(to) if runs_here == Some(to) => return Err(Refusal::AlreadyHere),
-        Some(to) => environment.verified.iter().find(|verified| verified.release == to).ok_or(Refusal::NotVerifiedHere)?,
+        Some(to) if runs_here == Some(to) => return Err(Refusal::AlreadyHere { environment: name() }),
+        Some(to) => environment
+            .verified
+            .iter()
+            .find(|verified| verified.release == to)
+            .ok_or_else(|| Refusal::NotVerifiedHere { environment: name() })?,
         None => environment.way_back().next().ok_or(Refusal::NothingToGoBackTo)?,
     };
     if environment.queue.len() >= QUEUE_MAX {
-        return Err(Refusal::QueueFull);
+        return Err(Refusal::QueueFull { environment: name() });
     }
     let cause = Cause::Rollback { undoes: current.map(|current| current.deployment), by: Some(context.actor.name.clone()) };
     let mut course = Course::of(environment, context);
@@ -177,7 +182,7 @@ fn settle(environment: &Environment, deployment: DeploymentId, result: Deploymen
     let mut course = Course::of(environment, context);
     course.record(Fact::LockReleased { deployment, result, touched });
     if undo_wanted(holder, result, touched)
-        && let Some(target) = course.environment.verified.first().cloned()
+        && let Some(target) = course.environment.last_good().cloned()
     {
         let cause = Cause::Rollback { undoes: Some(deployment), by: None };
         course.record(promoted(&target, cause, context));
@@ -191,7 +196,9 @@ fn undo_wanted(holder: &Slot, result: DeploymentResult, touched: bool) -> bool {
     let wanted = match result {
         DeploymentResult::Failed(FailureCause::Verify) => rule(RollbackCause::Verify),
         // The release may be fine, but it is not all in place.
-        DeploymentResult::Failed(FailureCause::Health | FailureCause::Lost | FailureCause::Stale | FailureCause::Settled)
+        DeploymentResult::Failed(
+            FailureCause::Health | FailureCause::Lost | FailureCause::Stale | FailureCause::Settled | FailureCause::Hindered,
+        )
         | DeploymentResult::Cancelled => rule(RollbackCause::Health),
         DeploymentResult::Succeeded | DeploymentResult::Superseded | DeploymentResult::Refused => false,
     };
@@ -280,12 +287,13 @@ fn release_lock(environment: &mut Environment, deployment: DeploymentId, result:
         return;
     }
     let Slot { release, brief, skeleton, .. } = holder;
-    // A release that was found bad here is no longer one to go back to; one that succeeded becomes the newest.
-    if result.blames_release() || result == DeploymentResult::Succeeded {
-        environment.verified.retain(|verified| verified.release != release);
+    if result.blames_release() {
+        environment.verified.iter_mut().filter(|verified| verified.release == release).for_each(|verified| verified.failed_since = true);
     }
+    // One that succeeded becomes the newest.
     if result == DeploymentResult::Succeeded {
-        environment.verified.insert(0, VerifiedRelease { release, brief: brief.clone(), deployment, skeleton });
+        environment.verified.retain(|verified| verified.release != release);
+        environment.verified.insert(0, VerifiedRelease { release, brief: brief.clone(), deployment, skeleton, failed_since: false });
         environment.verified.truncate(VERIFIED_MAX);
     }
     environment.current = Some(Current { deployment, release, brief, result, at });

@@ -10,6 +10,7 @@ mod tests;
 pub use command::{Command, Declined, Fact, Offer, Refusal};
 pub use decide::{decide, evolve, follow};
 
+use crate::deployment::DeploymentResult;
 use crate::foundation::{DeploymentId, EnvironmentName, ProjectKey, ReleaseId, Timestamp};
 use crate::pipeline::{After, EnvironmentSkeleton};
 use crate::release::Brief;
@@ -89,7 +90,7 @@ pub struct Current {
     /// What must be known of that release.
     pub brief: Brief,
     /// How it ended.
-    pub result: crate::deployment::DeploymentResult,
+    pub result: DeploymentResult,
     /// When it ended.
     pub at: Timestamp,
 }
@@ -105,6 +106,10 @@ pub struct VerifiedRelease {
     pub deployment: DeploymentId,
     /// What its delivery file says of this environment.
     pub skeleton: Box<EnvironmentSkeleton>,
+    /// Whether a later deployment of it found it bad here. The world around it may have been at fault: a person may
+    /// still go back to it, nothing does so by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed_since: bool,
 }
 
 impl Cause {
@@ -124,13 +129,22 @@ impl Environment {
         coming.chain(current).any(|other| brief.is_older_than(other))
     }
 
-    /// What can be gone back to, the nearest first. Never a later run's release of the same ref than the one that runs:
-    /// whoever goes back twice must not get back what they left.
+    /// What can be gone back to, the nearest first, and last what has failed here since. Never a later run's release of
+    /// the same ref than the one that runs: whoever goes back twice must not get back what they left.
     pub fn way_back(&self) -> impl Iterator<Item = &VerifiedRelease> {
-        let runs = self.current.as_ref().filter(|current| current.result == crate::deployment::DeploymentResult::Succeeded);
-        self.verified
-            .iter()
-            .filter(move |verified| runs.is_none_or(|runs| verified.release != runs.release && !runs.brief.is_older_than(&verified.brief)))
+        let runs = self.current.as_ref().filter(|current| current.result == DeploymentResult::Succeeded);
+        let failed = self.current.as_ref().filter(|current| current.result.blames_release()).map(|current| current.release);
+        let back = move |verified: &&VerifiedRelease| {
+            Some(verified.release) != failed
+                && runs.is_none_or(|runs| verified.release != runs.release && !runs.brief.is_older_than(&verified.brief))
+        };
+        let of = move |failed_since| self.verified.iter().filter(move |verified| verified.failed_since == failed_since).filter(back);
+        of(false).chain(of(true))
+    }
+
+    /// What comes back by itself where a deployment failed: the release verified here last that has not failed since.
+    pub fn last_good(&self) -> Option<&VerifiedRelease> {
+        self.verified.iter().find(|verified| !verified.failed_since)
     }
 
     /// The `after` of the newest release verified here: in force until a newer one is verified.

@@ -154,10 +154,19 @@ fn a_failure_brings_the_last_verified_release_back_before_what_waits() {
     assert_eq!(granted(&facts), [(deployment(8), 3)]);
     let holder = life.now().holder.clone().unwrap();
     assert_eq!((holder.release, holder.cause), (release(1), Cause::Rollback { undoes: Some(deployment(2)), by: None }));
-    // The rollback fails too: it is not rolled back again, and a release that failed here is none to go back to.
+    // The rollback fails too: it is not rolled back again.
     let facts = life.end(8, FAILED, 7);
     assert_eq!(granted(&facts), [(deployment(3), 4)], "what waited goes on");
-    assert!(life.now().verified.is_empty());
+    // Nothing brings back by itself what failed since; a person may, since it was verified here.
+    assert_eq!(granted(&life.end(3, FAILED, 9)), []);
+    assert_eq!(life.now().way_back().map(|back| back.release).collect::<Vec<_>>(), [release(1)]);
+    assert_eq!(granted(&life.when(Command::RollBack { to: None }, 10).unwrap()), [(deployment(10), 5)]);
+    life.end(10, FAILED, 9);
+    assert_eq!(life.when(Command::RollBack { to: None }, 11), Err(Refusal::NothingToGoBackTo), "it is what failed just now");
+    assert_eq!(granted(&life.when(Command::RollBack { to: Some(release(1)) }, 11).unwrap()), [(deployment(11), 6)]);
+    life.end(11, DeploymentResult::Succeeded, 9);
+    life.offer(4);
+    assert_eq!(granted(&life.end(4, FAILED, 12)), [(deployment(12), 8)], "verified once more, it is good again");
 }
 
 #[test]
@@ -175,7 +184,7 @@ fn nothing_is_undone_where_nothing_was_touched() {
 
 #[test]
 fn what_is_not_the_releases_fault_is_undone_and_the_release_stays_good() {
-    for cause in [FailureCause::Lost, FailureCause::Stale, FailureCause::Settled] {
+    for cause in [FailureCause::Lost, FailureCause::Stale, FailureCause::Settled, FailureCause::Hindered] {
         let mut life = Life::new();
         life.offer(1);
         life.end(1, DeploymentResult::Succeeded, 9);
@@ -183,7 +192,7 @@ fn what_is_not_the_releases_fault_is_undone_and_the_release_stays_good() {
         let facts = life.end(2, DeploymentResult::Failed(cause), 8);
         assert_eq!(granted(&facts), [(deployment(8), 3)], "{cause:?}");
         life.end(8, DeploymentResult::Failed(cause), 7);
-        assert_eq!(life.now().verified[0].release, release(1), "{cause:?}: the rollback failed, but not through release 1");
+        assert_eq!(life.now().last_good().unwrap().release, release(1), "{cause:?}: the rollback failed, but not through release 1");
     }
 }
 
@@ -338,8 +347,11 @@ fn a_rollback_names_what_it_can_go_back_to() {
     life.end(1, DeploymentResult::Succeeded, 9);
     life.offer(2);
     life.end(2, DeploymentResult::Succeeded, 9);
-    assert_eq!(life.when(Command::RollBack { to: Some(release(2)) }, 9), Err(Refusal::AlreadyHere));
-    assert_eq!(life.when(Command::RollBack { to: Some(release(4)) }, 9), Err(Refusal::NotVerifiedHere));
+    assert_eq!(life.when(Command::RollBack { to: Some(release(2)) }, 9), Err(Refusal::AlreadyHere { environment: "qa".parse().unwrap() }));
+    assert_eq!(
+        life.when(Command::RollBack { to: Some(release(4)) }, 9),
+        Err(Refusal::NotVerifiedHere { environment: "qa".parse().unwrap() })
+    );
     let facts = life.when(Command::RollBack { to: None }, 9).unwrap();
     let undoes = Cause::Rollback { undoes: Some(deployment(2)), by: Some("ana".to_owned()) };
     assert!(matches!(&facts[0], Fact::Promoted { release: back, cause, .. } if *back == release(1) && *cause == undoes), "{facts:?}");
@@ -372,7 +384,7 @@ fn rollbacks_wait_within_the_limit_of_the_queue() {
     for n in 0..QUEUE_MAX as u8 {
         assert!(life.when(Command::RollBack { to: None }, 100 + n).is_ok());
     }
-    assert_eq!(life.when(Command::RollBack { to: None }, 9), Err(Refusal::QueueFull));
+    assert_eq!(life.when(Command::RollBack { to: None }, 9), Err(Refusal::QueueFull { environment: "qa".parse().unwrap() }));
     // A failure brings the last verified release back all the same.
     assert_eq!(granted(&life.end(3, FAILED, 8)), [(deployment(8), 4)]);
 }

@@ -98,6 +98,8 @@ pub enum Refusal {
     Vetoed {
         /// Its version.
         version: String,
+        /// Where it was verified all the same before, if it was: there one can go back to it.
+        verified: Option<EnvironmentName>,
         /// The veto.
         veto: Veto,
     },
@@ -142,7 +144,8 @@ fn promote(release: &Release, environment: EnvironmentName, wish: Wish, context:
     let version = release.cut.version.clone();
     let Some(skeleton) = release.environment(&environment) else { return Err(Refusal::NoSuchEnvironment(environment)) };
     if let Some(veto) = release.veto_for(&environment) {
-        return Err(Refusal::Vetoed { version, veto: veto.clone() });
+        let verified = release.verified.contains(&environment).then_some(environment);
+        return Err(Refusal::Vetoed { version, verified, veto: veto.clone() });
     }
     // A release that was verified here before may come back whatever happened elsewhere since.
     if !release.verified.contains(&environment) && !skeleton.after.holds(&release.verified) {

@@ -75,6 +75,7 @@ pub fn apply(site: &mut Site<'_>, work: &PartWork, part: &ProcessPart, log: &mut
             Ok(ApplyOutcome::Applied)
         }
         Reply::Failed(reason) => Ok(ApplyOutcome::Failed(reason)),
+        Reply::Hindered(reason) => Ok(ApplyOutcome::Hindered(reason)),
         Reply::Stale { held } => Ok(ApplyOutcome::Stale { held }),
         other => Err(Failure(format!("the supervisor answered {other:?}"))),
     }

@@ -19,6 +19,7 @@ mod instance;
 mod kept;
 mod recover;
 mod service;
+mod setback;
 mod socket;
 mod status;
 

@@ -2,6 +2,7 @@
 
 use super::durable::{journal, release_folders, service_log, service_log_cut, status_write, wall_ms};
 use super::instance::{Instance, Notify, READY_AFTER};
+use super::setback::{Setback, cannot_record};
 use super::status::{InstanceRecord, Reply, Spec, Status, Verdict};
 use super::{STOP_GRACE, kept, recover};
 use crate::process_tree::Marker;
@@ -100,20 +101,22 @@ impl Service {
         // The fence is held before the journal says so, and both before anything starts: a crash in between makes the same
         // apply "resumed", never accepted twice.
         let accepted = match verdict {
-            Verdict::Accept | Verdict::Resume => self.record(|status| status.accept(spec, &verdict)).map_err(cannot_record),
+            Verdict::Accept | Verdict::Resume => {
+                self.record(|status| status.accept(spec, &verdict)).map_err(|error| Setback::unrecorded(&error))
+            }
             _ => Ok(()),
         };
-        let noted = accepted.and_then(|()| journal(&self.folder, spec, word, held).map_err(cannot_record));
+        let noted = accepted.and_then(|()| journal(&self.folder, spec, word, held).map_err(|error| Setback::unrecorded(&error)));
         match verdict {
             Verdict::Refuse(held) => return Reply::Stale { held },
             Verdict::Repeat(Ok(())) => return Reply::Applied { again: true },
-            Verdict::Repeat(Err(reason)) => return Reply::Failed(reason),
+            Verdict::Repeat(Err(setback)) => return setback.told(),
             Verdict::Accept | Verdict::Resume => {}
         }
         let end = noted.and_then(|()| self.switch(spec));
         let told = match &end {
             Ok(()) => Reply::Applied { again: false },
-            Err(reason) => Reply::Failed(reason.clone()),
+            Err(setback) => setback.clone().told(),
         };
         let recorded = self.record(|status| {
             if end.is_ok() {
@@ -126,7 +129,7 @@ impl Service {
         match recorded {
             Ok(()) => told,
             // It happened, but is not on record: the caller must look again.
-            Err(error) => Reply::Invalid(cannot_record(error)),
+            Err(error) => Reply::Invalid(cannot_record(&error)),
         }
     }
 
@@ -138,7 +141,7 @@ impl Service {
     }
 
     /// Brings the release up and takes the old one down; in this order where a socket allows it.
-    fn switch(&self, spec: &Spec) -> Result<(), String> {
+    fn switch(&self, spec: &Spec) -> Result<(), Setback> {
         let old_binds_itself = self.state().status.live.as_ref().is_some_and(|live| live.listen.is_none());
         let before = if spec.listen.is_none() || old_binds_itself {
             let mut state = self.state();
@@ -163,7 +166,7 @@ impl Service {
 
     /// Starts all instances and waits until they are ready. On failure none is left.
     #[allow(clippy::type_complexity)]
-    fn bring_up(&self, spec: &Spec) -> Result<(Option<(String, OwnedFd)>, Vec<Instance>), String> {
+    fn bring_up(&self, spec: &Spec) -> Result<(Option<(String, OwnedFd)>, Vec<Instance>), Setback> {
         let socket = match &spec.listen {
             Some(address) => Some((address.clone(), self.bound(address)?)),
             None => None,
@@ -178,26 +181,26 @@ impl Service {
                 Ok(instance) => fresh.push(instance),
                 Err(error) => {
                     self.end_all(fresh, Duration::ZERO);
-                    return Err(format!("an instance could not be started: {error}"));
+                    return Err(Setback::not_started(&error));
                 }
             }
             notifies.push(notify);
         }
         if let Err(reason) = await_ready(&fresh, &notifies, spec.start_within.duration()) {
             self.end_all(fresh, Duration::from_secs(1));
-            return Err(format!("{reason}{}", last_line(&self.folder, printed_before)));
+            return Err(Setback::of_release(format!("{reason}{}", last_line(&self.folder, printed_before))));
         }
         Ok((socket, fresh))
     }
 
     /// The socket for an address: the one in hand, or a new one.
-    fn bound(&self, address: &str) -> Result<OwnedFd, String> {
+    fn bound(&self, address: &str) -> Result<OwnedFd, Setback> {
         if let Some((held, fd)) = &self.state().socket
             && held == address
         {
-            return fd.try_clone().map_err(|error| error.to_string());
+            return fd.try_clone().map_err(|error| Setback::of_machine(error.to_string()));
         }
-        TcpListener::bind(address).map(OwnedFd::from).map_err(|error| format!("cannot listen on {address}: {error}"))
+        TcpListener::bind(address).map(OwnedFd::from).map_err(|error| Setback::not_bound(address, &error))
     }
 
     /// Starts one instance, its mark on record before it lives and its process after.
@@ -220,7 +223,7 @@ impl Service {
     }
 
     /// Makes the fresh instances the live ones and returns the old ones. From here on a crash recovers the new release.
-    fn swap(&self, spec: &Spec, socket: Option<(String, OwnedFd)>, fresh: Vec<Instance>) -> Result<Vec<Instance>, String> {
+    fn swap(&self, spec: &Spec, socket: Option<(String, OwnedFd)>, fresh: Vec<Instance>) -> Result<Vec<Instance>, Setback> {
         let mut state = self.state();
         let mut status = state.status.clone();
         status.live = Some(spec.clone());
@@ -230,7 +233,7 @@ impl Service {
         if let Err(error) = status_write(&self.folder, &status) {
             drop(state);
             self.end_all(fresh, Duration::from_secs(1));
-            return Err(cannot_record(error));
+            return Err(Setback::unrecorded(&error));
         }
         state.status = status;
         state.socket = socket;
@@ -259,7 +262,7 @@ impl Service {
         self.end_all(instances, STOP_GRACE);
         match self.record(Status::stop) {
             Ok(()) => Reply::Stopped,
-            Err(error) => Reply::Failed(cannot_record(error)),
+            Err(error) => Reply::Failed(cannot_record(&error)),
         }
     }
 
@@ -328,17 +331,13 @@ impl Service {
 
     fn restart_socket(&self, spec: &Spec) -> Result<Option<OwnedFd>, String> {
         let Some(address) = &spec.listen else { return Ok(None) };
-        let socket = self.bound(address)?;
+        let socket = self.bound(address).map_err(|setback| setback.reason)?;
         let mut state = self.state();
         if state.socket.is_none() {
             state.socket = Some((address.clone(), socket.try_clone().map_err(|error| error.to_string())?));
         }
         Ok(Some(socket))
     }
-}
-
-fn cannot_record(error: io::Error) -> String {
-    format!("the supervisor cannot write its record: {error}")
 }
 
 /// Waits until every instance has notified or lived long enough.

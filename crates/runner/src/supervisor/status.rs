@@ -1,5 +1,6 @@
 //! What a supervisor is asked, answers and remembers.
 
+use super::setback::Setback;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ pub enum Reply {
     },
     /// It is not, for this reason.
     Failed(String),
+    /// It is not, for this reason: the machine stood in the way, and the release was not tried.
+    Hindered(String),
     /// A higher fence is held.
     Stale {
         /// That fence.
@@ -120,6 +123,16 @@ pub struct Accepted {
     pub spec: Spec,
     /// How it ended: an error is the reason. None: under way, or interrupted by the supervisor's death.
     pub end: Option<Result<(), String>>,
+    /// Whether that reason is the machine's, not the release's.
+    #[serde(default)]
+    pub hindered: bool,
+}
+
+impl Accepted {
+    fn end(&self) -> Option<Result<(), Setback>> {
+        let hindered = self.hindered;
+        self.end.clone().map(|end| end.map_err(|reason| Setback { reason, hindered }))
+    }
 }
 
 /// What becomes of an apply, by its fence.
@@ -130,7 +143,7 @@ pub enum Verdict {
     /// The same as the last one, which was interrupted: do it, but it is no second apply.
     Resume,
     /// The same as the last one: the same answer.
-    Repeat(Result<(), String>),
+    Repeat(Result<(), Setback>),
     /// Refuse: this fence is held.
     Refuse(u64),
 }
@@ -143,11 +156,11 @@ impl Status {
             (Some(held), _) if spec.fence > held => Verdict::Accept,
             (Some(held), Some(accepted)) if spec.fence == held => {
                 let same = accepted.spec.release == spec.release && accepted.spec.deployment == spec.deployment;
-                match &accepted.end {
+                match accepted.end() {
                     _ if !same => Verdict::Refuse(held),
                     // Told to stop since: the same answer would be untrue.
                     Some(Ok(())) if self.stopped => Verdict::Resume,
-                    Some(end) => Verdict::Repeat(end.clone()),
+                    Some(end) => Verdict::Repeat(end),
                     None => Verdict::Resume,
                 }
             }
@@ -160,7 +173,7 @@ impl Status {
         self.fence = Some(spec.fence);
         self.deployment = Some(spec.deployment.clone());
         self.stopped = false;
-        self.accepted = Some(Accepted { spec: spec.clone(), end: None });
+        self.accepted = Some(Accepted { spec: spec.clone(), end: None, hindered: false });
         if *verdict == Verdict::Accept {
             *self.applies.entry(spec.deployment.clone()).or_default() += 1;
             // Ids of deployments rise with time.
@@ -171,9 +184,10 @@ impl Status {
     }
 
     /// Notes the end of the accepted apply.
-    pub fn end(&mut self, end: Result<(), String>) {
+    pub fn end(&mut self, end: Result<(), Setback>) {
         if let Some(accepted) = &mut self.accepted {
-            accepted.end = Some(end);
+            accepted.hindered = end.as_ref().is_err_and(|setback| setback.hindered);
+            accepted.end = Some(end.map_err(|setback| setback.reason));
         }
     }
 
@@ -187,6 +201,7 @@ impl Status {
 
 #[cfg(test)]
 mod tests {
+    use super::super::setback::Setback;
     use super::{Spec, Status, Verdict};
     use trunkline_domain::foundation::{Digest, Millis};
 
@@ -218,6 +233,10 @@ mod tests {
         assert_eq!(status.judge(&spec(1, "a")), Verdict::Repeat(Ok(())));
         assert_eq!(status.judge(&spec(2, "a")), Verdict::Accept);
         assert_eq!(status.judge(&spec(0, "a")), Verdict::Refuse(1));
+        let full = Setback::of_machine("the disk is full");
+        status.end(Err(full.clone()));
+        assert_eq!(status.judge(&spec(1, "a")), Verdict::Repeat(Err(full)), "the same reason, and the same one to blame");
+        status.end(Ok(()));
         status.stop();
         assert_eq!(status.judge(&spec(1, "a")), Verdict::Resume, "stopped since: the old answer would be untrue");
     }

@@ -234,6 +234,17 @@ fn a_release_that_does_not_start_leaves_the_old_one_alone() {
 }
 
 #[test]
+fn a_port_that_another_program_has_says_nothing_against_the_release() {
+    let target = Target::new(1);
+    let other = TcpListener::bind(&target.address).unwrap();
+    let expected = format!("cannot listen on {}: Address already in use (os error 98)", target.address);
+    assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Hindered(expected.clone()));
+    assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Hindered(expected), "the same answer, no second try");
+    drop(other);
+    assert_eq!(target.apply(SERVICE, "1.0", 2, 2), ApplyOutcome::Applied);
+}
+
+#[test]
 fn a_crashed_instance_comes_back() {
     let target = Target::new(1);
     assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);

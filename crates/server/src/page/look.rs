@@ -151,7 +151,7 @@ fn ended(result: DeploymentResult) -> Look {
     match result {
         DeploymentResult::Succeeded => VERIFIED,
         DeploymentResult::Failed(FailureCause::Health | FailureCause::Verify) => look(Tone::Fail, Icon::Fail, "failed"),
-        DeploymentResult::Failed(FailureCause::Lost | FailureCause::Stale | FailureCause::Settled) => {
+        DeploymentResult::Failed(FailureCause::Lost | FailureCause::Stale | FailureCause::Settled | FailureCause::Hindered) => {
             look(Tone::Fail, Icon::Fail, "did not finish")
         }
         DeploymentResult::Cancelled => look(Tone::Off, Icon::Cancel, "cancelled"),

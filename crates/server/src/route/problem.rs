@@ -10,6 +10,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use std::borrow::Cow;
 use trunkline_api::request::Refused;
 use trunkline_domain::record::Refusal;
 use trunkline_domain::{deployment, environment, project, release, repository, run};
@@ -75,8 +76,12 @@ fn takes_pages(headers: &HeaderMap) -> bool {
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         let message = failure.to_string();
-        let (status, code, help) = match &failure {
-            Failure::Refused(refusal) => (StatusCode::CONFLICT, "TL0510", help_for(refusal)),
+        let help = match &failure {
+            Failure::Refused(refusal) => help_for(refusal),
+            _ => None,
+        };
+        let (status, code, usual) = match &failure {
+            Failure::Refused(_) => (StatusCode::CONFLICT, "TL0510", None),
             Failure::Unfit(about, _) => (StatusCode::CONFLICT, "TL0510", about.help()),
             Failure::NotFound(about, _) => (StatusCode::NOT_FOUND, "TL0504", about.help()),
             Failure::Invalid(about, _) => (StatusCode::BAD_REQUEST, "TL0505", about.help()),
@@ -96,7 +101,7 @@ impl From<Failure> for Problem {
             eprintln!("error[{code}]: {}", chain(&failure));
         }
         let problem = Problem::new(status, code, message);
-        match help {
+        match help.or(usual.map(Cow::from)) {
             Some(help) => problem.help(help),
             None => problem,
         }
@@ -114,23 +119,46 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// What would change the answer.
-fn help_for(refusal: &Refusal) -> Option<&'static str> {
-    match refusal {
-        Refusal::Project(project::Refusal::Exists) => Some("choose another name, or go on with that project"),
-        Refusal::Repository(repository::Refusal::RefElsewhere { .. }) => Some("git fetch, then push again"),
-        Refusal::Release(release::Refusal::Vetoed { .. }) => Some("push a fix: its release carries no veto"),
-        Refusal::Release(release::Refusal::NotVerifiedBefore { .. }) => Some("promote it there first, or wait: trunkline watch"),
-        Refusal::Release(release::Refusal::NoSuchEnvironment(_)) => Some("trunkline environments lists them"),
-        Refusal::Environment(environment::Refusal::Missing) => About::Environment.help(),
-        Refusal::Environment(environment::Refusal::NothingToGoBackTo) => Some("promote another release: trunkline releases list"),
-        Refusal::Environment(environment::Refusal::QueueFull) => {
-            Some("trunkline environments view ENV lists what waits; trunkline cancel deployment/N takes one out")
+fn help_for(refusal: &Refusal) -> Option<Cow<'static, str>> {
+    let help = match refusal {
+        Refusal::Project(project::Refusal::Exists) => "choose another name, or go on with that project",
+        Refusal::Repository(repository::Refusal::RefElsewhere { .. }) => "git fetch, then push again",
+        Refusal::Release(refusal) => return release_help(refusal),
+        Refusal::Environment(refusal) => return environment_help(refusal),
+        Refusal::Deployment(deployment::Refusal::NotUnknown) => "only an unknown deployment is settled by a person",
+        Refusal::Deployment(deployment::Refusal::Ended(_)) => "trunkline deployments view shows how it ended",
+        Refusal::Run(run::Refusal::Ended(_)) => "push again, or look at it: trunkline runs view",
+        _ => return None,
+    };
+    Some(help.into())
+}
+
+fn release_help(refusal: &release::Refusal) -> Option<Cow<'static, str>> {
+    Some(match refusal {
+        release::Refusal::Vetoed { version, verified: Some(environment), .. } => {
+            format!("it was verified there before; while it is among those verified last: trunkline rollback {environment} --to {version}")
+                .into()
         }
-        Refusal::Environment(environment::Refusal::AlreadyHere) => Some("where its target lost it: trunkline promote ENV --again"),
-        Refusal::Environment(environment::Refusal::NotVerifiedHere) => Some("trunkline environments view ENV lists what it can go back to"),
-        Refusal::Deployment(deployment::Refusal::NotUnknown) => Some("only an unknown deployment is settled by a person"),
-        Refusal::Deployment(deployment::Refusal::Ended(_)) => Some("trunkline deployments view shows how it ended"),
-        Refusal::Run(run::Refusal::Ended(_)) => Some("push again, or look at it: trunkline runs view"),
-        _ => None,
-    }
+        release::Refusal::Vetoed { verified: None, .. } => "push a fix: its release carries no veto".into(),
+        release::Refusal::NotVerifiedBefore { .. } => "promote it there first, or wait: trunkline watch".into(),
+        release::Refusal::NoSuchEnvironment(_) => "trunkline environments lists them".into(),
+        release::Refusal::Exists | release::Refusal::Missing => return None,
+    })
+}
+
+fn environment_help(refusal: &environment::Refusal) -> Option<Cow<'static, str>> {
+    Some(match refusal {
+        environment::Refusal::Missing => About::Environment.help()?.into(),
+        environment::Refusal::NothingToGoBackTo => "promote another release: trunkline releases list".into(),
+        environment::Refusal::QueueFull { environment } => {
+            format!("trunkline environments view {environment} lists what waits; trunkline cancel deployment/N takes one out").into()
+        }
+        environment::Refusal::AlreadyHere { environment } => {
+            format!("where its target lost it: trunkline promote {environment} --again").into()
+        }
+        environment::Refusal::NotVerifiedHere { environment } => {
+            format!("trunkline environments view {environment} lists what one can go back to; trunkline promote brings any other").into()
+        }
+        environment::Refusal::AlreadyAccepted | environment::Refusal::NotWaiting(_) => return None,
+    })
 }

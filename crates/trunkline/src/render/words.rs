@@ -64,6 +64,7 @@ pub fn ended(result: DeploymentResult) -> (Mark, &'static str) {
         DeploymentResult::Failed(FailureCause::Verify) => (Mark::Failed, "failed: not verified"),
         DeploymentResult::Failed(FailureCause::Lost) => (Mark::Failed, "failed: no runner finished it"),
         DeploymentResult::Failed(FailureCause::Stale) => (Mark::Failed, "failed: refused by the target"),
+        DeploymentResult::Failed(FailureCause::Hindered) => (Mark::Failed, "failed: its machine stood in the way"),
         DeploymentResult::Failed(FailureCause::Settled) => (Mark::Failed, "failed: the old release runs"),
         DeploymentResult::Cancelled => (Mark::Cancelled, "cancelled"),
         DeploymentResult::Superseded => (Mark::Superseded, "superseded"),
