@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use trunkline_delivery_file as delivery_file;
 use trunkline_domain::change::{ChangeNote, pull_request_of};
 use trunkline_domain::foundation::{Digest, ProjectKey, RepositoryKey, Revision, RunId};
-use trunkline_domain::pipeline::{Definition, FrozenFile, Plan, VersionRule, limit};
+use trunkline_domain::pipeline::{Definition, FrozenFile, Plan, SandboxLevel, VersionRule, limit};
 use trunkline_domain::project::SkipReason;
 use trunkline_domain::run::{PlanNote, StartRun, Trigger};
 use trunkline_engine::{Beside, Blobs, Text};
@@ -49,6 +49,8 @@ pub struct Wanted<'a> {
     pub cause: Cause<'a>,
     /// Heads of pull requests by number.
     pub pull_heads: &'a [(u32, Revision)],
+    /// The least sandbox that it may ask for.
+    pub floor: SandboxLevel,
 }
 
 /// What wants a run.
@@ -250,6 +252,14 @@ fn brought_along(repositories: &Repositories, wanted: &Wanted<'_>, commit: &Comm
 
 type Value = (Digest, Vec<u8>);
 
+/// Said at the push: a check that its runner refuses would fail the deployment when the release is already in place.
+fn above_floor(definition: &Definition, floor: SandboxLevel) -> Result<(), PlanError> {
+    let below = definition.asking_below(floor);
+    let Some((what, level)) = below.first() else { return Ok(()) };
+    let more = if below.len() > 1 { format!(" (and {} more)", below.len() - 1) } else { String::new() };
+    Err(PlanError::Unfit(format!("{what}{more} asks for 'sandbox: {level}', and this server allows no less than '{floor}'")))
+}
+
 fn freeze(
     repositories: &Repositories,
     blobs: &dyn Blobs,
@@ -258,6 +268,7 @@ fn freeze(
     commit: &Commit,
     (definition, bytes): (Definition, &[u8]),
 ) -> Result<(PlanNote, Value), PlanError> {
+    above_floor(&definition, wanted.floor)?;
     let mut files = Vec::new();
     let mut configuration = BTreeMap::new();
     if let Some(release) = &definition.release {

@@ -195,6 +195,7 @@ fn plan(shared: &Shared, project: &ProjectRow, update: &RefUpdate, new: &Revisio
         revision: new,
         cause: Cause::Push(update.old.as_ref()),
         pull_heads: &pull_heads,
+        floor: shared.floor,
     };
     Ok(planner::plan(&shared.repositories, shared.blobs.as_ref(), &wanted, shared.random()?)?)
 }

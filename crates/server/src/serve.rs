@@ -132,6 +132,7 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
         keys: Keys::new(&token),
         clock,
         address: format!("http://{address}"),
+        floor: options.floor,
         runner: OnceLock::new(),
     });
     let runner = match options.slots {

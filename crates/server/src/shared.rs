@@ -10,6 +10,7 @@ use crate::writer::{Busy, Writer};
 use std::sync::{Arc, OnceLock};
 use trunkline_api::view::RunnerView;
 use trunkline_domain::foundation::{ProjectKey, RepositoryKey};
+use trunkline_domain::pipeline::SandboxLevel;
 use trunkline_domain::project::Project;
 use trunkline_domain::record::{Key, Refusal, State};
 use trunkline_engine::{Answer, Blobs, Read, Receipt, StoreError};
@@ -37,6 +38,8 @@ pub struct Shared {
     pub clock: Clock,
     /// `http://127.0.0.1:7420`, for words to people.
     pub address: String,
+    /// The least sandbox that jobs and checks may ask for.
+    pub floor: SandboxLevel,
     /// The runner in this process, once it has started.
     pub runner: OnceLock<RunnerView>,
 }

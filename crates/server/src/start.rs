@@ -31,6 +31,7 @@ fn request(shared: &Shared, actor: Actor, project: &ProjectKey, asked: &StartRun
         revision: &revision,
         cause,
         pull_heads: &pull_heads,
+        floor: shared.floor,
     };
     let planned = planner::plan(&shared.repositories, shared.blobs.as_ref(), &wanted, shared.random()?)?;
     let (start, beside) = match planned {

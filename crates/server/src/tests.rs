@@ -19,6 +19,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trunkline_api::runner::Lease;
+use trunkline_domain::pipeline::SandboxLevel;
 use trunkline_runner::{HttpPort, Port, contract};
 
 /// A server that runs until it is dropped.
@@ -36,6 +37,10 @@ impl Server {
     }
 
     fn start_in(folder: tempfile::TempDir, slots: usize) -> Self {
+        Self::start_above(SandboxLevel::Host, folder, slots)
+    }
+
+    fn start_above(floor: SandboxLevel, folder: tempfile::TempDir, slots: usize) -> Self {
         let (ready, started) = std::sync::mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let data = folder.path().join("data");
@@ -51,7 +56,7 @@ impl Server {
                     launcher: Vec::new(),
                     readable: Vec::new(),
                     limits: Default::default(),
-                    floor: trunkline_domain::pipeline::SandboxLevel::Host,
+                    floor,
                     accept_clock: false,
                 };
                 let serving: Serving = serve(options).await.unwrap();

@@ -1,6 +1,6 @@
 //! Triggers, jobs and the release rule.
 
-use super::{EnvironmentRule, ManualTrigger, PathRules, Pattern, SandboxChoice};
+use super::{Check, EnvironmentRule, ManualTrigger, PathRules, Pattern, SandboxChoice, SandboxLevel};
 use crate::expression::{Expression, Template};
 use crate::foundation::{JobKey, Millis};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,24 @@ pub struct Definition {
     pub release: Option<ReleaseRule>,
     /// Environments in the order of the file. Their `after` forms no cycle.
     pub environments: Vec<EnvironmentRule>,
+}
+
+impl Definition {
+    /// Jobs and checks that ask for less of a sandbox than this, each in words: "job 'build'" with what it asks for.
+    pub fn asking_below(&self, floor: SandboxLevel) -> Vec<(String, SandboxLevel)> {
+        let jobs = self.jobs.iter().map(|job| (format!("job '{}'", job.key), job.sandbox));
+        let checks = self.environments.iter().flat_map(|environment| {
+            environment.verify.iter().filter_map(move |rule| match rule.check {
+                Check::Run { sandbox, .. } => Some((format!("check '{}' of {}", rule.name, environment.name), sandbox)),
+                Check::Http(_) => None,
+            })
+        });
+        let below = |(what, choice): (String, SandboxChoice)| match choice {
+            SandboxChoice::Exactly(level) if level < floor => Some((what, level)),
+            SandboxChoice::Exactly(_) | SandboxChoice::Auto => None,
+        };
+        jobs.chain(checks).filter_map(below).collect()
+    }
 }
 
 /// What starts a run.

@@ -2,6 +2,7 @@
 
 use super::{Server, add_project};
 use serde_json::json;
+use trunkline_domain::pipeline::SandboxLevel;
 
 const FILE: &str = "on:\n  push: { paths: [\"**\", \"!docs/**\"] }\n  manual: { inputs: { who: { type: string, required: true }, dry: { type: boolean, default: true } } }\n\
 jobs:\n  greet: { run: 'echo \"$TRUNKLINE_EVENT $TRUNKLINE_INPUT_WHO $TRUNKLINE_INPUT_DRY\"' }\n  wet: { if: inputs.dry == 'false', run: 'true' }\n";
@@ -48,6 +49,21 @@ fn a_run_is_started_by_hand_with_inputs() {
     clone.commit(&[("trunkline.yaml", &format!("{advised}\njobs: {{ a: {{ run: 'true' }} }}\n"))], "By hand");
     clone.push();
     assert_eq!(server.post("projects/shop/runs", json!({})).0, 200);
+}
+
+#[test]
+fn what_asks_for_less_of_a_sandbox_than_is_allowed_is_refused_at_the_push() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_above(SandboxLevel::Landlock, folder, 0);
+    let clone = add_project(&server);
+    let file = "on: push\njobs:\n  a: { run: 'true', sandbox: landlock }\nrelease: { version: calver }\nenvironments:\n  \
+                qa:\n    deploy: { kind: run, apply: 'true' }\n    verify: [{ run: 'true', sandbox: host }]\n";
+    clone.commit(&[("trunkline.yaml", file)], "Begin");
+    let why = "check 'run' of qa asks for 'sandbox: host', and this server allows no less than 'landlock'";
+    let told = clone.push();
+    assert!(told.contains(why), "{told}");
+    let run = server.until("projects/shop/runs/1", |body| body["result"].is_string());
+    assert_eq!((run["result"].as_str(), run["refused"][0].as_str()), (Some("refused"), Some(why)), "{run}");
 }
 
 #[test]
