@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trunkline_domain::deployment::{ApplyOutcome, CheckOutcome, Observed};
 use trunkline_domain::foundation::{DeploymentId, Digest, EnvironmentName, Millis, ProjectKey, ReleaseId, Revision, RunId, RunnerKey};
-use trunkline_domain::pipeline::{ArtifactRule, CheckRule, FrozenFile, Part, ReportRule, SandboxChoice, Step};
+use trunkline_domain::pipeline::{ArtifactRule, CheckRule, FrozenFile, Part, ReportRule, SandboxChoice, SandboxLevel, Step};
 use trunkline_domain::run::{Artifact, JobOutcome};
 
 /// How often a lease is renewed.
@@ -141,6 +141,9 @@ pub struct VerifyWork {
     pub check: CheckRule,
     /// What the release holds.
     pub contents: Contents,
+    /// The least that `sandbox: auto` may come to: what the release verified last in a production environment had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least: Option<SandboxLevel>,
 }
 
 /// What a release puts into the fresh folder of its deployments and checks.

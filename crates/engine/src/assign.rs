@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use trunkline_api::runner::{Assignment, Contents, JobWork, Lease, PartWork, Subject, VerifyWork, Work};
 use trunkline_domain::deployment::{Deployment, WorkKey};
 use trunkline_domain::expression::{Scope, Template, Value};
-use trunkline_domain::foundation::JobKey;
-use trunkline_domain::pipeline::{Check, CheckRule, EnvironmentRule, HttpCheck, PartKind, Plan};
+use trunkline_domain::foundation::{EnvironmentKey, JobKey};
+use trunkline_domain::pipeline::{Check, CheckRule, EnvironmentRule, HttpCheck, PartKind, Plan, SandboxLevel, Tier};
 use trunkline_domain::record::{Key, State};
 use trunkline_domain::release::Release;
 use trunkline_domain::run::Run;
@@ -31,7 +31,10 @@ pub(crate) fn assignment<S: Store>(states: &mut States, store: &S, work: &WorkRe
                 return Err(StoreError::Damaged(format!("{} is missing", deployment.release)));
             };
             let plan = states.plan(store, &release.cut.plan)?;
-            let work = piece_work(&deployment, &release, &plan, *piece)?;
+            let mut work = piece_work(&deployment, &release, &plan, *piece)?;
+            if let Work::Verify(verify) = &mut work {
+                verify.least = least_sandbox(states, store, &deployment)?;
+            }
             let subject = Subject {
                 project: deployment.project.clone(),
                 run: format!("{}/{}", release.cut.project, release.cut.run_number),
@@ -49,6 +52,23 @@ pub(crate) fn assignment<S: Store>(states: &mut States, store: &S, work: &WorkRe
             Ok(Assignment { lease, work, subject, masked: Vec::new() })
         }
     }
+}
+
+/// On production `sandbox: auto` never comes to less than what was verified there last had: nothing steps down silently.
+fn least_sandbox<S: Store>(states: &mut States, store: &S, deployment: &Deployment) -> Result<Option<SandboxLevel>, StoreError> {
+    if deployment.skeleton.tier != Tier::Production {
+        return Ok(None);
+    }
+    let key = EnvironmentKey { project: deployment.project.clone(), name: deployment.environment.clone() };
+    let last = match states.get(store, &Key::Environment(key))? {
+        Some(State::Environment(environment)) => environment.verified.first().map(|verified| verified.deployment),
+        _ => None,
+    };
+    let Some(last) = last else { return Ok(None) };
+    Ok(match states.get(store, &Key::Deployment(last))? {
+        Some(State::Deployment(last)) => last.done().and_then(|done| done.checks.iter().filter_map(|check| check.sandbox).max()),
+        _ => None,
+    })
 }
 
 fn run_of<S: Store>(states: &mut States, store: &S, key: &Key) -> Result<Run, StoreError> {
@@ -121,7 +141,7 @@ fn piece_work(deployment: &Deployment, release: &Release, plan: &Plan, piece: Wo
         }
         WorkKey::Verify(check) => {
             let check = rule.verify.get(check as usize).ok_or_else(missing)?;
-            Ok(Work::Verify(VerifyWork { check: render_check(check, &scope), contents }))
+            Ok(Work::Verify(VerifyWork { check: render_check(check, &scope), contents, least: None }))
         }
     }
 }

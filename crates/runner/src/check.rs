@@ -143,7 +143,7 @@ struct Script<'a> {
 /// Runs a script in a fresh folder of the release.
 fn run_script(site: &mut Site<'_>, work: &VerifyWork, script: &Script<'_>, log: &mut Log) -> Result<CheckOutcome, Failure> {
     let Script { text, reports, timeout, sandbox } = *script;
-    let level = site.sandboxes.choose(sandbox).map_err(Failure)?;
+    let level = site.sandboxes.choose(sandbox, work.least).map_err(Failure)?;
     let folder = site.slot.empty_folder("content")?;
     let configuration = site.slot.absent_file("configuration")?;
     artifact::place_contents(&**site.port, site.hold, &work.contents, &folder, &configuration)?;

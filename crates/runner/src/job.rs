@@ -46,7 +46,7 @@ pub fn run(site: &mut Site<'_>, work: &JobWork, log: &mut Log) -> JobOutcome {
 
 fn attempt(site: &mut Site<'_>, work: &JobWork, log: &mut Log, outcome: &mut JobOutcome) -> Result<(), Failure> {
     let deadline = Instant::now() + work.timeout.duration();
-    let level = match site.sandboxes.choose(work.sandbox) {
+    let level = match site.sandboxes.choose(work.sandbox, None) {
         Ok(level) => level,
         Err(reason) => {
             outcome.result = AttemptResult::Failed;

@@ -16,6 +16,7 @@ use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -139,15 +140,7 @@ impl Runner {
             stopping: AtomicBool::new(false),
             bell: Default::default(),
         });
-        let mut threads = Vec::new();
-        for (index, mut slot) in slots.into_iter().enumerate() {
-            let shared = shared.clone();
-            threads.push(spawn(format!("slot-{}", index + 1), move || {
-                if join(&shared, &mut slot, index + 1) {
-                    work(&shared, &mut slot);
-                }
-            })?);
-        }
+        let mut threads = start_slots(&shared, slots)?;
         for (name, body) in [("renew", renew as fn(&Shared)), ("broom", sweep)] {
             let shared = shared.clone();
             threads.push(spawn(name.to_owned(), move || body(&shared))?);
@@ -240,20 +233,39 @@ fn open_slot(folder: &Path, number: usize) -> Result<Slot, Failure> {
     Slot::open(folder.join("slots").join(number.to_string()), &note, folder.join("trash"))
 }
 
-/// Gives the slot its control group. Whether it may work: without a group its limits could not be kept.
-fn join(shared: &Shared, slot: &mut Slot, number: usize) -> bool {
-    match shared.groups.slot(number) {
-        Ok(group) => {
-            if let Some(group) = group {
-                slot.join(group);
+/// A thread for each slot. None of them begins before all have what they need.
+fn start_slots(shared: &Arc<Shared>, slots: Vec<Slot>) -> Result<Vec<JoinHandle<()>>, Failure> {
+    let (tell, joined) = mpsc::channel();
+    let (mut threads, mut gates) = (Vec::new(), Vec::new());
+    for (index, mut slot) in slots.into_iter().enumerate() {
+        let (shared, tell) = (shared.clone(), tell.clone());
+        let (gate, opened) = mpsc::channel::<()>();
+        gates.push(gate);
+        // A group takes in the thread that asks for it.
+        threads.push(spawn(format!("slot-{}", index + 1), move || {
+            let _ = tell.send(join(&shared, &mut slot, index + 1));
+            drop(tell);
+            if opened.recv().is_ok() {
+                work(&shared, &mut slot);
             }
-            true
-        }
-        Err(error) => {
-            eprintln!("slot {number} has no control group: {error}");
-            shared.config.limits == Limits::default()
-        }
+        })?);
     }
+    drop(tell);
+    joined.iter().collect::<Result<(), Failure>>()?;
+    for gate in gates {
+        let _ = gate.send(());
+    }
+    Ok(threads)
+}
+
+/// Gives the slot its control group. An error where limits were asked for that could not be kept without one.
+fn join(shared: &Shared, slot: &mut Slot, number: usize) -> Result<(), Failure> {
+    match shared.groups.slot(number) {
+        Ok(group) => group.into_iter().for_each(|group| slot.join(group)),
+        Err(error) if shared.config.limits == Limits::default() => eprintln!("slot {number} has no control group: {error}"),
+        Err(error) => return Err(Failure(format!("slot {number} has no control group to keep the limits of jobs: {error}"))),
+    }
+    Ok(())
 }
 
 /// A slot's life: claim, work, report, again.

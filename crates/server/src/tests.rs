@@ -7,6 +7,7 @@ mod claim;
 mod events;
 mod follow;
 mod git;
+mod least;
 mod once;
 mod refusal;
 mod start;

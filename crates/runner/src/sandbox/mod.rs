@@ -80,13 +80,24 @@ impl Sandboxes {
         &self.levels
     }
 
-    /// The level for a choice, or why there is none.
-    pub fn choose(&self, choice: SandboxChoice) -> Result<SandboxLevel, String> {
-        let SandboxChoice::Exactly(level) = choice else { return Ok(self.levels.best()) };
+    /// The level for a choice, or why there is none. `least` is what a choice of the best there is must come to.
+    pub fn choose(&self, choice: SandboxChoice, least: Option<SandboxLevel>) -> Result<SandboxLevel, String> {
+        let SandboxChoice::Exactly(level) = choice else { return self.best(least) };
         match self.levels.missing(level) {
             _ if level < self.floor => Err(format!("it asks for 'sandbox: {level}', and this server allows no less than '{}'", self.floor)),
             None => Ok(level),
             Some(Missing { why, help }) => Err(format!("it asks for 'sandbox: {level}', which this runner does not have: {why}; {help}")),
+        }
+    }
+
+    fn best(&self, least: Option<SandboxLevel>) -> Result<SandboxLevel, String> {
+        let best = self.levels.best();
+        match least.filter(|least| *least > best).and_then(|least| Some((least, self.levels.missing(least)?))) {
+            None => Ok(best),
+            Some((least, Missing { why, help })) => Err(format!(
+                "what was verified here last was checked in a sandbox of level '{least}', and this runner has no more than '{best}': \
+                 {why}; {help}; or write 'sandbox: {best}' at the check"
+            )),
         }
     }
 

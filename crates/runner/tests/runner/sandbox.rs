@@ -275,13 +275,19 @@ fn a_level_that_is_asked_for_and_missing_fails_the_job_and_loses_the_check() {
         assert!(reason.starts_with(&format!("it asks for 'sandbox: {level}', which this runner does not have: ")), "{reason}");
         let run =
             Check::Run { run: "true".to_owned(), reports: Vec::new(), timeout: Millis::seconds(9), sandbox: SandboxChoice::Exactly(level) };
-        let work = VerifyWork { check: CheckRule { name: "c".to_owned(), check: run }, contents: Contents::default() };
+        let work = VerifyWork { check: CheckRule { name: "c".to_owned(), check: run }, contents: Contents::default(), least: None };
         let Outcome::Verify(outcome) = bench.fake.do_work(Work::Verify(work), subject()).outcome else { panic!() };
         assert_eq!((outcome.verdict, outcome.evidence.as_str()), (CheckVerdict::Lost, reason.as_str()));
     }
     let mut work = job(&["true"]);
     work.sandbox = SandboxChoice::Auto;
     assert_eq!(bench.fake.do_job(work).0.sandbox, Some(SandboxLevel::Host), "auto is what there is");
+    let run = Check::Run { run: "true".to_owned(), reports: Vec::new(), timeout: Millis::seconds(9), sandbox: SandboxChoice::Auto };
+    let check = CheckRule { name: "c".to_owned(), check: run };
+    let work = VerifyWork { check, contents: Contents::default(), least: Some(SandboxLevel::Landlock) };
+    let Outcome::Verify(outcome) = bench.fake.do_work(Work::Verify(work), subject()).outcome else { panic!() };
+    let reason = "what was verified here last was checked in a sandbox of level 'landlock', and this runner has no more than 'host': ";
+    assert!(outcome.verdict == CheckVerdict::Lost && outcome.evidence.starts_with(reason), "but nothing steps down: {}", outcome.evidence);
 }
 
 #[test]
@@ -312,7 +318,7 @@ fn a_check_script_stands_behind_a_wall_too() {
     for level in walls(&bench) {
         let run = format!("! cat {token} && echo x > made && test -n \"$TRUNKLINE_CONFIG\"");
         let check = Check::Run { run, reports: Vec::new(), timeout: Millis::seconds(30), sandbox: SandboxChoice::Exactly(level) };
-        let work = VerifyWork { check: CheckRule { name: "c".to_owned(), check }, contents: Contents::default() };
+        let work = VerifyWork { check: CheckRule { name: "c".to_owned(), check }, contents: Contents::default(), least: None };
         let Outcome::Verify(outcome) = bench.fake.do_work(Work::Verify(work), subject()).outcome else { panic!() };
         assert_eq!((outcome.verdict, outcome.evidence.as_str()), (CheckVerdict::Passed, "exit 0"), "behind {level}");
         assert_eq!(outcome.sandbox, Some(level), "it is told what it stood behind");

@@ -92,7 +92,7 @@ fn deliver(bench: &Bench, revision: &Revision, address: &str, fence: u64) -> [Ch
     let smoke =
         Check::Run { run: format!("./smoke.sh http://{address}"), reports, timeout: Millis::seconds(30), sandbox: Default::default() };
     [Check::Http(http), smoke].map(|check| {
-        let work = VerifyWork { check: CheckRule { name: "check".to_owned(), check }, contents: contents.clone() };
+        let work = VerifyWork { check: CheckRule { name: "check".to_owned(), check }, contents: contents.clone(), least: None };
         match bench.fake.do_work(Work::Verify(work), qa(fence)).outcome {
             Outcome::Verify(outcome) => outcome,
             other => panic!("{other:?}"),

@@ -11,7 +11,7 @@ use trunkline_domain::foundation::*;
 use trunkline_domain::pipeline::{Check, CheckRule, FrozenFile, HttpCheck, ReportFormat, ReportRule};
 
 fn check(bench: &Bench, check: Check, contents: Contents) -> CheckOutcome {
-    let work = VerifyWork { check: CheckRule { name: "smoke".to_owned(), check }, contents };
+    let work = VerifyWork { check: CheckRule { name: "smoke".to_owned(), check }, contents, least: None };
     match bench.fake.do_work(Work::Verify(work), subject()).outcome {
         Outcome::Verify(outcome) => outcome,
         other => panic!("{other:?}"),

@@ -155,7 +155,8 @@ fn a_deployment_never_begins_before_it_is_durable() {
         timeout: Millis::seconds(9),
         sandbox: SandboxChoice::Exactly(SandboxLevel::Host),
     };
-    let work = Work::Verify(VerifyWork { check: CheckRule { name: "c".to_owned(), check: run }, contents: Contents::default() });
+    let work =
+        Work::Verify(VerifyWork { check: CheckRule { name: "c".to_owned(), check: run }, contents: Contents::default(), least: None });
     let next = Assignment { lease, work, subject, masked: Vec::new() };
     assert!(!Answer::Work(Box::new(WorkReply { next: Some(next) })).may_come_early());
     assert!(Answer::Work(Box::new(WorkReply { next: None })).may_come_early());
