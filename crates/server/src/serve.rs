@@ -63,8 +63,7 @@ pub struct Serving {
     listener: tokio::net::TcpListener,
     shared: Arc<Shared>,
     runner: Option<Runner>,
-    /// Goes before the folder is given back.
-    _announced: Announced,
+    announced: Announced,
     _folder: DataFolder,
 }
 
@@ -103,6 +102,7 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
         let what = format!("{what} in {}", options.data.display());
         move |error| StartError::Io(what, error)
     };
+    Announced::clear(&folder).map_err(io("the file 'address'"))?;
     let store = SqliteStore::open(&folder.database())?;
     let reader = SqliteReader::open(&folder.database())?;
     let head = store.head()?;
@@ -139,10 +139,10 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
         0 => None,
         _ => Some(start_runner(&options, runner_name, &folder, &shared)?),
     };
-    let announced = Announced::write(folder.root(), address).map_err(io("the file 'address'"))?;
+    let announced = Announced::write(&folder, address).map_err(io("the file 'address'"))?;
     let safe_mode = trunkline_engine::restoration(&shared.reader)?.is_some_and(|(_, restoration)| restoration.confirmed.is_none());
     let empty = head.frontier.size() == 0;
-    Ok(Serving { address, token, empty, safe_mode, listener, shared, runner, _announced: announced, _folder: folder })
+    Ok(Serving { address, token, empty, safe_mode, listener, shared, runner, announced, _folder: folder })
 }
 
 fn start_runner(options: &Options, name: RunnerKey, folder: &DataFolder, shared: &Arc<Shared>) -> Result<Runner, StartError> {
@@ -179,6 +179,8 @@ impl Serving {
         let bell = self.shared.writer.bell().clone();
         let stop = async move {
             stop.await;
+            // From here on the port may become another's, and nobody is led there.
+            drop(self.announced);
             // Claims and watchers wait for long: they are answered now, or the end would wait for them.
             bell.end();
         };

@@ -5,6 +5,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The file that the process which owns a folder has locked.
+const LOCK: &str = "lock";
+/// How often the lock is asked for: whoever only looks whether it is taken holds it for a moment.
+const TRIES: u32 = 20;
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// A data folder that this process owns until it is dropped.
 #[derive(Debug)]
@@ -45,6 +52,17 @@ fn close_to_others(root: &Path) -> Result<(), FolderError> {
     fs::set_permissions(root, fs::Permissions::from_mode(0o700)).map_err(fail)
 }
 
+fn lock(mut file: File) -> Result<Flock<File>, (File, nix::errno::Errno)> {
+    for _ in 1..TRIES {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Err((back, nix::errno::Errno::EWOULDBLOCK)) => file = back,
+            other => return other,
+        }
+        std::thread::sleep(TRY_AGAIN_AFTER);
+    }
+    Flock::lock(file, FlockArg::LockExclusiveNonblock)
+}
+
 impl DataFolder {
     /// Makes the folder where it is missing (mode 0700) and takes its lock.
     pub fn open(root: &Path) -> Result<Self, FolderError> {
@@ -52,9 +70,9 @@ impl DataFolder {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(fail)?;
         let root = root.canonicalize().map_err(fail)?;
         close_to_others(&root)?;
-        let path = root.join("lock");
+        let path = root.join(LOCK);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(fail)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        match lock(file) {
             Ok(mut lock) => {
                 lock.set_len(0).map_err(fail)?;
                 write!(lock, "{}", std::process::id()).map_err(fail)?;
@@ -66,6 +84,20 @@ impl DataFolder {
                 Err(FolderError::InUse { folder: root, pid })
             }
             Err((_, errno)) => Err(fail(errno.into())),
+        }
+    }
+
+    /// Whether a process owns the folder now. What a server that was killed left in it does not look like one that runs:
+    /// the kernel gives a lock back with the process.
+    pub fn is_owned(root: &Path) -> std::io::Result<bool> {
+        let file = match File::open(root.join(LOCK)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            file => file?,
+        };
+        match Flock::lock(file, FlockArg::LockSharedNonblock) {
+            Ok(_) => Ok(false),
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(true),
+            Err((_, errno)) => Err(errno.into()),
         }
     }
 

@@ -118,8 +118,31 @@ fn a_folder_has_one_owner() {
         Err(FolderError::InUse { pid, .. }) => assert_eq!(pid, std::process::id().to_string()),
         other => panic!("{other:?}"),
     }
+    assert!(DataFolder::is_owned(folder.path()).unwrap());
     drop(first);
+    assert!(!DataFolder::is_owned(folder.path()).unwrap());
     DataFolder::open(folder.path()).unwrap();
+    assert!(!DataFolder::is_owned(&folder.path().join("nothing")).unwrap());
+}
+
+#[test]
+fn who_looks_whether_a_folder_is_owned_does_not_keep_an_owner_out() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(DataFolder::open(folder.path()).unwrap());
+    let looking = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        let (path, go_on) = (folder.path(), &looking);
+        let look = move || {
+            while go_on.load(std::sync::atomic::Ordering::Relaxed) {
+                DataFolder::is_owned(path).unwrap();
+            }
+        };
+        scope.spawn(look);
+        for _ in 0..50 {
+            drop(DataFolder::open(folder.path()).unwrap());
+        }
+        looking.store(false, std::sync::atomic::Ordering::Relaxed);
+    });
 }
 
 #[test]

@@ -1,18 +1,12 @@
-//! Where the server is: `--server`, `TRUNKLINE_SERVER`, the git remote `trunkline`, the data folder, or the usual port.
+//! Addresses of servers, as people and git remotes write them. Which one is meant: `choice`.
 
 use crate::code::Code;
 use crate::failure::Failure;
 use std::fmt;
-use std::io::Read;
-use std::path::Path;
 use trunkline_domain::foundation::ProjectKey;
 
 /// Where `trunkline serve` listens unless told otherwise.
 pub const PORT: u16 = 7420;
-/// The file in a data folder in which its server says where it listens.
-const FILE: &str = "address";
-/// Bytes of that file that are read.
-const FILE_BYTES_MAX: u64 = 200;
 
 /// A server's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +63,14 @@ impl Address {
         Address::Http(format!("http://127.0.0.1:{PORT}"))
     }
 
+    /// Whether this is how people may call a server that says it listens on `own`. The name `localhost` means every loopback
+    /// address; nothing else means two.
+    pub fn means(&self, own: &Address) -> bool {
+        let (Address::Http(base), Address::Http(own_base)) = (self, own) else { return self == own };
+        let port = |base: &str| base.rsplit_once(':').map(|(_, port)| port.to_owned());
+        base == own_base || (base.starts_with("http://localhost:") && own.is_loopback() && port(base) == port(own_base))
+    }
+
     /// Whether the server is on this machine, so that its token file is readable here and no wire carries the token.
     pub fn is_loopback(&self) -> bool {
         match self {
@@ -108,13 +110,6 @@ fn ssh(rest: &str) -> Option<Address> {
     let host = destination.rsplit('@').next().unwrap_or_default();
     let good = !host.is_empty() && !host.starts_with('-') && !destination.starts_with(['-', '@']) && destination.chars().all(fits);
     good.then(|| Address::Ssh { destination: destination.to_owned(), port })
-}
-
-/// Where the server of a data folder says that it listens: it keeps a file there while it runs.
-pub fn announced(folder: &Path) -> Option<Address> {
-    let mut text = String::new();
-    std::fs::File::open(folder.join(FILE)).ok()?.take(FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
-    Address::parse(text.trim()).ok().filter(Address::is_loopback)
 }
 
 /// Takes the URL of a git remote apart. None where it is no repository of a Trunkline server.

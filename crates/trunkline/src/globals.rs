@@ -1,6 +1,7 @@
 //! What every command shares: the options of all, the server that is meant, the project that is meant.
 
 use crate::address::{self, Address};
+use crate::choice::{self, Choice, Token, Words};
 use crate::client::Client;
 use crate::code::Code;
 use crate::failure::Failure;
@@ -8,7 +9,7 @@ use crate::git::Repository;
 use crate::reference;
 use crate::render::{ColorChoice, Screen, Wish};
 use crate::token;
-use crate::tunnel::Tunnel;
+use crate::tunnel::{self, Tunnel};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use trunkline_api::view::StatusView;
@@ -65,47 +66,69 @@ impl Globals {
         Screen::new(Wish { color, ascii, json, quiet, utc })
     }
 
+    /// The data folder that was named.
+    pub fn data_named(&self) -> Option<&Path> {
+        self.data.as_deref().filter(|path| !path.as_os_str().is_empty())
+    }
+
     /// The data folder of a server on this machine.
     pub fn data_folder(&self) -> PathBuf {
-        token::data_folder(self.data.as_deref().filter(|path| !path.as_os_str().is_empty()))
+        token::data_folder(self.data_named())
     }
 
     /// The data folder of the server that is meant here: also what `project add` kept in the repository.
     pub fn data_folder_here(&self) -> PathBuf {
-        let kept = if self.data.is_none() { Repository::here().and_then(|repository| repository.data_folder()) } else { None };
+        let kept = if self.data_named().is_none() { Repository::here().and_then(|repository| repository.data_folder()) } else { None };
         kept.unwrap_or_else(|| self.data_folder())
     }
 
-    /// The server's address: the option, the environment, the git remote, what the data folder says, the usual port.
+    /// The server's address.
     pub fn address(&self) -> Result<Address, Failure> {
-        choose_address(self.server.as_deref(), remote_here().as_ref(), &self.data_folder_here())
+        Ok(choice::choose(&self.words())?.address)
+    }
+
+    /// The server at an address, and the folder here whose server it is.
+    pub fn server_at(&self, address: Address) -> Choice {
+        choice::at(&self.words(), address)
+    }
+
+    fn words(&self) -> Words {
+        let here = Repository::here();
+        Words {
+            server: self.server.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned),
+            data: self.data_named().map(Path::to_owned),
+            remote: here.as_ref().and_then(|here| address::remote(&here.remote_url()?)),
+            kept: here.and_then(|here| here.data_folder()),
+            usual: token::data_folder(None),
+            token: if token::from_environment().is_some() { Token::Named } else { Token::Folder },
+        }
     }
 
     /// A client of the server, with its token.
     pub fn connect(&self) -> Result<Remote, Failure> {
         let screen = self.screen();
-        let remote = remote_here();
-        let address = choose_address(self.server.as_deref(), remote.as_ref(), &self.data_folder_here())?;
-        if address != Address::local() && !screen.json() {
-            screen.note(&format!("server {address}"));
+        let words = self.words();
+        let choice = choice::choose(&words)?;
+        if choice.address != Address::local() && !screen.json() {
+            screen.note(&format!("server {}", choice.address));
         }
-        let (client, tunnel) = self.client(&address)?;
-        let project = choose_project(self.project.as_deref(), remote.as_ref(), &address)?;
+        let (client, tunnel) = client(&choice)?;
+        let project = choose_project(self.project.as_deref(), words.remote.as_ref(), &choice.address)?;
         Ok(Remote { client: Arc::new(client), screen, project, _tunnel: tunnel })
     }
+}
 
-    fn client(&self, address: &Address) -> Result<(Client, Option<Tunnel>), Failure> {
-        let name = address.to_string();
-        match address {
-            Address::Http(base) => Ok((Client::new(base, &name, Some(token::find(address, &self.data_folder_here())?)), None)),
-            Address::Ssh { destination, port } => {
-                let token = match token::from_environment() {
-                    Some(token) => token,
-                    None => crate::tunnel::token(destination, *port)?,
-                };
-                let tunnel = Tunnel::open(destination, *port)?;
-                Ok((Client::new(&tunnel.base(), &name, Some(token)), Some(tunnel)))
-            }
+fn client(choice: &Choice) -> Result<(Client, Option<Tunnel>), Failure> {
+    let name = choice.address.to_string();
+    match &choice.address {
+        Address::Http(base) => Ok((Client::new(base, &name, Some(token::find(choice)?)), None)),
+        Address::Ssh { destination, port } => {
+            let (token, end) = match token::from_environment() {
+                Some(token) => (token, tunnel::End::usual()),
+                None => tunnel::served(destination, *port)?,
+            };
+            let tunnel = Tunnel::open(destination, *port, &end)?;
+            Ok((Client::new(&tunnel.base(), &name, Some(token)), Some(tunnel)))
         }
     }
 }
@@ -141,25 +164,13 @@ impl Remote {
     }
 }
 
-fn remote_here() -> Option<address::Remote> {
-    address::remote(&Repository::here()?.remote_url()?)
-}
-
-fn choose_address(given: Option<&str>, remote: Option<&address::Remote>, folder: &Path) -> Result<Address, Failure> {
-    match (given.map(str::trim).filter(|text| !text.is_empty()), remote) {
-        (Some(given), _) => Address::parse(given),
-        (None, Some(remote)) => Address::parse(&remote.server),
-        (None, None) => Ok(address::announced(folder).unwrap_or_else(Address::local)),
-    }
-}
-
 /// The project of the option or of the git remote. A remote of another server says nothing about this one.
 fn choose_project(given: Option<&str>, remote: Option<&address::Remote>, address: &Address) -> Result<Option<ProjectKey>, Failure> {
     if let Some(given) = given {
         return reference::project(given).map(Some);
     }
     let here = |remote: &&address::Remote| match address {
-        Address::Http(base) => *base == remote.server,
+        Address::Http(_) => Address::Http(remote.server.clone()).means(address),
         Address::Ssh { .. } => true,
     };
     Ok(remote.filter(here).map(|remote| remote.project.clone()))
@@ -194,25 +205,6 @@ mod tests {
 
     fn remote(server: &str) -> address::Remote {
         address::Remote { server: server.to_owned(), project: "shop".parse().unwrap() }
-    }
-
-    #[test]
-    fn the_nearer_word_decides_which_server() {
-        let other = remote("http://cd.example");
-        let folder = tempfile::tempdir().unwrap();
-        let chosen = |given, remote| choose_address(given, remote, folder.path()).unwrap().to_string();
-        assert_eq!(chosen(Some("http://x.example"), Some(&other)), "http://x.example");
-        assert_eq!(chosen(None, Some(&other)), "http://cd.example");
-        assert_eq!(chosen(Some(" "), None), "http://127.0.0.1:7420");
-        let announce = |text: &str| std::fs::write(folder.path().join("address"), text).unwrap();
-        announce("http://127.0.0.1:43210\n");
-        assert_eq!(chosen(None, None), "http://127.0.0.1:43210");
-        assert_eq!(chosen(None, Some(&other)), "http://cd.example");
-        // The folder's token goes to this address: never to another machine, whatever the file says.
-        for text in ["http://cd.example\n", "ssh://build.example", "", "nonsense"] {
-            announce(text);
-            assert_eq!(chosen(None, None), "http://127.0.0.1:7420", "{text}");
-        }
     }
 
     #[test]

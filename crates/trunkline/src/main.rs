@@ -2,6 +2,7 @@
 //! the program ends.
 
 mod address;
+mod choice;
 mod client;
 mod code;
 mod commands;
@@ -15,6 +16,7 @@ mod reference;
 mod render;
 mod token;
 mod tunnel;
+mod whereabouts;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! The token that opens the server: `TRUNKLINE_TOKEN`, or the file that the server keeps in its data folder.
 
-use crate::address::Address;
+use crate::choice::{Choice, Owner};
 use crate::code::Code;
 use crate::failure::Failure;
 use std::ffi::OsString;
@@ -27,23 +27,24 @@ fn data_folder_of(given: Option<&Path>, state: Option<OsString>, home: Option<Os
     state.unwrap_or_else(home).join("trunkline")
 }
 
-/// The token for a server. The file's token is only ever given to a server on this machine, whose file it is.
-pub fn find(address: &Address, folder: &Path) -> Result<String, Failure> {
+/// The token for a server: the environment's, or that of the folder which the server serves.
+pub fn find(choice: &Choice) -> Result<String, Failure> {
     if let Some(token) = from_environment() {
         return Ok(token);
     }
-    let path = folder.join(FILE);
-    if !address.is_loopback() {
-        return Err(Failure::new(Code::NoToken, "there is no token for this server")
-            .place(address)
-            .help("set TRUNKLINE_TOKEN, or reach the server through ssh: TRUNKLINE_SERVER=ssh://user@host"));
-    }
-    match read(&path) {
-        Ok(token) => Ok(token),
-        Err(error) => Err(Failure::new(Code::NoToken, "there is no token for this server")
-            .place(path.display())
-            .why(error)
-            .help("start the server as the same user (trunkline serve), name its folder with --data, or set TRUNKLINE_TOKEN")),
+    let none = || Failure::new(Code::NoToken, "there is no token for this server");
+    match &choice.owner {
+        Owner::Folder(folder) => read(&folder.join(FILE)).map_err(|error| {
+            let help = "work as the user that runs the server, or set TRUNKLINE_TOKEN";
+            none().place(folder.join(FILE).display()).why(error).help(help)
+        }),
+        Owner::Unknown(folder) if choice.address.is_loopback() => Err(none()
+            .place(&choice.address)
+            .why(format!("no server of {} listens there", folder.display()))
+            .help("name its folder with --data, or set TRUNKLINE_TOKEN")),
+        Owner::Unknown(_) => Err(none()
+            .place(&choice.address)
+            .help("set TRUNKLINE_TOKEN, or reach the server through ssh: TRUNKLINE_SERVER=ssh://user@host")),
     }
 }
 
@@ -67,6 +68,7 @@ pub fn checked(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::Address;
 
     #[test]
     fn the_data_folder_follows_the_specification() {
@@ -88,13 +90,16 @@ mod tests {
     }
 
     #[test]
-    fn the_files_token_stays_on_this_machine() {
+    fn the_files_token_is_for_the_folders_own_server() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE), "secret\n").unwrap();
+        let find = |address: &str, owner| find(&Choice { address: Address::Http(address.to_owned()), owner });
+        let (own, unknown) = (|| Owner::Folder(folder.path().to_owned()), || Owner::Unknown(folder.path().to_owned()));
         if from_environment().is_none() {
-            assert_eq!(find(&Address::local(), folder.path()).unwrap(), "secret");
-            let far = Address::Http("http://cd.example".to_owned());
-            assert_eq!(find(&far, folder.path()).unwrap_err().exit.number(), 4);
+            assert_eq!(find("http://127.0.0.1:7420", own()).unwrap(), "secret");
+            for address in ["http://127.0.0.1:7420", "http://cd.example"] {
+                assert_eq!(find(address, unknown()).unwrap_err().exit.number(), 4);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! One ssh channel for each HTTP connection (`ssh -W`) would be slow; a forwarded port costs one handshake.
 
-use crate::address::PORT;
+use crate::address::{Address, PORT};
 use crate::code::Code;
 use crate::failure::Failure;
 use std::io::Read;
@@ -17,7 +17,24 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 const TEXT_BYTES_MAX: u64 = 8192;
 /// Never asks: keys and agent must do.
 const OPTIONS: [&str; 6] = ["-T", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=15", "-oServerAliveCountMax=3", "-x"];
-const READ_TOKEN: &str = r#"cat "${XDG_STATE_HOME:-$HOME/.local/state}/trunkline/operator.token""#;
+/// Says where the server there listens, then its token. Fails where none runs: whoever listens there then is a stranger.
+const READ_SERVED: &str = r#"f="${XDG_STATE_HOME:-$HOME/.local/state}/trunkline"
+if test -f "$f/lock" && command -v flock > /dev/null && flock -ns "$f/lock" true; then
+  echo "the server of $f is not running" >&2
+  exit 1
+fi
+cat "$f/address" "$f/operator.token""#;
+
+/// Where a way ends: host and port on the other machine's loopback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End(String);
+
+impl End {
+    /// The usual one.
+    pub fn usual() -> Self {
+        Self(format!("127.0.0.1:{PORT}"))
+    }
+}
 
 /// An open way. It is closed when dropped.
 #[derive(Debug)]
@@ -26,12 +43,12 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    /// Opens a way to port 7420 of the loopback of `destination`.
-    pub fn open(destination: &str, ssh_port: Option<u16>) -> Result<Self, Failure> {
+    /// Opens a way to this end on `destination`.
+    pub fn open(destination: &str, ssh_port: Option<u16>, end: &End) -> Result<Self, Failure> {
         let fail = |why: String| failed(destination).why(why);
         let port = free_port().map_err(|error| fail(error.to_string()))?;
         let mut child = ssh(ssh_port)
-            .args(["-N", "-oExitOnForwardFailure=yes", "-L", &format!("127.0.0.1:{port}:127.0.0.1:{PORT}"), "--", destination])
+            .args(["-N", "-oExitOnForwardFailure=yes", "-L", &format!("127.0.0.1:{port}:{}", end.0), "--", destination])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -80,10 +97,10 @@ fn complaint(child: &mut Child) -> String {
     String::from_utf8_lossy(&text).trim().replace('\n', "; ")
 }
 
-/// Reads the token of the server on `destination`, as the user that ssh logs in.
-pub fn token(destination: &str, ssh_port: Option<u16>) -> Result<String, Failure> {
+/// The token of the server on `destination`, as the user that ssh logs in, and where that server listens.
+pub fn served(destination: &str, ssh_port: Option<u16>) -> Result<(String, End), Failure> {
     let output = ssh(ssh_port)
-        .args(["--", destination, READ_TOKEN])
+        .args(["--", destination, READ_SERVED])
         .stdin(Stdio::null())
         .output()
         .map_err(|error| failed(destination).why(format!("ssh does not start: {error}")))?;
@@ -95,7 +112,15 @@ pub fn token(destination: &str, ssh_port: Option<u16>) -> Result<String, Failure
     if !output.status.success() {
         return Err(no_token(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")));
     }
-    crate::token::checked(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| no_token("the file does not hold a token".to_owned()))
+    let text = String::from_utf8_lossy(&output.stdout);
+    told(&text).ok_or_else(|| no_token("its files do not hold an address and a token".to_owned()))
+}
+
+/// The two lines that [`READ_SERVED`] prints.
+fn told(text: &str) -> Option<(String, End)> {
+    let (address, token) = text.trim().split_once('\n')?;
+    let Address::Http(base) = Address::parse(address.trim()).ok().filter(Address::is_loopback)? else { return None };
+    Some((crate::token::checked(token)?, End(base.strip_prefix("http://")?.to_owned())))
 }
 
 fn ssh(port: Option<u16>) -> Command {
@@ -115,4 +140,41 @@ fn failed(destination: &str) -> Failure {
 /// A port that nobody listens on now. Another process may take it before ssh does; then ssh ends and says so.
 fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::whereabouts::tests::own;
+    use std::path::Path;
+
+    /// What the machine at the other end would say.
+    fn said(state: &Path) -> (bool, String) {
+        let output = Command::new("sh").args(["-c", READ_SERVED]).env("XDG_STATE_HOME", state).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    #[test]
+    fn the_token_comes_with_the_address_of_its_server() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = state.path().join("trunkline");
+        assert!(!said(state.path()).0, "no server was ever there");
+        let owned = own(&folder);
+        std::fs::write(folder.join("operator.token"), "tl_secret\n").unwrap();
+        assert!(!said(state.path()).0, "it says no address");
+        std::fs::write(folder.join("address"), "http://127.0.0.1:43210\n").unwrap();
+        let (good, text) = said(state.path());
+        assert!(good);
+        assert_eq!(told(&text), Some(("tl_secret".to_owned(), End("127.0.0.1:43210".to_owned()))));
+        drop(owned);
+        let has_flock = Command::new("flock").arg("--version").output().is_ok();
+        assert!(!has_flock || !said(state.path()).0, "it was killed");
+    }
+
+    #[test]
+    fn an_address_of_a_third_machine_is_not_taken() {
+        for text in ["http://cd.example:80\ntl_secret\n", "tl_secret\n", "http://127.0.0.1:1\n", "nonsense\ntl_secret\n"] {
+            assert_eq!(told(text), None, "{text}");
+        }
+    }
 }

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What reads a data folder on this machine, without a server: it says so in its help.
-const LOCAL: [&str; 4] = ["commands/backup.rs", "commands/ledger.rs", "commands/local", "commands/meter.rs"];
+/// What reads a data folder on this machine, without a server: it says so in its help. And what looks whether a server runs there.
+const LOCAL: [&str; 5] = ["commands/backup.rs", "commands/ledger.rs", "commands/local", "commands/meter.rs", "whereabouts.rs"];
 
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

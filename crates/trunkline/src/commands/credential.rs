@@ -2,6 +2,7 @@
 //! input which server it means, and reads name and token from standard output. Nothing is ever stored.
 
 use crate::address::Address;
+use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -29,8 +30,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let mut question = String::new();
     std::io::stdin().take(QUESTION_BYTES_MAX).read_to_string(&mut question)?;
     let screen = globals.screen();
-    let folder = globals.data_folder();
-    match answer(&question, |address| token::find(address, &folder)) {
+    match answer(&question, |address| token_for(globals, address)) {
         Ok(text) => screen.print(&text)?,
         Err(failure) => {
             screen.say(&crate::render::failure::failure(&failure, screen.err.paint));
@@ -39,6 +39,18 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Good)
+}
+
+/// Git goes to the very address that it asks for, so that one must be the server's own, not another name of it.
+fn token_for(globals: &Globals, address: &Address) -> Result<String, Failure> {
+    let choice = globals.server_at(address.clone());
+    if choice.address == *address {
+        return token::find(&choice);
+    }
+    Err(Failure::new(Code::NoToken, "there is no token for this server")
+        .place(address)
+        .why(format!("it says that it listens on {}", choice.address))
+        .help(format!("trunkline project add NAME --repoint --server {}", choice.address)))
 }
 
 /// The answer to a question; empty where it is not ours to answer.
@@ -52,6 +64,7 @@ fn answer(question: &str, token: impl Fn(&Address) -> Result<String, Failure>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::whereabouts::tests::serving;
 
     fn ask(question: &str) -> String {
         answer(question, |address| Ok(format!("token-of-{address}"))).unwrap()
@@ -71,12 +84,16 @@ mod tests {
     }
 
     #[test]
-    fn a_far_server_does_not_get_this_machines_token() {
-        let folder = tempfile::tempdir().unwrap();
+    fn the_token_is_for_the_folders_own_server() {
+        let (folder, _owned) = serving("http://127.0.0.1:41001\n");
         std::fs::write(folder.path().join(token::FILE), "secret").unwrap();
+        let globals = Globals { data: Some(folder.path().to_owned()), ..Globals::default() };
+        let ask = |host: &str| answer(&format!("protocol=http\nhost={host}\n"), |address| token_for(&globals, address));
         if token::from_environment().is_none() {
-            let asked = answer("protocol=http\nhost=cd.example\n", |address| token::find(address, folder.path()));
-            assert_eq!(asked.unwrap_err().code, "TL0204");
+            assert!(ask("127.0.0.1:41001").unwrap().ends_with("password=secret\n"));
+            for host in ["cd.example", "127.0.0.1:41002", "localhost:41001", "[::1]:41001"] {
+                assert_eq!(ask(host).unwrap_err().code, "TL0204", "{host}");
+            }
         }
     }
 }

@@ -189,7 +189,10 @@ fn server(globals: &Globals) -> (Vec<Finding>, Option<RunnerView>) {
     let only = |finding| (vec![finding], None);
     let address = match globals.address() {
         Ok(address) => address,
-        Err(failure) => return only(Finding::bad("server", failure.what, "name it with --server")),
+        Err(failure) => {
+            let help = failure.help.map_or_else(|| "name it with --server".to_owned(), Into::into);
+            return only(Finding::bad("server", failure.what, help));
+        }
     };
     if let Address::Http(base) = &address {
         // Without a token first, so that a missing token does not hide whether anybody is there.

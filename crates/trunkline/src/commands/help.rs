@@ -55,7 +55,8 @@ pub fn grouped() -> String {
         }
         out.push('\n');
     }
-    out += "trunkline help VERB shows an example; trunkline help exit-codes lists the exit codes.\n\nOptions of every command\n";
+    out += "trunkline help VERB shows an example; trunkline help exit-codes lists the exit codes.\n\
+        The server is that of --server, else of --data, else of the git remote 'trunkline', else of the usual data folder.\n\nOptions of every command\n";
     let mut options: Vec<Vec<String>> = shared().map(|option| shared_option(&option)).collect();
     options.push(vec!["  -h, --help".to_owned(), "Print help".to_owned()]);
     options.push(vec!["  -V, --version".to_owned(), "Print the version".to_owned()]);

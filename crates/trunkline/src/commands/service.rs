@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::render::Screen;
 use crate::render::paint::Mark;
+use crate::whereabouts;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -162,15 +163,24 @@ fn system_user(data: &Path) -> Result<(), Failure> {
     }
 }
 
-fn health(globals: &Globals) -> Option<Health> {
-    let Ok(Address::Http(base)) = globals.address() else { return None };
+fn health(scope: &Scope, globals: &Globals) -> Option<Health> {
+    let Ok(Address::Http(base)) = place(scope, globals) else { return None };
     Client::new(&base, "the service", None).get("health").ok()
+}
+
+/// Where the service's own server is, whatever this folder leads to. Only its user reads where it listens: others look at
+/// the usual place, with no token.
+fn place(scope: &Scope, globals: &Globals) -> Result<Address, Failure> {
+    match whereabouts::of(&scope.data) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && globals.server.is_none() => Ok(Address::local()),
+        _ => Globals { data: Some(scope.data.clone()), ..globals.clone() }.address(),
+    }
 }
 
 fn status(scope: &Scope, globals: &Globals) -> anyhow::Result<Exit> {
     let active = scope.systemctl(&["is-active", "--quiet", UNIT]).is_ok();
     let enabled = scope.systemctl(&["is-enabled", "--quiet", UNIT]).is_ok();
-    let health = health(globals);
+    let health = health(scope, globals);
     let screen = globals.screen();
     if screen.json() {
         screen.print_json(&serde_json::json!({ "active": active, "enabled": enabled, "health": health }))?;
@@ -214,7 +224,7 @@ fn restart(scope: &Scope, globals: &Globals, version: &str) -> Result<(), Failur
     scope.systemctl(&["restart", UNIT])?;
     let until = Instant::now() + READY_WITHIN;
     while Instant::now() < until {
-        if health(globals).is_some_and(|health| health.version == version) {
+        if health(scope, globals).is_some_and(|health| health.version == version) {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(200));

@@ -134,7 +134,7 @@ fn options(globals: &Globals, base: &str) -> anyhow::Result<String> {
     if *base != Address::local().to_string() {
         options += &format!(" --server {base}");
     }
-    if let Some(data) = globals.data.as_ref().filter(|data| !data.as_os_str().is_empty()) {
+    if let Some(data) = globals.data_named() {
         options += &format!(" --data {}", quoted(&std::path::absolute(data)?.display().to_string()));
     }
     Ok(options)

@@ -1,6 +1,7 @@
 //! The git remote that leads to the server: where it may lead, and how git gets the token.
 
-use crate::address::{self, is_loopback};
+use crate::address::{self, Address, is_loopback};
+use crate::choice::Owner;
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::git::{DATA, REMOTE, Repository};
@@ -59,7 +60,7 @@ pub fn connect(repository: &Repository, base: &str, git: &str, globals: &Globals
         Some(_) => repository.change(&["remote", "set-url", REMOTE, &url])?,
         None => repository.change(&["remote", "add", REMOTE, &url])?,
     }
-    let data = match &globals.data {
+    let data = match globals.data_named() {
         Some(data) => Some(std::path::absolute(data)?),
         None => repository.data_folder(),
     };
@@ -70,8 +71,11 @@ pub fn connect(repository: &Repository, base: &str, git: &str, globals: &Globals
     if let Some(data) = &data {
         repository.change(&["config", DATA, &data.display().to_string()])?;
     }
-    let cookies = globals.data_folder().join("git.cookies");
-    if is_loopback(base) && cookies.is_file() {
+    let cookies = match globals.server_at(Address::Http(base.to_owned())).owner {
+        Owner::Folder(folder) => Some(folder.join("git.cookies")).filter(|file| file.is_file()),
+        Owner::Unknown(_) => None,
+    };
+    if let Some(cookies) = cookies {
         // The quick way: git sends the token along, and asks the helper only where that is refused.
         repository.change(&["config", &format!("http.{base}.cookieFile"), &std::path::absolute(cookies)?.display().to_string()])?;
     }

@@ -1,0 +1,83 @@
+//! Which server a command asks, with the real program: the nearer word decides, and a folder's token is for its own server.
+
+// Clippy knows test functions, but not the functions that they share.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Server, run, run_to, shell};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+struct World {
+    home: TempDir,
+    folder: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = Self { home: tempfile::tempdir().unwrap(), folder: tempfile::tempdir().unwrap() };
+        run(&mut shell(world.home.path(), world.folder.path(), "git init -q -b main shop"), "a repository");
+        world
+    }
+
+    fn shop(&self) -> PathBuf {
+        self.folder.path().join("shop")
+    }
+
+    fn serve(&self, data: &str) -> Server {
+        Server::start(self.home.path(), self.folder.path(), &format!("trunkline serve --slots 0 --data {data}"))
+    }
+
+    /// In the repository.
+    fn try_in_shop(&self, text: &str) -> (Option<i32>, String) {
+        run_to(&mut shell(self.home.path(), &self.shop(), text))
+    }
+
+    fn in_shop(&self, text: &str) -> String {
+        run(&mut shell(self.home.path(), &self.shop(), text), text)
+    }
+}
+
+#[test]
+fn a_folder_that_is_named_goes_before_the_git_remote() {
+    let world = World::new();
+    let (one, two) = (world.serve("one"), world.serve("two"));
+    world.in_shop("trunkline project add shop --data ../one");
+    world.in_shop("cd .. && trunkline project add other --data two");
+    assert!(world.in_shop("git remote get-url trunkline").starts_with(&one.address));
+    assert!(world.in_shop("trunkline projects list").contains("shop"));
+    for text in ["trunkline projects list --data ../two", "TRUNKLINE_DATA=../two trunkline projects list"] {
+        let said = world.in_shop(text);
+        assert!(said.contains("other") && !said.contains("shop"), "{text}: {said}");
+    }
+    // The address goes before the folder, whose token is not for it.
+    let (code, said) = world.try_in_shop(&format!("trunkline status --data ../one --server {}", two.address));
+    assert!(code == Some(4) && said.contains("TL0204"), "{code:?} {said}");
+    let (code, said) = world.try_in_shop(&format!(
+        "TRUNKLINE_TOKEN=$(cat ../two/operator.token) trunkline projects list --data ../one --server {}",
+        two.address
+    ));
+    assert!(code == Some(0) && said.contains("other"), "{said}");
+}
+
+#[test]
+fn who_listens_where_a_server_was_is_not_talked_to() {
+    let world = World::new();
+    let server = world.serve("one");
+    world.in_shop("trunkline project add shop --data ../one");
+    let address = server.address.clone();
+    // Killed: its file 'address' stays.
+    drop(server);
+    assert!(world.folder.path().join("one/address").exists());
+    let stranger = TcpListener::bind(address.strip_prefix("http://").unwrap()).unwrap();
+    stranger.set_nonblocking(true).unwrap();
+    for text in ["trunkline status", "trunkline status --data ../one", "TRUNKLINE_DATA=../one trunkline open"] {
+        let (code, said) = world.try_in_shop(text);
+        assert!(code == Some(7) && said.contains("TL0201"), "{text}: {code:?} {said}");
+    }
+    let (code, said) = world.try_in_shop(&format!("trunkline status --data ../one --server {address}"));
+    assert!(code == Some(4) && said.contains("TL0204"), "{code:?} {said}");
+    assert!(stranger.accept().is_err(), "the stranger was asked");
+}
