@@ -4,13 +4,15 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use trunkline_store::DataFolder;
 
 /// Its name in the data folder.
 const FILE: &str = "address";
+/// What it becomes once it is not true any more: commands name the address that was used last.
+const LAST: &str = "address.last";
 
-/// The file, as long as it is true: it goes with this value, and so do the cookies that git would send there. A process that
+/// The file, as long as it is true: it is put aside with this value, and so go the cookies that git would send there. A process that
 /// is killed leaves them; that none runs is seen from the lock of the folder.
 #[derive(Debug)]
 pub struct Announced {
@@ -21,8 +23,9 @@ pub struct Announced {
 impl Announced {
     /// Takes away what a server that was killed left: until this one listens, it would lead to whoever does there now.
     pub fn clear(folder: &DataFolder) -> io::Result<()> {
-        for file in [folder.root().join(FILE), folder.git_cookies()] {
-            match fs::remove_file(file) {
+        let (address, cookies) = (folder.root().join(FILE), folder.git_cookies());
+        for done in [put_aside(&address), fs::remove_file(cookies)] {
+            match done {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
@@ -43,10 +46,42 @@ impl Announced {
     }
 }
 
+fn put_aside(address: &Path) -> io::Result<()> {
+    fs::rename(address, address.with_file_name(LAST))
+}
+
 impl Drop for Announced {
     fn drop(&mut self) {
         // Left behind they mislead nobody here: the lock of the folder is gone too.
-        let _ = fs::remove_file(&self.address);
+        let _ = put_aside(&self.address);
         let _ = fs::remove_file(&self.cookies);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_said_while_it_is_true_and_named_as_the_last_one_afterwards() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(root.path()).unwrap();
+        let read = |name: &str| fs::read_to_string(root.path().join(name)).ok();
+        Announced::clear(&folder).unwrap();
+        for (port, address) in [(41001, "http://127.0.0.1:41001\n"), (41002, "http://127.0.0.1:41002\n")] {
+            let announced = Announced::write(&folder, SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+            fs::write(folder.git_cookies(), "cookies").unwrap();
+            assert_eq!(read(FILE).as_deref(), Some(address));
+            match port {
+                41001 => drop(announced),
+                // As a server that is killed, and the next one's start.
+                _ => {
+                    std::mem::forget(announced);
+                    Announced::clear(&folder).unwrap();
+                }
+            }
+            assert_eq!((read(FILE), read(LAST).as_deref(), folder.git_cookies().exists()), (None, Some(address), false));
+        }
     }
 }

@@ -4,12 +4,16 @@
 use crate::address::Address;
 use crate::code::Code;
 use crate::failure::Failure;
+use crate::render::text::quoted;
+use crate::token;
 use std::io::Read;
 use std::path::Path;
 use trunkline_store::DataFolder;
 
 /// The file in which a server says where it listens.
 const FILE: &str = "address";
+/// Where one that ended in order put it.
+const LAST: &str = "address.last";
 /// Bytes of that file that are read.
 const FILE_BYTES_MAX: u64 = 200;
 
@@ -20,14 +24,18 @@ pub enum Whereabouts {
     Listens(Address),
     /// It runs but takes no calls: it starts, or it ends.
     Unsaid,
-    /// It does not run. What its file says may be another's address by now.
-    Stopped,
+    /// It does not run.
+    Stopped {
+        /// Where it listened last; by now it may be another's address.
+        last: Option<Address>,
+    },
 }
 
 /// Where the server of this folder is.
 pub fn of(folder: &Path) -> std::io::Result<Whereabouts> {
     if !DataFolder::is_owned(folder)? {
-        return Ok(Whereabouts::Stopped);
+        // One that was killed left the first of them, which is newer.
+        return Ok(Whereabouts::Stopped { last: said(&folder.join(FILE)).or_else(|| said(&folder.join(LAST))) });
     }
     Ok(said(&folder.join(FILE)).map_or(Whereabouts::Unsaid, Whereabouts::Listens))
 }
@@ -45,13 +53,25 @@ pub fn required(folder: &Path) -> Result<Address, Failure> {
     match of(folder) {
         Ok(Whereabouts::Listens(address)) => Ok(address),
         Ok(Whereabouts::Unsaid) => Err(Failure::new(Code::Unreachable, format!("{whose} is starting or ending")).help("try it again")),
-        Ok(Whereabouts::Stopped) => {
-            Err(Failure::new(Code::Unreachable, format!("{whose} is not running")).help("start it: trunkline serve"))
+        Ok(Whereabouts::Stopped { last }) => {
+            let failure = Failure::new(Code::Unreachable, format!("{whose} is not running"));
+            let failure = failure.help(format!("start it: {}", start(folder, last.as_ref(), &token::data_folder(None))));
+            Err(last.iter().fold(failure, |failure, last| failure.why(format!("it listened on {last} last"))))
         }
         Err(error) => Err(Failure::new(Code::DataFolder, format!("the data folder {} cannot be read", folder.display()))
             .why(error)
             .help("work as the user that runs the server, or name the server with --server and set TRUNKLINE_TOKEN")),
     }
+}
+
+/// The command that starts the server of a folder where it was: git remotes lead there.
+fn start(folder: &Path, last: Option<&Address>, usual: &Path) -> String {
+    let data = if folder == usual { String::new() } else { format!(" --data {}", quoted(&folder.display().to_string())) };
+    let listen = match last.filter(|last| **last != Address::local()) {
+        Some(Address::Http(base)) => format!(" --listen {}", base.trim_start_matches("http://")),
+        _ => String::new(),
+    };
+    format!("trunkline serve{data}{listen}")
 }
 
 #[cfg(test)]
@@ -77,8 +97,20 @@ pub mod tests {
         assert_eq!(of(folder.path()).unwrap(), Whereabouts::Listens(Address::Http("http://127.0.0.1:43210".to_owned())));
         // As after kill -9: the file stays, the lock does not.
         drop(owned);
-        assert_eq!(of(folder.path()).unwrap(), Whereabouts::Stopped);
-        assert_eq!(of(&folder.path().join("nothing")).unwrap(), Whereabouts::Stopped);
+        let http = |address: &str| Some(Address::Http(address.to_owned()));
+        assert_eq!(of(folder.path()).unwrap(), Whereabouts::Stopped { last: http("http://127.0.0.1:43210") });
+        std::fs::rename(folder.path().join(FILE), folder.path().join(LAST)).unwrap();
+        assert_eq!(of(folder.path()).unwrap(), Whereabouts::Stopped { last: http("http://127.0.0.1:43210") });
+        assert_eq!(of(&folder.path().join("nothing")).unwrap(), Whereabouts::Stopped { last: None });
+    }
+
+    #[test]
+    fn a_server_is_started_where_it_was() {
+        let (usual, other) = (Path::new("/state/trunkline"), Path::new("/srv/ana's"));
+        let far = Address::Http("http://127.0.0.1:43210".to_owned());
+        assert_eq!(start(usual, None, usual), "trunkline serve");
+        assert_eq!(start(usual, Some(&Address::local()), usual), "trunkline serve");
+        assert_eq!(start(other, Some(&far), usual), r"trunkline serve --data '/srv/ana'\''s' --listen 127.0.0.1:43210");
     }
 
     #[test]

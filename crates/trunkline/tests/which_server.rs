@@ -71,13 +71,36 @@ fn who_listens_where_a_server_was_is_not_talked_to() {
     // Killed: its file 'address' stays.
     drop(server);
     assert!(world.folder.path().join("one/address").exists());
+    nobody_else_is_asked(&world, &address);
+    // Ended in order: the file is put aside.
+    let again = Server::start(world.home.path(), world.folder.path(), "trunkline serve --slots 0 --data one");
+    let address = again.address.clone();
+    again.end();
+    assert!(!world.folder.path().join("one/address").exists());
+    world.in_shop(&format!("git remote set-url trunkline {address}/git/shop.git"));
+    nobody_else_is_asked(&world, &address);
+}
+
+/// What commands say of a server that listened here last, while a stranger does.
+fn nobody_else_is_asked(world: &World, address: &str) {
     let stranger = TcpListener::bind(address.strip_prefix("http://").unwrap()).unwrap();
     stranger.set_nonblocking(true).unwrap();
     for text in ["trunkline status", "trunkline status --data ../one", "TRUNKLINE_DATA=../one trunkline open"] {
         let (code, said) = world.try_in_shop(text);
-        assert!(code == Some(7) && said.contains("TL0201"), "{text}: {code:?} {said}");
+        assert!(code == Some(7) && said.contains("TL0201") && said.contains("one is not running"), "{text}: {code:?} {said}");
+        assert!(said.contains(&format!("it listened on {address} last")), "{text}: {said}");
+        let (data, listen) = (said.contains("help: start it: trunkline serve --data '"), format!(" --listen {}\n", &address[7..]));
+        assert!(data && said.contains(&listen), "{text}: {said}");
     }
     let (code, said) = world.try_in_shop(&format!("trunkline status --data ../one --server {address}"));
     assert!(code == Some(4) && said.contains("TL0204"), "{code:?} {said}");
     assert!(stranger.accept().is_err(), "the stranger was asked");
+}
+
+#[test]
+fn where_no_server_ever_was_the_usual_port_is_not_asked() {
+    let world = World::new();
+    let (code, said) = world.try_in_shop("cd .. && trunkline status");
+    assert!(code == Some(7) && said.contains("/.local/state/trunkline is not running"), "{said}");
+    assert!(said.ends_with("help: start it: trunkline serve\n"), "{said}");
 }

@@ -26,6 +26,14 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Ends it in order, as its service would.
+    pub fn end(mut self) {
+        let end = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
+        assert!(end.success() && self.process.wait().unwrap().success());
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
