@@ -5,6 +5,7 @@
 //!
 //! A no has a 4xx status and the body [`Refused`].
 
+use crate::view::ReleaseRef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trunkline_domain::deployment::SettledAs;
@@ -135,6 +136,15 @@ pub struct Promote {
 pub struct Rollback {
     /// Number, version or alias of the release; absent: the last one verified there before the one that runs.
     pub to: Option<String>,
+}
+
+/// What a promotion or a rollback would bring about: this release would be deployed there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Intended {
+    /// Where.
+    pub environment: EnvironmentName,
+    /// What.
+    pub release: ReleaseRef,
 }
 
 /// Says what runs after an apply whose end nobody knows.

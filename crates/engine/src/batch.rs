@@ -28,6 +28,7 @@ impl<S: Store> Engine<S> {
         self.now = self.now.max(now).max(self.head.at);
         match call {
             Call::Command(request) => self.request(*request),
+            Call::TryOut(request) => self.try_out(*request),
             Call::Claim(claim) => self.claim(&claim),
             Call::Report(report) => self.report(*report),
             Call::Renew(renew) => self.renew(&renew),

@@ -150,10 +150,25 @@ impl<S: Store> Engine<S> {
             let same = body == key.body;
             return Ok(if same { Answer::Done(Receipt { seq: Some(seq), facts: Vec::new() }) } else { Answer::Conflict(seq) });
         }
+        self.whole(|engine, draft| engine.record(request, draft))
+    }
+
+    /// What a request would bring about.
+    pub(crate) fn try_out(&mut self, request: Request) -> Result<Answer, StoreError> {
+        self.whole(|engine, draft| {
+            engine.bring_about(request.commands, &request.actor, draft)?;
+            // Answered as a no is: that way everything is undone.
+            let facts = std::mem::take(&mut draft.facts);
+            Err(Stop::Answer(Box::new(Answer::Done(Receipt { seq: None, facts }))))
+        })
+    }
+
+    /// Does all of it, or undoes what was begun.
+    fn whole(&mut self, act: impl FnOnce(&mut Self, &mut Draft) -> Result<Receipt, Stop>) -> Result<Answer, StoreError> {
         self.store.mark()?;
         let (head, footing) = (self.head.clone(), self.footing);
         let mut draft = Draft { facts: Vec::new(), touched: HashSet::new(), follow_ups: 0 };
-        match self.record(request, &mut draft) {
+        match act(self, &mut draft) {
             Ok(receipt) => Ok(Answer::Done(receipt)),
             Err(Stop::Answer(answer)) => {
                 (self.head, self.footing) = (head, footing);
@@ -177,21 +192,7 @@ impl<S: Store> Engine<S> {
                 commands.push(command);
             }
         }
-        for command in commands {
-            let mut queue = VecDeque::from([(command, 0)]);
-            while let Some((command, depth)) = queue.pop_front() {
-                let from = draft.facts.len();
-                self.decide(command, depth, &actor, draft)?;
-                for index in from..draft.facts.len() {
-                    let follow_ups = self.follow(&draft.facts[index]);
-                    draft.follow_ups += follow_ups.len();
-                    if depth >= FOLLOW_DEPTH_MAX && !follow_ups.is_empty() || draft.follow_ups > FOLLOW_UPS_MAX {
-                        return Err(Stop::Answer(Box::new(Answer::Invalid("one command would bring about too many others".to_owned()))));
-                    }
-                    queue.extend(follow_ups.into_iter().map(|command| (command, depth + 1)));
-                }
-            }
-        }
+        self.bring_about(commands, &actor, draft)?;
         self.keep_beside(beside, draft)?;
         if draft.facts.is_empty() {
             return Ok(Receipt { seq: None, facts: Vec::new() });
@@ -204,6 +205,26 @@ impl<S: Store> Engine<S> {
         }
         self.save(seq, &facts)?;
         Ok(Receipt { seq: Some(seq), facts })
+    }
+
+    /// Decides commands, one after the other, each with all that follows from it.
+    fn bring_about(&mut self, commands: Vec<Command>, actor: &Actor, draft: &mut Draft) -> Result<(), Stop> {
+        for command in commands {
+            let mut queue = VecDeque::from([(command, 0)]);
+            while let Some((command, depth)) = queue.pop_front() {
+                let from = draft.facts.len();
+                self.decide(command, depth, actor, draft)?;
+                for index in from..draft.facts.len() {
+                    let follow_ups = self.follow(&draft.facts[index]);
+                    draft.follow_ups += follow_ups.len();
+                    if depth >= FOLLOW_DEPTH_MAX && !follow_ups.is_empty() || draft.follow_ups > FOLLOW_UPS_MAX {
+                        return Err(Stop::Answer(Box::new(Answer::Invalid("one command would bring about too many others".to_owned()))));
+                    }
+                    queue.extend(follow_ups.into_iter().map(|command| (command, depth + 1)));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn decide(&mut self, mut command: Command, depth: u32, actor: &Actor, draft: &mut Draft) -> Result<(), Stop> {

@@ -12,6 +12,8 @@ use crate::store::Text;
 pub enum Call {
     /// Commands that happen together or not at all, as one entry.
     Command(Box<Request>),
+    /// What such commands would bring about. Decided as they would be; nothing of it stays, and a key counts for nothing.
+    TryOut(Box<Request>),
     /// A runner asks for work.
     Claim(ClaimRequest),
     /// A runner tells how its work ended.
@@ -85,7 +87,7 @@ pub struct Report {
 /// What the engine answers.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// It happened.
+    /// It happened, or would.
     Done(Receipt),
     /// It did not, for this reason.
     Refused(Refusal),
@@ -118,7 +120,7 @@ impl Answer {
 /// What happened.
 #[derive(Clone, Debug)]
 pub struct Receipt {
-    /// The entry; absent where nothing had to happen.
+    /// The entry; absent where nothing had to happen, or was only tried out.
     pub seq: Option<u64>,
     /// Its facts; empty where the key was used before for the same.
     pub facts: Vec<Fact>,

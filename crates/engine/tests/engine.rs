@@ -184,6 +184,43 @@ fn commands_of_a_request_happen_together_or_not_at_all() {
     assert!(done(ask(&mut engine, push(1, "one"))).seq.is_some(), "the key is still free");
 }
 
+#[test]
+fn what_is_tried_out_leaves_no_trace() {
+    let mut engine = open(MemoryStore::default(), NOW);
+    let try_out = |engine: &mut Engine<MemoryStore>, request| one(engine, Call::TryOut(Box::new(request)), NOW);
+    let known: Vec<Command> = (1..=2).map(|n| offer("test", n)).collect();
+    let key = EnvironmentKey { project: shop(), name: "test".parse().unwrap() };
+    let open = environment::Command::Open { project: shop(), name: "test".parse().unwrap() };
+    let request = |command| Request::new(Actor::person("ana"), Via::Api, command);
+    done(ask(&mut engine, add_project()));
+    done(ask(&mut engine, request(Command::Environment(key, open))));
+    done(ask(&mut engine, request(known[0].clone())));
+    let picture = |engine: &Engine<MemoryStore>| {
+        let store = engine.store();
+        let states: Vec<_> = store.keys().unwrap().iter().map(|key| store.aggregate(key).unwrap()).collect();
+        (engine.head().clone(), engine.work_picture(), states, store.counter("deployment/shop").unwrap())
+    };
+    let before = picture(&engine);
+    let tried = done(try_out(&mut engine, request(known[1].clone())));
+    assert_eq!((tried.seq, picture(&engine)), (None, before.clone()));
+    // A no is the one that the act meets.
+    let refused = format!("{:?}", try_out(&mut engine, add_project()));
+    assert_eq!(refused, format!("{:?}", ask(&mut engine, add_project())));
+    assert!(refused.starts_with("Refused"), "{refused}");
+    assert_eq!(picture(&engine), before);
+    let numbers = |facts: &[Fact]| -> Vec<u32> {
+        let number = |fact: &Fact| match fact {
+            Fact::Deployment { fact: deployment::Fact::Requested(requested), .. } => Some(requested.number),
+            _ => None,
+        };
+        facts.iter().filter_map(number).collect()
+    };
+    let facts = done(ask(&mut engine, request(known[1].clone()))).facts;
+    assert_eq!((numbers(&tried.facts), facts.len()), (numbers(&facts), tried.facts.len()));
+    assert_eq!(numbers(&facts), [2]);
+    assert!(verify(engine.store(), None).is_ok());
+}
+
 fn skeleton(name: &str, queue: QueuePolicy) -> EnvironmentSkeleton {
     EnvironmentSkeleton {
         name: name.parse().unwrap(),

@@ -40,6 +40,11 @@ impl Shared {
         }
     }
 
+    /// What a request would bring about, decided as if it were done. Nothing is recorded.
+    pub fn try_out(&self, request: Request) -> Result<Receipt, Failure> {
+        receipt(self.writer.call_blocking(Call::TryOut(Box::new(request)))?)
+    }
+
     fn recorded(&self, seq: u64) -> Result<Receipt, Failure> {
         Ok(Receipt { seq: Some(seq), facts: view::entry(self, seq)?.facts })
     }

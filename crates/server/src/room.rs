@@ -40,7 +40,8 @@ impl Room {
     /// runners say of work that they hold.
     pub fn admit(&self, call: &Call) -> Result<(), Busy> {
         let begins = match call {
-            Call::Command(request) => !(request.keyed.is_empty() && request.commands.iter().all(ends)),
+            // What is tried out is refused where the act would be.
+            Call::Command(request) | Call::TryOut(request) => !(request.keyed.is_empty() && request.commands.iter().all(ends)),
             Call::Claim(_) | Call::Resume(_) => true,
             Call::Report(report) => report.request.claim_next,
             Call::Renew(_) => false,

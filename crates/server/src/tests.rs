@@ -4,6 +4,7 @@ mod access;
 mod again;
 mod api;
 mod claim;
+mod dry_run;
 mod events;
 mod follow;
 mod git;

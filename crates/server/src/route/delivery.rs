@@ -2,20 +2,21 @@
 
 use super::Problem;
 use super::api::Server;
-use super::asked::{Nothing, Order, Place, Read};
+use super::asked::{Body, Nothing, Order, Place, Read};
 use super::named::{DeploymentNumber, ReleaseName};
 use super::run::Page;
 use super::table::Table;
-use super::told::{Answer, act, answer};
+use super::told::{Answer, act, answer, try_out};
 use crate::access::{Authorized, Look, Operate};
 use crate::once::Once;
-use crate::shared::Shared;
+use crate::shared::{Failure, Shared};
 use crate::view;
 use axum::extract::State;
 use axum::http::StatusCode;
 use std::sync::Arc;
-use trunkline_api::request::{Act, Promote, Rollback, Settle};
+use trunkline_api::request::{Act, Intended, Promote, Rollback, Settle};
 use trunkline_api::view::{DeploymentView, EnvironmentView, ReleaseView, TraceView};
+use trunkline_domain::deployment::Requested;
 use trunkline_domain::environment::Declined;
 use trunkline_domain::foundation::{EnvironmentKey, EnvironmentName, ProjectKey};
 use trunkline_domain::record::{Command, Fact};
@@ -28,6 +29,7 @@ pub fn routes() -> Table {
         .get("/releases", releases, "Releases, newest first.")
         .get("/releases/{name}", one_release, "One release, by number, version or alias.")
         .post("/releases/{name}/promote", promote, "Lets a release into an environment.")
+        .post("/releases/{name}/promote/dry-run", try_promote, "Says what promoting would bring about, or the no; nothing is done.")
         .get("/deployments", deployments, "Deployments, newest first.")
         .get("/deployments/{number}", one_deployment, "One deployment.")
         .post("/deployments/{number}/cancel", cancel_deployment, "Ends a deployment.")
@@ -35,6 +37,7 @@ pub fn routes() -> Table {
         .get("/environments", environments, "Environments, in the order of the newest release's delivery file.")
         .get("/environments/{name}", one_environment, "One environment.")
         .post("/environments/{name}/rollback", roll_back, "Brings an earlier release back.")
+        .post("/environments/{name}/rollback/dry-run", try_roll_back, "Says what a rollback would bring about, or the no; nothing is done.")
         .post("/environments/{name}/accept", accept, "Lets releases into a new environment.")
         .get("/trace/{name}", trace, "From what runs in an environment back to the pull request.")
 }
@@ -63,23 +66,47 @@ async fn promote(
     Place((project, ReleaseName(name))): Place<(ProjectKey, ReleaseName)>,
     Order(asked, once): Order<Promote>,
 ) -> Answer<DeploymentView> {
-    let (key, once) = (project.clone(), once.within(&project));
+    let once = once.within(&project);
+    let receipt = act(&shared, by.actor, once, promotion(project.clone(), name, asked)).await?;
+    brought_about(&shared, &project, &receipt).await
+}
+
+async fn try_promote(
+    by: Authorized<Operate>,
+    State(shared): Server,
+    Place((project, ReleaseName(name))): Place<(ProjectKey, ReleaseName)>,
+    Body(asked): Body<Promote>,
+) -> Answer<Intended> {
+    let receipt = try_out(&shared, by.actor, promotion(project, name, asked)).await?;
+    intended(&shared, &receipt).await
+}
+
+/// Makes the command once its release is found.
+fn promotion(project: ProjectKey, name: String, asked: Promote) -> impl FnOnce(&Shared) -> Result<Command, Failure> + Send + 'static {
     let wish = if asked.again { Wish::Again } else { Wish::New };
     let promote = release::Command::Promote { environment: asked.environment, wish };
-    let command = move |shared: &Shared| Ok(Command::Release(view::find_release(shared, &key, &name)?.id, promote));
-    let receipt = act(&shared, by.actor, once, command).await?;
-    requested(&shared, &project, &receipt).await
+    move |shared| Ok(Command::Release(view::find_release(shared, &project, &name)?.id, promote))
 }
 
 /// The deployment that a command brought about.
-async fn requested(shared: &Arc<Shared>, project: &ProjectKey, receipt: &Receipt) -> Answer<DeploymentView> {
-    let number = receipt.facts.iter().find_map(|fact| match fact {
-        Fact::Deployment { fact: deployment::Fact::Requested(requested), .. } => Some(requested.number),
+async fn brought_about(shared: &Arc<Shared>, project: &ProjectKey, receipt: &Receipt) -> Answer<DeploymentView> {
+    let (project, number) = (project.clone(), requested(receipt)?.number);
+    answer(shared, move |shared| view::deployment(shared, &project, number)).await
+}
+
+/// What a command would bring about.
+async fn intended(shared: &Arc<Shared>, receipt: &Receipt) -> Answer<Intended> {
+    let Requested { environment, release: id, .. } = requested(receipt)?.clone();
+    answer(shared, move |shared| view::intended(shared, environment, id)).await
+}
+
+/// The deployment in the facts of a command; without one the environment did not take the release.
+fn requested(receipt: &Receipt) -> Result<&Requested, Problem> {
+    let requested = receipt.facts.iter().find_map(|fact| match fact {
+        Fact::Deployment { fact: deployment::Fact::Requested(requested), .. } => Some(requested.as_ref()),
         _ => None,
     });
-    let Some(number) = number else { return Err(not_taken(receipt)) };
-    let project = project.clone();
-    answer(shared, move |shared| view::deployment(shared, &project, number)).await
+    requested.ok_or_else(|| not_taken(receipt))
 }
 
 fn not_taken(receipt: &Receipt) -> Problem {
@@ -184,13 +211,27 @@ async fn roll_back(
     Place((project, name)): Place<(ProjectKey, EnvironmentName)>,
     Order(asked, once): Order<Rollback>,
 ) -> Answer<DeploymentView> {
-    let (key, once) = (EnvironmentKey { project: project.clone(), name }, once.within(&project));
-    let command = move |shared: &Shared| {
+    let once = once.within(&project);
+    let receipt = act(&shared, by.actor, once, way_back(EnvironmentKey { project: project.clone(), name }, asked)).await?;
+    brought_about(&shared, &project, &receipt).await
+}
+
+async fn try_roll_back(
+    by: Authorized<Operate>,
+    State(shared): Server,
+    Place((project, name)): Place<(ProjectKey, EnvironmentName)>,
+    Body(asked): Body<Rollback>,
+) -> Answer<Intended> {
+    let receipt = try_out(&shared, by.actor, way_back(EnvironmentKey { project, name }, asked)).await?;
+    intended(&shared, &receipt).await
+}
+
+/// Makes the command once its release is found.
+fn way_back(key: EnvironmentKey, asked: Rollback) -> impl FnOnce(&Shared) -> Result<Command, Failure> + Send + 'static {
+    move |shared| {
         let to = asked.to.map(|wanted| view::find_release(shared, &key.project, &wanted)).transpose()?;
         Ok(Command::Environment(key, environment::Command::RollBack { to: to.map(|to| to.id) }))
-    };
-    let receipt = act(&shared, by.actor, once, command).await?;
-    requested(&shared, &project, &receipt).await
+    }
 }
 
 async fn accept(

@@ -52,6 +52,15 @@ pub async fn act(
     look(shared, move |shared| shared.act(once, || Ok(Request::new(by, Via::Api, command(shared)?)))).await
 }
 
+/// What one command would bring about.
+pub async fn try_out(
+    shared: &Arc<Shared>,
+    by: Actor,
+    command: impl FnOnce(&Shared) -> Result<Command, Failure> + Send + 'static,
+) -> Result<Receipt, Failure> {
+    look(shared, move |shared| shared.try_out(Request::new(by, Via::Api, command(shared)?))).await
+}
+
 /// The answer that is this view.
 pub async fn answer<T: Serialize + Send + 'static>(
     shared: &Arc<Shared>,

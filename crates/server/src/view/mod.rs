@@ -14,7 +14,7 @@ pub use deployment::{deployment, deployments};
 pub use environment::{environment, environments};
 pub use log::log;
 pub use project::{position, project, project_rows, projects_of, safe_mode, status};
-pub use release::{find_release, release, releases};
+pub use release::{find_release, intended, release, releases};
 pub use run::{run, runs};
 pub use trace::trace;
 

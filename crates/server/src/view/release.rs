@@ -4,8 +4,9 @@ use super::run::commit;
 use super::{decode, missing, row, rows};
 use crate::about::About;
 use crate::shared::{Failure, Shared};
+use trunkline_api::request::Intended;
 use trunkline_api::view::{ReleaseRef, ReleaseView};
-use trunkline_domain::foundation::{ProjectKey, ReleaseId};
+use trunkline_domain::foundation::{EnvironmentName, ProjectKey, ReleaseId};
 use trunkline_domain::reading::{ReleaseRow, Table, numbered};
 use trunkline_domain::record::{Key, State};
 use trunkline_domain::release::Release;
@@ -99,6 +100,11 @@ pub fn state(shared: &Shared, id: ReleaseId) -> Result<Release, Failure> {
         Some(State::Release(release)) => Ok(release),
         _ => Err(Failure::NotFound(About::Release, format!("release {id}"))),
     }
+}
+
+/// That this release would be deployed there.
+pub fn intended(shared: &Shared, environment: EnvironmentName, id: ReleaseId) -> Result<Intended, Failure> {
+    Ok(Intended { environment, release: reference(id, &state(shared, id)?) })
 }
 
 /// A release, named.

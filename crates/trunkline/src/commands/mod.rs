@@ -117,11 +117,13 @@ pub enum Verb {
     #[command(after_long_help = "Followed repositories are looked at every minute anyway.\n\nExample:\n  trunkline sync shop")]
     Sync(sync::Arguments),
     /// Let a release into an environment
-    #[command(after_long_help = "Shows what would change, asks, and waits for the end.\n\nExample:\n  trunkline promote 1.42 production")]
+    #[command(
+        after_long_help = "Shows what would change, asks, and waits for the end. --dry-run ends as the act would where the server says no.\n\nExample:\n  trunkline promote 1.42 production"
+    )]
     Promote(promote::Arguments),
     /// Bring an earlier release back
     #[command(
-        after_long_help = "Without --to: the last release verified there that is not newer than the one that runs; again, one further back. Nothing is built again.\n\nExample:\n  trunkline rollback production"
+        after_long_help = "Without --to: the last release verified there that is not newer than the one that runs; again, one further back. Nothing is built again. --dry-run ends as the act would where the server says no.\n\nExample:\n  trunkline rollback production"
     )]
     Rollback(rollback::Arguments),
     /// End a run or a deployment

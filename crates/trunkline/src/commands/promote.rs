@@ -12,7 +12,7 @@ use crate::reference;
 use crate::render::paint::{Mark, Style};
 use crate::render::text::{clean, count};
 use crate::render::{Look, environment, release};
-use trunkline_api::request::Promote;
+use trunkline_api::request::{Intended, Promote};
 use trunkline_api::view::{DeploymentView, EnvironmentView, ReleaseView};
 use trunkline_domain::foundation::Revision;
 
@@ -49,15 +49,18 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let plan = plan(&release, &environment, &screen.err);
     let version = clean(&release.release.version);
     let question = if arguments.again { format!("Deploy {version} to {name} once more?") } else { format!("Promote {version} to {name}?") };
+    let asked = Promote { environment: name.clone(), again: arguments.again };
+    // By number: the release that the plan showed, whatever is called so by now.
+    let number = release.release.number;
     if consent(&screen, &plan, &question, &arguments.consent)? == Answer::PlanOnly {
+        // The server decides as it would: its no is the one that the act meets.
+        let _: Intended = remote.client.post(&format!("projects/{project}/releases/{number}/promote/dry-run"), &asked)?;
         if screen.json() {
             screen.print_json(&release)?;
         }
         return Ok(Exit::Good);
     }
-    // By number: the release that the plan showed, whatever is called so by now.
-    let path = format!("projects/{project}/releases/{}/promote", release.release.number);
-    let deployment: DeploymentView = remote.client.post(&path, &Promote { environment: name.clone(), again: arguments.again })?;
+    let deployment: DeploymentView = remote.client.post(&format!("projects/{project}/releases/{number}/promote"), &asked)?;
     let before = environment.runs.filter(|runs| runs.release.number != release.release.number);
     let undo = before.map(|runs| format!("trunkline rollback {name} --to {}", clean(&runs.release.version)));
     finish(&remote, deployment, &arguments.waiting, undo)
@@ -92,7 +95,7 @@ fn plan(release: &ReleaseView, environment: &EnvironmentView, look: &Look) -> St
     out
 }
 
-/// What the server may say no to. It decides; this only says so before.
+/// What the server may say no to. It decides, in a dry run too; this only says so before.
 fn warnings(release: &ReleaseView, environment: &EnvironmentView) -> Vec<String> {
     let mut out = Vec::new();
     let missing: Vec<&str> = environment.after.iter().filter(|name| !release.verified.contains(name)).map(|name| name.as_str()).collect();

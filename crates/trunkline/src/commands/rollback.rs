@@ -11,7 +11,7 @@ use crate::reference;
 use crate::render::paint::Style;
 use crate::render::text::clean;
 use crate::render::{Look, environment, release};
-use trunkline_api::request::Rollback;
+use trunkline_api::request::{Intended, Rollback};
 use trunkline_api::view::{DeploymentView, EnvironmentView, ReleaseView};
 use trunkline_domain::foundation::ProjectKey;
 
@@ -38,15 +38,17 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let target = target(&remote, &project, &environment, arguments.to.as_deref())?;
     let screen = remote.screen;
     let question = format!("Roll {name} back to {}?", clean(&target.release.version));
+    // By number: the release that the plan showed, whatever the last good one is by now.
+    let asked = Rollback { to: Some(target.release.number.to_string()) };
     if consent(&screen, &plan(&target, &environment, &screen.err), &question, &arguments.consent)? == Answer::PlanOnly {
+        // The server decides as it would: its no is the one that the act meets.
+        let _: Intended = remote.client.post(&format!("projects/{project}/environments/{name}/rollback/dry-run"), &asked)?;
         if screen.json() {
             screen.print_json(&target)?;
         }
         return Ok(Exit::Good);
     }
-    // By number: the release that the plan showed, whatever the last good one is by now.
-    let to = Some(target.release.number.to_string());
-    let deployment: DeploymentView = remote.client.post(&format!("projects/{project}/environments/{name}/rollback"), &Rollback { to })?;
+    let deployment: DeploymentView = remote.client.post(&format!("projects/{project}/environments/{name}/rollback"), &asked)?;
     let undo = environment.runs.map(|runs| format!("trunkline rollback {name} --to {}", clean(&runs.release.version)));
     finish(&remote, deployment, &arguments.waiting, undo)
 }
