@@ -145,7 +145,7 @@ impl<S: Store> Engine<S> {
 
     pub(crate) fn request(&mut self, request: Request) -> Result<Answer, StoreError> {
         if let Some(key) = &request.key
-            && let Some((seq, body)) = self.store.command_key(&key.project, &key.key)?
+            && let Some((seq, body)) = self.store.command_key(&key.scope, &key.key)?
         {
             let same = body == key.body;
             return Ok(if same { Answer::Done(Receipt { seq: Some(seq), facts: Vec::new() }) } else { Answer::Conflict(seq) });
@@ -187,7 +187,7 @@ impl<S: Store> Engine<S> {
         let Request { actor, via, key, mut commands, keyed, beside } = request;
         let mut keys: Vec<CommandKey> = key.into_iter().collect();
         for (key, command) in keyed {
-            if self.store.command_key(&key.project, &key.key)?.is_none() {
+            if self.store.command_key(&key.scope, &key.key)?.is_none() {
                 keys.push(key);
                 commands.push(command);
             }
@@ -201,7 +201,7 @@ impl<S: Store> Engine<S> {
         let project = self.project_of(&facts);
         let seq = self.append(actor, via, project, keys.first().map(|key| key.key.clone()), &facts)?;
         for key in keys {
-            self.store.command_key_put(&key.project, &key.key, seq, &key.body)?;
+            self.store.command_key_put(&key.scope, &key.key, seq, &key.body)?;
         }
         self.save(seq, &facts)?;
         Ok(Receipt { seq: Some(seq), facts })

@@ -19,7 +19,7 @@ mod work;
 pub use dispatch::{Engine, OpenError};
 pub use request::{Answer, Beside, Call, CommandKey, Receipt, Report, Request};
 pub use restore::{mark_restored, restoration};
-pub use store::{BlobError, Blobs, Head, Read, Store, StoreError, StoredEntry, Text};
+pub use store::{BlobError, Blobs, Head, KeyScope, Read, Store, StoreError, StoredEntry, Text};
 pub use verify::{Verification, VerifyError, rebuild_rows, verify};
 pub use work::WorkRef;
 

@@ -1,11 +1,11 @@
 //! What the engine is asked, and what it answers.
 
 use trunkline_api::runner::{ClaimRequest, RenewReply, RenewRequest, ReportRequest, Work, WorkReply};
-use trunkline_domain::foundation::{Actor, Digest, ProjectKey, Revision};
+use trunkline_domain::foundation::{Actor, Digest, Revision};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::record::{Command, Fact, Refusal};
 
-use crate::store::Text;
+use crate::store::{KeyScope, Text};
 
 /// A call of the engine.
 #[derive(Clone, Debug)]
@@ -56,8 +56,8 @@ impl Request {
 /// What makes a request happen once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandKey {
-    /// Unique within this project.
-    pub project: ProjectKey,
+    /// Unique among these.
+    pub scope: KeyScope,
     /// The key, at most 300 bytes.
     pub key: String,
     /// Digest of what is asked: the same key with another one is a conflict.

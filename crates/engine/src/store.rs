@@ -67,6 +67,25 @@ impl Text {
     }
 }
 
+/// Among which requests a command key counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyScope {
+    /// Those of the whole server.
+    Server,
+    /// Those of one project.
+    Project(ProjectKey),
+}
+
+impl KeyScope {
+    /// As it is stored: the project's name; for the server no text, which is no project's name.
+    pub fn as_str(&self) -> &str {
+        match self {
+            KeyScope::Server => "",
+            KeyScope::Project(project) => project.as_str(),
+        }
+    }
+}
+
 /// Reading. Every call sees one committed state (or, through a [`Store`], also its own transaction).
 pub trait Read {
     /// Where the ledger ends.
@@ -92,7 +111,7 @@ pub trait Read {
     /// Plain rows of a kind.
     fn plain_list(&self, kind: &str, limit: u32) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
     /// The entry that a command key was recorded with, and the digest of what was asked.
-    fn command_key(&self, project: &ProjectKey, key: &str) -> Result<Option<(u64, Digest)>, StoreError>;
+    fn command_key(&self, scope: &KeyScope, key: &str) -> Result<Option<(u64, Digest)>, StoreError>;
     /// The last number given under this name; 0 before the first.
     fn counter(&self, name: &str) -> Result<u64, StoreError>;
 }
@@ -118,7 +137,7 @@ pub trait Store: Read + Send {
     /// Moves the head.
     fn head_put(&mut self, head: &Head) -> Result<(), StoreError>;
     /// Remembers a command key.
-    fn command_key_put(&mut self, project: &ProjectKey, key: &str, seq: u64, body: &Digest) -> Result<(), StoreError>;
+    fn command_key_put(&mut self, scope: &KeyScope, key: &str, seq: u64, body: &Digest) -> Result<(), StoreError>;
     /// Keeps an immutable value; one that is there already stays.
     fn value_put(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError>;
     /// Writes a reading row that holds from this entry on.

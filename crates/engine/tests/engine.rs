@@ -18,8 +18,8 @@ use trunkline_domain::release::{self, Brief, CutNote, CutRelease};
 use trunkline_domain::run::{self, AttemptResult, JobOutcome, JobState, PlanNote, StartRun};
 use trunkline_domain::{project, repository};
 use trunkline_engine::{
-    Answer, Beside, Call, CommandKey, Engine, Head, Read, Receipt, Report, Request, Store, StoredEntry, Text, VerifyError, rebuild_rows,
-    verify,
+    Answer, Beside, Call, CommandKey, Engine, Head, KeyScope, Read, Receipt, Report, Request, Store, StoredEntry, Text, VerifyError,
+    rebuild_rows, verify,
 };
 use trunkline_store::MemoryStore;
 
@@ -101,7 +101,7 @@ fn push(id: u8, key: &str) -> Request {
     };
     let command = Command::Run(run_id(id), run::Command::Start(Box::new(start)));
     let mut request = Request::new(Actor::person("ana"), Via::Push, command);
-    request.key = Some(CommandKey { project: shop(), key: key.to_owned(), body: Digest::of(&[id]) });
+    request.key = Some(CommandKey { scope: KeyScope::Project(shop()), key: key.to_owned(), body: Digest::of(&[id]) });
     let brought = "b".repeat(40).parse().unwrap();
     request.beside = Beside { values: vec![(digest, bytes)], commits: vec![brought], texts: vec![words()] };
     request
@@ -179,7 +179,7 @@ fn commands_of_a_request_happen_together_or_not_at_all() {
     assert!(matches!(ask(&mut engine, both), Answer::Refused(_)));
     assert_eq!((engine.head().clone(), engine.store().counter("run/shop").unwrap()), before);
     assert_eq!(engine.state(&Key::Run(run_id(1))).unwrap(), None);
-    assert_eq!(engine.store().command_key(&shop(), "one").unwrap(), None);
+    assert_eq!(engine.store().command_key(&KeyScope::Project(shop()), "one").unwrap(), None);
     assert_eq!(claim(&mut engine, NOW), None);
     assert!(done(ask(&mut engine, push(1, "one"))).seq.is_some(), "the key is still free");
 }

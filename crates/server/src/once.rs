@@ -3,7 +3,7 @@
 use crate::shared::{Failure, Shared, receipt};
 use crate::view;
 use trunkline_domain::foundation::{Digest, ProjectKey};
-use trunkline_engine::{Call, CommandKey, Read as _, Receipt, Request};
+use trunkline_engine::{Call, CommandKey, KeyScope, Read as _, Receipt, Request};
 
 /// What a caller says to have an act happen once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,14 @@ impl Once {
     /// As the record keeps it, among the keys of a project.
     pub fn within(self, project: &ProjectKey) -> Option<CommandKey> {
         // Pushes keep keys of their own in the same place.
-        self.key.map(|key| CommandKey { project: project.clone(), key: format!("act {key}"), body: self.asked })
+        self.key.map(|key| CommandKey { scope: KeyScope::Project(project.clone()), key: format!("act {key}"), body: self.asked })
+    }
+
+    /// As the record keeps it for a project that begins: among those of the server, since each name would be a scope of its
+    /// own, and the same key with another name another project.
+    pub fn beginning(self) -> Option<CommandKey> {
+        // The entry is of the new project: there, too, no other key is written like this.
+        self.key.map(|key| CommandKey { scope: KeyScope::Server, key: format!("begin {key}"), body: self.asked })
     }
 }
 
@@ -27,7 +34,7 @@ impl Shared {
     /// the world may have moved and refuse it now: the answer comes from its entry.
     pub fn act(&self, once: Option<CommandKey>, make: impl FnOnce() -> Result<Request, Failure>) -> Result<Receipt, Failure> {
         if let Some(key) = &once
-            && let Some((seq, body)) = self.reader.command_key(&key.project, &key.key)?
+            && let Some((seq, body)) = self.reader.command_key(&key.scope, &key.key)?
         {
             return if body == key.body { self.recorded(seq) } else { Err(Failure::Conflict(seq)) };
         }

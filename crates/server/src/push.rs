@@ -14,7 +14,7 @@ use trunkline_domain::reading::ProjectRow;
 use trunkline_domain::record::{Command, Fact, Key, State};
 use trunkline_domain::repository::Repository;
 use trunkline_domain::{project, repository, run};
-use trunkline_engine::{Answer, Call, CommandKey, Read as _, Request};
+use trunkline_engine::{Answer, Call, CommandKey, KeyScope, Read as _, Request};
 
 /// What became of one ref.
 pub struct Outcome {
@@ -166,7 +166,7 @@ fn want(
         }
         Planned::Run { start, beside, words } => {
             let key = CommandKey {
-                project: name.clone(),
+                scope: KeyScope::Project(name.clone()),
                 key: push_key(update, &start.revision),
                 body: Digest::of(start.revision.as_str().as_bytes()),
             };
@@ -229,7 +229,7 @@ fn run_words(shared: &Shared, answer: Answer) -> Result<String, Failure> {
 
 /// The run that was started with this key.
 fn run_of(shared: &Shared, project: &ProjectKey, key: &str) -> Result<Option<String>, Failure> {
-    let Some((seq, _)) = shared.reader.command_key(project, key)? else { return Ok(None) };
+    let Some((seq, _)) = shared.reader.command_key(&KeyScope::Project(project.clone()), key)? else { return Ok(None) };
     let number = view::entry(shared, seq)?.facts.iter().find_map(|fact| match fact {
         Fact::Run { fact: run::Fact::Started(started), .. } if started.project == *project => Some(started.number),
         _ => None,

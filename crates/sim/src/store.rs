@@ -4,7 +4,7 @@ use trunkline_domain::foundation::{Digest, ProjectKey, Timestamp};
 use trunkline_domain::piece::Piece;
 use trunkline_domain::reading::{Row, Table};
 use trunkline_domain::record::Key;
-use trunkline_engine::{Head, Read, Store, StoreError, StoredEntry, Text};
+use trunkline_engine::{Head, KeyScope, Read, Store, StoreError, StoredEntry, Text};
 use trunkline_store::MemoryStore;
 
 /// What happens to a write.
@@ -84,7 +84,7 @@ forward_read! {
     text(digest: &Digest) -> Option<Text>;
     plain(kind: &str, key: &str) -> Option<Vec<u8>>;
     plain_list(kind: &str, limit: u32) -> Vec<(String, Vec<u8>)>;
-    command_key(project: &ProjectKey, key: &str) -> Option<(u64, Digest)>;
+    command_key(scope: &KeyScope, key: &str) -> Option<(u64, Digest)>;
     counter(name: &str) -> u64;
 }
 
@@ -128,7 +128,7 @@ forward_write! {
     aggregate_put(key: &Key, pieces: &[Piece], due: Option<Timestamp>);
     entry_append(entry: &StoredEntry, project: Option<(&ProjectKey, u64)>);
     head_put(head: &Head);
-    command_key_put(project: &ProjectKey, key: &str, seq: u64, body: &Digest);
+    command_key_put(scope: &KeyScope, key: &str, seq: u64, body: &Digest);
     value_put(digest: &Digest, bytes: &[u8]);
     row_put(seq: u64, row: &Row);
     rows_clear();

@@ -12,7 +12,7 @@ use trunkline_domain::pipeline::{
 };
 use trunkline_domain::record::Command;
 use trunkline_domain::run::{self, PlanNote, StartRun};
-use trunkline_engine::{Beside, CommandKey, Request, Text};
+use trunkline_engine::{Beside, CommandKey, KeyScope, Request, Text};
 
 /// Every environment that a delivery file may have.
 pub const ENVIRONMENTS: [&str; 5] = ["test", "qa", "production", "overseas", "canary"];
@@ -45,7 +45,7 @@ pub fn push(random: &mut Random, project: &ProjectKey, count: u64, now: Timestam
     Request {
         actor: Actor::person("dev"),
         via: Via::Push,
-        key: Some(CommandKey { project: project.clone(), key: format!("push {reference} {revision}"), body: digest }),
+        key: Some(CommandKey { scope: KeyScope::Project(project.clone()), key: format!("push {reference} {revision}"), body: digest }),
         commands: vec![command],
         keyed: Vec::new(),
         beside: Beside { values: vec![(digest, bytes)], texts: vec![text], commits: Vec::new() },

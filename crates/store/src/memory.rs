@@ -8,7 +8,7 @@ use trunkline_domain::foundation::{Digest, ProjectKey, Timestamp};
 use trunkline_domain::piece::Piece;
 use trunkline_domain::reading::{Row, Table};
 use trunkline_domain::record::Key;
-use trunkline_engine::{Head, Read, Store, StoreError, StoredEntry, Text};
+use trunkline_engine::{Head, KeyScope, Read, Store, StoreError, StoredEntry, Text};
 
 /// A store in memory.
 #[derive(Clone, Debug, Default)]
@@ -165,8 +165,8 @@ impl Read for MemoryStore {
         Ok(rows.map(|(key, value)| (last_word(key).to_owned(), value.clone())).collect())
     }
 
-    fn command_key(&self, project: &ProjectKey, key: &str) -> Result<Option<(u64, Digest)>, StoreError> {
-        let Some(bytes) = self.map.get(&path(&["command", project.as_str(), key])) else { return Ok(None) };
+    fn command_key(&self, scope: &KeyScope, key: &str) -> Result<Option<(u64, Digest)>, StoreError> {
+        let Some(bytes) = self.map.get(&path(&["command", scope.as_str(), key])) else { return Ok(None) };
         serde_json::from_slice(bytes).map(Some).map_err(|error| StoreError::Damaged(error.to_string()))
     }
 
@@ -239,9 +239,9 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn command_key_put(&mut self, project: &ProjectKey, key: &str, seq: u64, body: &Digest) -> Result<(), StoreError> {
+    fn command_key_put(&mut self, scope: &KeyScope, key: &str, seq: u64, body: &Digest) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(&(seq, body)).map_err(|error| StoreError::Damaged(error.to_string()))?;
-        self.put(path(&["command", project.as_str(), key]), bytes);
+        self.put(path(&["command", scope.as_str(), key]), bytes);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use trunkline_domain::foundation::{Digest, ProjectKey, Timestamp};
 use trunkline_domain::piece::Piece;
 use trunkline_domain::reading::{Row, Table};
 use trunkline_domain::record::Key;
-use trunkline_engine::{Head, Read, Store, StoreError, StoredEntry, Text};
+use trunkline_engine::{Head, KeyScope, Read, Store, StoreError, StoredEntry, Text};
 
 /// The schema's version, in SQLite's `user_version`.
 const SCHEMA_VERSION: i64 = 1;
@@ -259,10 +259,10 @@ macro_rules! read_methods {
             $($with)*!(self, |connection| reading::all(connection, sql, params![kind, limit], |row| Ok((row.get(0)?, row.get(1)?))))
         }
 
-        fn command_key(&self, project: &ProjectKey, key: &str) -> Result<Option<(u64, Digest)>, StoreError> {
+        fn command_key(&self, scope: &KeyScope, key: &str) -> Result<Option<(u64, Digest)>, StoreError> {
             let sql = "select seq, body from command_key where project = $1 and key = $2";
             let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
-            let row = $($with)*!(self, |connection| reading::one(connection, sql, params![project.as_str(), key], read))?;
+            let row = $($with)*!(self, |connection| reading::one(connection, sql, params![scope.as_str(), key], read))?;
             row.map(|(seq, body)| Ok((seq as u64, reading::digest(body)?))).transpose()
         }
 
@@ -358,9 +358,9 @@ impl Store for SqliteStore {
         self.run(sql, params![frontier, head.at.0, head.starts]).map(drop)
     }
 
-    fn command_key_put(&mut self, project: &ProjectKey, key: &str, seq: u64, body: &Digest) -> Result<(), StoreError> {
+    fn command_key_put(&mut self, scope: &KeyScope, key: &str, seq: u64, body: &Digest) -> Result<(), StoreError> {
         let sql = "insert into command_key (project, key, seq, body) values ($1, $2, $3, $4)";
-        self.run(sql, params![project.as_str(), key, seq as i64, body.as_bytes().as_slice()]).map(drop)
+        self.run(sql, params![scope.as_str(), key, seq as i64, body.as_bytes().as_slice()]).map(drop)
     }
 
     fn value_put(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {

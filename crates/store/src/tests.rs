@@ -5,7 +5,7 @@ use trunkline_domain::foundation::{Digest, Timestamp};
 use trunkline_domain::ledger::leaf_hash;
 use trunkline_domain::reading::{Row, Table};
 use trunkline_domain::record::Key;
-use trunkline_engine::{BlobError, Blobs, Head, Read, Store, StoredEntry, Text};
+use trunkline_engine::{BlobError, Blobs, Head, KeyScope, Read, Store, StoredEntry, Text};
 
 fn contract(store: &mut dyn Store, reread: &dyn Fn() -> Option<Box<dyn Read>>) {
     let project = "shop".parse().unwrap();
@@ -31,7 +31,9 @@ fn contract(store: &mut dyn Store, reread: &dyn Fn() -> Option<Box<dyn Read>>) {
     let mut head = Head { at: Timestamp(9), starts: 2, ..Head::default() };
     head.frontier.append(entry.leaf);
     store.head_put(&head).unwrap();
-    store.command_key_put(&project, "push", 1, &Digest::of(b"x")).unwrap();
+    let scope = KeyScope::Project(project.clone());
+    store.command_key_put(&scope, "push", 1, &Digest::of(b"x")).unwrap();
+    store.command_key_put(&KeyScope::Server, "push", 2, &Digest::of(b"y")).unwrap();
     store.value_put(&Digest::of(b"v"), b"v").unwrap();
     let text = Text { salt: [3; 16], text: "Ana ü".into() };
     store.text_put(&text).unwrap();
@@ -51,7 +53,8 @@ fn contract(store: &mut dyn Store, reread: &dyn Fn() -> Option<Box<dyn Read>>) {
         assert_eq!(store.entries(0, 10).unwrap(), vec![entry.clone()]);
         assert_eq!(store.entries(1, 10).unwrap(), vec![]);
         assert_eq!(store.keys().unwrap(), vec![key.clone()]);
-        assert_eq!(store.command_key(&project, "push").unwrap(), Some((1, Digest::of(b"x"))));
+        assert_eq!(store.command_key(&scope, "push").unwrap(), Some((1, Digest::of(b"x"))));
+        assert_eq!(store.command_key(&KeyScope::Server, "push").unwrap(), Some((2, Digest::of(b"y"))));
         assert_eq!(store.value(&Digest::of(b"v")).unwrap().unwrap(), b"v");
         assert_eq!(store.value(&Digest::of(b"w")).unwrap(), None);
         assert_eq!(store.text(&text.digest()).unwrap().unwrap(), text);

@@ -101,8 +101,7 @@ async fn one_project(
 
 async fn add_project(by: Authorized<Administer>, State(shared): Server, Order(add, once): Order<AddProject>) -> Answer<ProjectView> {
     let (actor, name) = (by.actor, add.name.clone());
-    let once = once.within(&name);
-    let followed = look(&shared, move |shared| crate::project::add(shared, actor, once, &add)).await?;
+    let followed = look(&shared, move |shared| crate::project::add(shared, actor, once.beginning(), &add)).await?;
     if let Some(key) = followed {
         // The project is there whatever comes of this; what went wrong is shown with it, and tried again. A large
         // repository takes its time: it is taken in all the same.

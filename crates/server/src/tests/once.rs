@@ -73,10 +73,14 @@ fn an_act_that_is_sent_again_with_its_key_happens_once() {
         ("projects/shop/runs", "nightly", json!({"reference": "main"})),
         ("projects/shop/environments/test/rollback", "nightly", json!({})),
         ("projects", "begin", json!({"name": "shop", "folder": "a"})),
+        ("projects", "begin", json!({"name": "other"})),
     ] {
         let (status, refused) = act(&server, path, &[key], &body);
         assert_eq!((status, refused["code"].as_str()), (409, Some("TL0511")), "{path}: {refused}");
     }
+    assert_eq!(server.get("projects").as_array().unwrap().len(), 1);
+    // Within the project the key is still free.
+    assert_eq!(act(&server, "projects/shop/runs/1/cancel", &["begin"], &json!({})).1["code"], json!("TL0510"));
 }
 
 #[test]
