@@ -8,8 +8,9 @@ use crate::follow::{Manner, Place, Sight, Subject, follow};
 use crate::globals::Remote;
 use crate::reference;
 use crate::render::Screen;
+use crate::render::text::clean;
 use std::time::Duration;
-use trunkline_api::view::DeploymentView;
+use trunkline_api::view::{DeploymentView, EnvironmentView, ReleaseRef};
 
 /// Options of every act.
 #[derive(Clone, Debug, clap::Args)]
@@ -59,8 +60,42 @@ pub fn consent(screen: &Screen, plan: &str, question: &str, consent: &Consent) -
     if screen.ask(question) { Ok(Answer::Go) } else { Err(Failure::new(Code::Declined, "you said no; nothing was changed")) }
 }
 
+/// How an act is undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// By this command.
+    Command(String),
+    /// As what it ends in says.
+    AsItEnds,
+    /// By nothing: no other release came.
+    Nothing,
+}
+
+impl Undo {
+    /// What undoes bringing a release into an environment.
+    pub fn of_bringing(release: &ReleaseRef, environment: &EnvironmentView) -> Self {
+        match &environment.runs {
+            // Going back from what was there all along would take away what nobody brought.
+            Some(runs) if runs.release.number == release.number => Undo::Nothing,
+            Some(runs) => Undo::Command(format!("trunkline rollback {} --to {}", environment.name, clean(&runs.release.version))),
+            None => Undo::AsItEnds,
+        }
+    }
+
+    /// The last words of an act that went well, with this in them.
+    fn said(self, mut words: Vec<String>) -> Vec<String> {
+        if self != Undo::AsItEnds {
+            words.retain(|line| !line.starts_with("undo: "));
+        }
+        if let Undo::Command(command) = self {
+            words.push(format!("undo: {command}"));
+        }
+        words
+    }
+}
+
 /// Waits for the end of a deployment that an act began, and says what comes next and how to undo it.
-pub fn finish(remote: &Remote, deployment: DeploymentView, waiting: &Waiting, undo: Option<String>) -> anyhow::Result<Exit> {
+pub fn finish(remote: &Remote, deployment: DeploymentView, waiting: &Waiting, undo: Undo) -> anyhow::Result<Exit> {
     let screen = remote.screen;
     let number = deployment.number;
     if waiting.no_wait {
@@ -80,10 +115,29 @@ pub fn finish(remote: &Remote, deployment: DeploymentView, waiting: &Waiting, un
             _ => screen.print_json(&deployment)?,
         }
     }
-    if let (Exit::Good, Some(undo)) = (ending.exit, undo) {
-        ending.words.retain(|line| !line.starts_with("undo: "));
-        ending.words.push(format!("undo: {undo}"));
+    if ending.exit == Exit::Good {
+        ending.words = undo.said(ending.words);
     }
     tell(&screen, &ending);
     Ok(ending.exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::sample;
+
+    #[test]
+    fn only_what_brought_another_release_is_undone() {
+        let mut environment = sample::status().projects[1].environments[2].clone();
+        let told = || ["production runs 1.42", "undo: trunkline rollback production --to 1.40"].map(str::to_owned).to_vec();
+        let mut undo = |number| {
+            environment.runs.as_mut().unwrap().release.number = number;
+            Undo::of_bringing(&sample::release().release, &environment).said(told())
+        };
+        assert_eq!(undo(11)[1..], ["undo: trunkline rollback production --to 1.41"]);
+        assert_eq!(undo(12)[1..], [""; 0], "the same release once more");
+        environment.runs = None;
+        assert_eq!(Undo::of_bringing(&sample::release().release, &environment).said(told()), told());
+    }
 }

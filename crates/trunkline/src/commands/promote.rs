@@ -1,6 +1,6 @@
 //! `trunkline promote`: let a release into an environment.
 
-use super::act::{Answer, Consent, Waiting, consent, finish};
+use super::act::{Answer, Consent, Undo, Waiting, consent, finish};
 use super::which;
 use crate::client::segment;
 use crate::code::Code;
@@ -24,7 +24,6 @@ const COMMITS_MAX: usize = 8;
 #[command(allow_missing_positional = true)]
 pub struct Arguments {
     /// The release: its number, version or alias; with --again the one that is there if left out
-    #[arg(required_unless_present = "again")]
     release: Option<String>,
     /// The environment
     environment: String,
@@ -39,6 +38,9 @@ pub struct Arguments {
 
 /// Promotes it.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
+    if arguments.release.is_none() && !arguments.again {
+        return Err(no_release_named(&clean(&arguments.environment)).into());
+    }
     let name = reference::environment(&arguments.environment)?;
     let remote = globals.connect()?;
     let project = remote.project()?;
@@ -61,9 +63,14 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         return Ok(Exit::Good);
     }
     let deployment: DeploymentView = remote.client.post(&format!("projects/{project}/releases/{number}/promote"), &asked)?;
-    let before = environment.runs.filter(|runs| runs.release.number != release.release.number);
-    let undo = before.map(|runs| format!("trunkline rollback {name} --to {}", clean(&runs.release.version)));
-    finish(&remote, deployment, &arguments.waiting, undo)
+    finish(&remote, deployment, &arguments.waiting, Undo::of_bringing(&release.release, &environment))
+}
+
+/// One name alone. The parser takes it for the environment, but whoever wrote a release alone is helped by the form too.
+fn no_release_named(name: &str) -> Failure {
+    Failure::new(Code::NotAReference, format!("it is not said which release shall come to '{name}'"))
+        .why("the form is: trunkline promote RELEASE ENVIRONMENT")
+        .help(format!("trunkline promote 1.42 {name}, or trunkline promote {name} --again; trunkline releases list shows which there are"))
 }
 
 /// The release that was named, else the one that is there.
@@ -170,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn only_once_more_can_do_without_a_release() {
+    fn one_name_alone_is_the_environment_and_the_form_is_said() {
         #[derive(clap::Parser)]
         struct Line {
             #[command(flatten)]
@@ -184,6 +191,9 @@ mod tests {
         assert_eq!(read(&["1.42", "qa"]), Some((Some(text("1.42")), text("qa"), false)));
         assert_eq!(read(&["1.42", "qa", "--again"]), Some((Some(text("1.42")), text("qa"), true)));
         assert_eq!(read(&["qa", "--again"]), Some((None, text("qa"), true)));
-        assert_eq!(read(&["qa"]), None, "which release?");
+        assert_eq!(read(&["qa"]), Some((None, text("qa"), false)));
+        let failure = no_release_named("qa");
+        assert!(failure.what.contains("which release shall come to 'qa'") && failure.exit.number() == 2);
+        assert!(failure.help.unwrap().starts_with("trunkline promote 1.42 qa"));
     }
 }

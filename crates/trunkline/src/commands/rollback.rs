@@ -1,6 +1,6 @@
 //! `trunkline rollback`: bring an earlier release back.
 
-use super::act::{Answer, Consent, Waiting, consent, finish};
+use super::act::{Answer, Consent, Undo, Waiting, consent, finish};
 use super::{promote, which};
 use crate::client::segment;
 use crate::code::Code;
@@ -49,8 +49,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         return Ok(Exit::Good);
     }
     let deployment: DeploymentView = remote.client.post(&format!("projects/{project}/environments/{name}/rollback"), &asked)?;
-    let undo = environment.runs.map(|runs| format!("trunkline rollback {name} --to {}", clean(&runs.release.version)));
-    finish(&remote, deployment, &arguments.waiting, undo)
+    finish(&remote, deployment, &arguments.waiting, Undo::of_bringing(&target.release, &environment))
 }
 
 fn target(remote: &Remote, project: &ProjectKey, environment: &EnvironmentView, to: Option<&str>) -> Result<ReleaseView, Failure> {
