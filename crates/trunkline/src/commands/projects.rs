@@ -69,7 +69,7 @@ fn list(remote: &Remote) -> anyhow::Result<Exit> {
         ]);
     }
     if table.is_empty() {
-        screen.note("No projects. In a repository: trunkline project add NAME");
+        screen.note("No projects.\nnext: in a repository, trunkline project add NAME");
     }
     screen.print_table(&status.projects, &table)?;
     Ok(Exit::Good)

@@ -43,6 +43,9 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     if let Some(free) = view.disk_full {
         screen.note(&render::status::disk_full(free, &screen.err));
     }
+    if view.projects.is_empty() {
+        screen.note("next: in a repository, trunkline project add NAME");
+    }
     if !screen.json() && screen.out_terminal {
         screen.print(&render::status::matrix(&view, &screen.out))?;
     } else {

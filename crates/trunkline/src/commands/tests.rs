@@ -23,9 +23,12 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
     let project = remote.project_of(arguments.run.as_deref())?;
-    let (what, tested) = match which::work(&remote, &project, arguments.run.as_deref())? {
-        Work::Deployment(number) => (format!("deployment {number}"), of_checks(&which::deployment(&remote, &project, number)?)),
-        Work::Run(run) => (format!("run {}", run.number), of_change(&remote, &project, &run)?),
+    let (what, named, tested) = match which::work(&remote, &project, arguments.run.as_deref())? {
+        Work::Deployment(number) => {
+            let tested = of_checks(&which::deployment(&remote, &project, number)?);
+            (format!("deployment {number}"), format!("deployment/{number}"), tested)
+        }
+        Work::Run(run) => (format!("run {}", run.number), run.number.to_string(), of_change(&remote, &project, &run)?),
     };
     let screen = remote.screen;
     let any = !tested.is_empty();
@@ -39,7 +42,17 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     } else {
         screen.print(&render::tests::table(&tested, arguments.failed).plain())?;
     }
+    if let Some(next) = next(&named, &tested).filter(|_| !screen.json()) {
+        screen.note(&next);
+    }
     Ok(Exit::Good)
+}
+
+/// Where the failed tests say more: the log of the first job that had one, else of the checks.
+fn next(named: &str, tested: &[Tested]) -> Option<String> {
+    let first = tested.iter().find(|one| one.tests.failed > 0)?;
+    let job = if first.place.contains('/') { "--failed" } else { &first.place };
+    Some(format!("next: trunkline log {named} {job}"))
 }
 
 /// Of the run's jobs, then of the checks in the environments that its release came to.
@@ -53,4 +66,18 @@ fn of_checks(deployment: &DeploymentView) -> Vec<Tested> {
     let place = |check: &str| format!("{}/{check}", deployment.environment);
     let checks = deployment.checks.iter().filter_map(|check| Some(Tested { place: place(&check.name), tests: check.tests.clone()? }));
     checks.collect()
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use trunkline_domain::report::TestSummary;
+
+    #[test]
+    fn failed_tests_name_the_log_that_says_more() {
+        let tested = |place: &str, failed| Tested { place: place.to_owned(), tests: TestSummary { failed, ..TestSummary::default() } };
+        assert_eq!(next("812", &[tested("lint", 0), tested("unit", 2)]).as_deref(), Some("next: trunkline log 812 unit"));
+        assert_eq!(next("812", &[tested("qa/smoke", 1)]).as_deref(), Some("next: trunkline log 812 --failed"));
+        assert_eq!(next("812", &[tested("lint", 0)]), None);
+    }
 }
