@@ -6,7 +6,7 @@ use super::part::{badge, branch, change_href, clip, command, revision_of, subjec
 use super::time;
 use maud::{Markup, html};
 use trunkline_api::view::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView, SafeMode, StatusView};
-use trunkline_domain::deployment::DeploymentResult;
+use trunkline_domain::deployment::{DeploymentResult, FailureCause};
 use trunkline_domain::foundation::{ProjectKey, Timestamp};
 use trunkline_domain::run::{JobResult, RunResult};
 
@@ -185,10 +185,12 @@ impl Scope {
         let DeploymentStatus::Ended(DeploymentResult::Failed(_)) = failed.status else { return None };
         let release = &failed.release;
         let back = environment.incoming.as_ref().filter(|incoming| incoming.release.number < release.number);
+        let runs_on = (environment.incoming.is_none() && environment.runs.is_none()).then(|| runs_on(failed, environment));
         let can_go_back = back.is_none() && !environment.back_to.is_empty();
         let why = html! {
             b { (release.version) } " is not verified: " (reason(failed)) " "
             @if let Some(back) = back { b { (back.release.version) } " is on its way back. " }
+            @if let Some(runs_on) = runs_on { (runs_on) }
             (time::ago(self.now, failed.since)) "."
         };
         let headline = format!("{} failed in {}", project.name, environment.name);
@@ -256,6 +258,17 @@ struct Told<'a> {
     why: Markup,
     command: Option<String>,
     release: Option<&'a ReleaseRef>,
+}
+
+/// What runs after a deployment that failed and that nothing undid.
+fn runs_on(failed: &DeploymentRef, environment: &EnvironmentView) -> String {
+    let what = match failed.status {
+        DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Verify)) => "It runs on, unverified",
+        DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Settled)) => "The old release runs, as a person said",
+        _ => "It may be in place, or a part of it",
+    };
+    let back = if environment.back_to.is_empty() { "; there is nothing to go back to" } else { "" };
+    format!("{what}{back}. ")
 }
 
 fn reason(deployment: &DeploymentRef) -> String {

@@ -131,6 +131,14 @@ fn what_wants_a_person_comes_with_its_command() {
 }
 
 #[test]
+fn what_failed_and_was_not_undone_says_what_runs_on() {
+    let mut status = eight();
+    assert!(board(&status).contains("It runs on, unverified. "));
+    status.projects[1].environments[1].back_to.clear();
+    assert!(board(&status).contains("It runs on, unverified; there is nothing to go back to."));
+}
+
+#[test]
 fn columns_follow_each_projects_order() {
     let docs = project("docs", 1, &["stage", "production"]);
     let shop = project("shop", 1, &["test", "qa", "stage", "production", "canary"]);

@@ -1,6 +1,7 @@
 //! `trunkline cancel`: end a run or a deployment.
 
 use super::act::{Answer, Consent, consent};
+use super::deployments::around;
 use super::which::{self, Work};
 use crate::exit::Exit;
 use crate::globals::{Globals, Remote};
@@ -47,13 +48,13 @@ fn deployment(remote: &Remote, project: &ProjectKey, number: u32, given: &Consen
     let screen = remote.screen;
     let path = format!("projects/{project}/deployments/{number}");
     let before: DeploymentView = remote.client.get(&path)?;
-    let plan = deployment_renderer::view(&before, &screen.err);
+    let plan = deployment_renderer::view(&before, &around(remote, &before)?, &screen.err);
     if consent(&screen, &plan, &format!("Cancel deployment {number}?"), given)? == Answer::Go {
         let after: DeploymentView = remote.client.post(&format!("{path}/cancel"), &Act {})?;
         if screen.json() {
             screen.print_json(&after)?
         } else {
-            screen.print(&deployment_renderer::view(&after, &screen.out))?
+            screen.print(&deployment_renderer::view(&after, &around(remote, &after)?, &screen.out))?
         }
         screen.note(&format!("next: trunkline status {}", after.environment));
     }

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::globals::{Globals, Remote};
 use crate::render::paint::{Mark, Style};
 use crate::render::words;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::time::Duration;
 use trunkline_api::request::Position;
 use trunkline_api::view::{DeploymentStatus, DeploymentView, JobStatus, JobView, RunView};
@@ -44,6 +44,8 @@ struct Piece {
     mark: Mark,
     word: &'static str,
     work: String,
+    /// Why it ended so, which the log itself need not say: a step that printed nothing failed for a reason too.
+    reason: Option<String>,
 }
 
 /// Prints them.
@@ -67,7 +69,8 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     for key in jobs {
         let Some(job) = begun(&remote, &project, run.number, &key, arguments.follow)? else { continue };
         let (mark, word) = words::job(&job);
-        print(&remote, &project, &Piece { title: key, mark, word, work: job.work }, titled, arguments.follow)?;
+        let reason = job.reason.filter(|_| mark == Mark::Failed);
+        print(&remote, &project, &Piece { title: key, mark, word, work: job.work, reason }, titled, arguments.follow)?;
     }
     if arguments.follow && which::run_numbered(&remote, &project, run.number)?.jobs.iter().any(is_red) {
         exit = Exit::Failed;
@@ -128,47 +131,67 @@ fn failed_deployments(remote: &Remote, project: &ProjectKey, run: &RunView, argu
 
 fn deployment(remote: &Remote, project: &ProjectKey, view: &DeploymentView, arguments: &Arguments) -> anyhow::Result<Exit> {
     let parts = view.parts.iter().map(|part| {
-        let (mark, word) = if part.applied_at.is_some() { (Mark::Passed, "in place") } else { (Mark::Ahead, "not in place") };
-        Piece { title: format!("part {}", part.name), mark, word, work: part.work.clone() }
+        let (mark, word) = words::part(part, view.status);
+        Piece { title: format!("part {}", part.name), mark, word, work: part.work.clone(), reason: None }
     });
     let checks = view.checks.iter().map(|check| {
-        let (mark, word) = words::verdict(check.verdict);
-        Piece { title: format!("check {}", check.name), mark, word, work: check.work.clone() }
+        let (mark, word) = words::check(check, view.status);
+        Piece { title: format!("check {}", check.name), mark, word, work: check.work.clone(), reason: None }
     });
     for piece in parts.chain(checks).filter(|piece| !arguments.failed || piece.mark != Mark::Passed) {
         print(remote, project, &piece, true, false)?;
     }
+    if let DeploymentStatus::Ended(result) = view.status {
+        let (mark, word) = words::ended(result);
+        conclude(remote, mark, &format!("deployment {} {word}", view.number), view.reason.as_deref());
+    }
     Ok(Exit::Good)
+}
+
+/// Says under a log why its work ended so. On standard error, so that standard output holds the logs alone.
+fn conclude(remote: &Remote, mark: Mark, what: &str, reason: Option<&str>) {
+    let screen = remote.screen;
+    if let Some(reason) = reason.filter(|_| !screen.json()) {
+        screen.note(&screen.err.paint.mark(mark, &format!("{what}: {}", crate::render::text::clean(reason))));
+    }
 }
 
 /// Prints one log, to its end where it is followed.
 fn print(remote: &Remote, project: &ProjectKey, piece: &Piece, titled: bool, follow: bool) -> anyhow::Result<()> {
     let screen = remote.screen;
-    if titled && !screen.json() {
-        let title = format!("{} {}", crate::render::text::clean(&piece.title), piece.word);
-        // On standard error, so that standard output holds the logs alone.
-        screen.note(&format!("{} {}", screen.err.paint.text(Style::Muted, "==>"), screen.err.paint.mark(piece.mark, &title)));
-    }
+    let title = format!("{} {}", crate::render::text::clean(&piece.title), piece.word);
     let mut filter = Filter::new(screen.out.paint.colour);
-    let mut from = 0;
-    loop {
+    let (mut from, mut headed) = (0, !titled || screen.json());
+    let open = loop {
         let part = match remote.client.log(project, &piece.work, from) {
             Ok(part) => part,
             // A part that was never reached has no log.
             Err(failure) if failure.exit == Exit::NotFound && titled => return Ok(()),
             Err(failure) => return Err(failure.into()),
         };
-        let read = if screen.json() { json(part.bytes, piece, &screen)? } else { copy(part.bytes, &mut filter)? };
-        from += read;
+        let mut bytes = BufReader::new(part.bytes);
+        let ends = bytes.fill_buf()?.is_empty();
+        // What was never reached printed nothing, and its heading would promise a log.
+        let unreached = ends && matches!(piece.mark, Mark::Ahead | Mark::Skipped);
+        if !headed && !unreached {
+            screen.note(&format!("{} {}", screen.err.paint.text(Style::Muted, "==>"), screen.err.paint.mark(piece.mark, &title)));
+            headed = true;
+        }
+        from += if screen.json() { json(bytes, piece, &screen)? } else { copy(bytes, &mut filter)? };
         // One answer holds a part of a long log: only an empty one is its end for now.
-        if read > 0 {
+        if !ends {
             continue;
         }
         if !part.open || !follow {
-            return Ok(());
+            break part.open;
         }
         std::thread::sleep(LOOK_EVERY);
+    };
+    if from == 0 && headed && !screen.json() {
+        screen.note(&format!("    {}", screen.err.paint.text(Style::Muted, if open { "printed nothing yet" } else { "printed nothing" })));
     }
+    conclude(remote, piece.mark, &title, piece.reason.as_deref());
+    Ok(())
 }
 
 fn copy(mut bytes: impl Read, filter: &mut Filter) -> anyhow::Result<u64> {

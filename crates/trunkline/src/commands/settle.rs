@@ -1,6 +1,7 @@
 //! `trunkline settle`: say what runs after a deployment that nobody knows the end of.
 
 use super::act::{Answer, Consent, consent};
+use super::deployments::around;
 use crate::exit::Exit;
 use crate::globals::Globals;
 use crate::render::deployment;
@@ -37,13 +38,13 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         true => (SettledAs::Live, format!("{version} runs in {}", before.environment)),
         false => (SettledAs::Old, format!("{version} does not run in {}", before.environment)),
     };
-    let plan = format!("{}\nThe record will say: {words}", deployment::view(&before, &screen.err));
+    let plan = format!("{}\nThe record will say: {words}", deployment::view(&before, &around(&remote, &before)?, &screen.err));
     if consent(&screen, &plan, "Is it so?", &arguments.consent)? == Answer::Go {
         let after: DeploymentView = remote.client.post(&format!("{path}/settle"), &Settle { runs })?;
         if screen.json() {
             screen.print_json(&after)?
         } else {
-            screen.print(&deployment::view(&after, &screen.out))?
+            screen.print(&deployment::view(&after, &around(&remote, &after)?, &screen.out))?
         }
         screen.note(&format!("next: trunkline watch deployment/{number}"));
     }

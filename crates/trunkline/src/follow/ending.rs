@@ -171,10 +171,12 @@ fn runs_now(environment: Option<&EnvironmentView>) -> Option<String> {
     if let Some(runs) = &environment.runs {
         return Some(format!("{} runs {}", environment.name, crate::render::text::clean(&runs.release.version)));
     }
-    let back = environment.last_failed.as_ref().filter(|failed| failed.undoes.is_some())?;
-    let (_, word) = words::deployment(back.status);
-    let version = crate::render::text::clean(&back.release.version);
-    Some(format!("{}: the rollback to {version}, deployment {}, {word}", environment.name, back.number))
+    let unverified = words::runs_unverified(environment)?;
+    let back = environment.last_failed.as_ref().filter(|failed| failed.undoes.is_some()).map(|back| {
+        let (_, word) = words::deployment(back.status);
+        format!("the rollback to {}, deployment {}, {word}; ", crate::render::text::clean(&back.release.version), back.number)
+    });
+    Some(format!("{}: {}{unverified}", environment.name, back.unwrap_or_default()))
 }
 
 fn arrived(stations: &[&StationView], version: &str, environments: &[EnvironmentView]) -> Ending {
@@ -318,7 +320,19 @@ mod tests {
         environments[1].runs = None;
         environments[1].last_failed = Some(sample::rollback(DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Health))));
         let ending = of_change(&change, &environments).unwrap();
-        assert_eq!((ending.exit, ending.words[1].as_str()), (Exit::Failed, "qa: the rollback to 1.41, deployment 31, failed: not healthy"));
+        let expected = "qa: the rollback to 1.41, deployment 31, failed: not healthy; \
+            what runs is not verified: 1.41 may be in place, or a part of it; to try again: trunkline rollback qa";
+        assert_eq!((ending.exit, ending.words[1].as_str()), (Exit::Failed, expected));
+    }
+
+    #[test]
+    fn what_runs_on_because_nothing_was_there_before_is_said() {
+        let (change, mut environments) = change([StationState::Passed, StationState::Failed, StationState::Stopped]);
+        environments[1].runs = None;
+        environments[1].back_to.clear();
+        environments[1].last_failed = Some(sample::incoming(DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Verify))));
+        let ending = of_change(&change, &environments).unwrap();
+        assert_eq!(ending.words[1], "qa: 1.42 runs on, unverified; nothing to go back to");
     }
 
     #[test]

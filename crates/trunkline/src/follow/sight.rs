@@ -148,13 +148,13 @@ fn deployment_lines(deployment: &DeploymentView) -> Vec<Line> {
     let note = deployment.reason.as_deref().map(clean).unwrap_or_default();
     let whole = Line { name: deployment.environment.to_string(), mark, word: word.to_owned(), took, since: at_work, note };
     let parts = deployment.parts.iter().map(|part| {
-        let (mark, word) = if part.applied_at.is_some() { (Mark::Passed, "in place") } else { (Mark::Ahead, "not in place") };
+        let (mark, word) = words::part(part, deployment.status);
         let took = part.applied_at.zip(deployment.began).map(|(at, began)| at.since(began));
         let note = if part.found { "found in place".to_owned() } else { String::new() };
         Line { name: format!("part {}", clean(&part.name)), mark, word: word.to_owned(), took, since: None, note }
     });
     let checks = deployment.checks.iter().map(|check| {
-        let (mark, word) = words::verdict(check.verdict);
+        let (mark, word) = words::check(check, deployment.status);
         let note = crate::render::deployment::evidence(check);
         Line { name: format!("check {}", clean(&check.name)), mark, word: word.to_owned(), took: None, since: None, note }
     });

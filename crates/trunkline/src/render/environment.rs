@@ -50,6 +50,9 @@ pub fn view(environment: &EnvironmentView, look: &Look) -> String {
         }
         None => line("verified", "nothing"),
     }
+    if let Some(unverified) = words::runs_unverified(environment) {
+        line("now", &paint.mark(Mark::Unknown, &unverified));
+    }
     if let Some(failed) = &environment.last_failed {
         line("last", &reference(failed, look));
     }
@@ -59,8 +62,12 @@ pub fn view(environment: &EnvironmentView, look: &Look) -> String {
     for queued in &environment.queue {
         line("queued", &reference(queued, look));
     }
-    for back in &environment.back_to {
-        line("back to", &super::release::name(back));
+    for (index, back) in environment.back_to.iter().enumerate() {
+        let to = if index == 0 { String::new() } else { format!(" --to {}", back.number) };
+        line("back to", &format!("{} {} trunkline rollback {}{to}", super::release::name(back), paint.dot(), environment.name));
+    }
+    if environment.back_to.is_empty() && (environment.runs.is_some() || environment.last_failed.is_some()) {
+        line("back to", "nothing: no other release was verified here before");
     }
     out
 }
@@ -83,17 +90,38 @@ mod tests {
     use super::*;
     use crate::render::paint::Paint;
     use crate::render::sample;
+    use trunkline_api::view::DeploymentStatus;
+    use trunkline_domain::deployment::{DeploymentResult, FailureCause};
 
     #[test]
     fn one_environment() {
-        let text = view(&sample::status().projects[1].environments[1], &sample::look(Paint::PLAIN));
+        let mut environment = sample::status().projects[1].environments[1].clone();
+        environment.back_to.push(sample::release_ref(9, "1.39", "old-stork"));
+        let text = view(&environment, &sample::look(Paint::PLAIN));
         let expected = "\
 shop/qa staging
 verified   V release 11, 1.41 \"quiet-otter\" (bbbbbbb, deployment 28) 25 h ago
 incoming   > deployment 30 of 1.42 deploying for 30 s
-back to    release 11, 1.41 \"quiet-otter\"
+back to    release 11, 1.41 \"quiet-otter\" - trunkline rollback qa
+back to    release 9, 1.39 \"old-stork\" - trunkline rollback qa --to 9
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn one_that_cannot_go_back_says_what_runs_on() {
+        let mut environment = sample::status().projects[1].environments[1].clone();
+        (environment.runs, environment.incoming) = (None, None);
+        environment.back_to.clear();
+        environment.last_failed = Some(sample::incoming(DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Verify))));
+        let expected = "\
+shop/qa staging
+verified   nothing
+now        ? 1.42 runs on, unverified; nothing to go back to
+last       X deployment 30 of 1.42 failed: not verified for 30 s
+back to    nothing: no other release was verified here before
+";
+        assert_eq!(view(&environment, &sample::look(Paint::PLAIN)), expected);
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn deployment(view: &TraceView, look: &Look) -> Link {
     let checks: Vec<String> = deployment
         .checks
         .iter()
-        .map(|check| format!("{} {}: {}", clean(&check.name), words::verdict(check.verdict).1, super::deployment::evidence(check)))
+        .map(|check| format!("{} {}: {}", clean(&check.name), words::check(check, deployment.status).1, super::deployment::evidence(check)))
         .collect();
     let verified =
         if checks.is_empty() { "gap: nothing was verified, the environment has no checks".to_owned() } else { checks.join("; ") };

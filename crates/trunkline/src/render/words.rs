@@ -1,8 +1,8 @@
 //! The word and the mark of every state. One word, one meaning, as in the glossary.
 
 use super::paint::Mark;
-use super::text::bytes;
-use trunkline_api::view::{DeploymentStatus, JobStatus, JobView, RunView, StationKind, StationState};
+use super::text::{bytes, clean};
+use trunkline_api::view::{CheckView, DeploymentStatus, EnvironmentView, JobStatus, JobView, PartView, RunView, StationKind, StationState};
 use trunkline_domain::deployment::{CheckVerdict, DeploymentResult, FailureCause, Health, Live, Observed};
 use trunkline_domain::foundation::Millis;
 use trunkline_domain::pipeline::{SandboxLevel, Tier};
@@ -72,9 +72,39 @@ pub fn ended(result: DeploymentResult) -> (Mark, &'static str) {
     }
 }
 
-/// How a check ended.
-pub fn verdict(verdict: Option<CheckVerdict>) -> (Mark, &'static str) {
-    match verdict {
+/// What runs where the last deployment touched the targets and did not succeed, and how to get away from it. None where
+/// something verified runs, or where more is on its way.
+pub fn runs_unverified(environment: &EnvironmentView) -> Option<String> {
+    let failed = environment.last_failed.as_ref().filter(|_| environment.runs.is_none() && environment.incoming.is_none())?;
+    let what = match failed.status {
+        // Only a release that is in place everywhere is verified, so that one runs.
+        DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Verify)) => {
+            format!("{} runs on, unverified", clean(&failed.release.version))
+        }
+        DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Settled)) => "the old release runs, as a person said".to_owned(),
+        _ => format!("what runs is not verified: {} may be in place, or a part of it", clean(&failed.release.version)),
+    };
+    let back = match environment.back_to.first() {
+        Some(back) if back.number == failed.release.number => format!("to try again: trunkline rollback {}", environment.name),
+        Some(back) => format!("go back to {}: trunkline rollback {}", clean(&back.version), environment.name),
+        None => "nothing to go back to".to_owned(),
+    };
+    Some(format!("{what}; {back}"))
+}
+
+/// Whether a part of a deployment is in place.
+pub fn part(part: &PartView, deployment: DeploymentStatus) -> (Mark, &'static str) {
+    match (part.applied_at, deployment) {
+        (Some(_), _) => (Mark::Passed, "in place"),
+        (None, DeploymentStatus::Ended(_)) => (Mark::Skipped, "not put in place"),
+        (None, _) => (Mark::Ahead, "not in place yet"),
+    }
+}
+
+/// How a check ended. Of a deployment that has ended, one without a verdict never ran.
+pub fn check(check: &CheckView, deployment: DeploymentStatus) -> (Mark, &'static str) {
+    match check.verdict {
+        None if matches!(deployment, DeploymentStatus::Ended(_)) => (Mark::Skipped, "not run"),
         None => (Mark::Ahead, "not yet"),
         Some(CheckVerdict::Passed) => (Mark::Passed, "passed"),
         Some(CheckVerdict::Failed) => (Mark::Failed, "failed"),
@@ -183,6 +213,15 @@ fn grouped(number: u32) -> String {
 #[cfg(test)]
 mod unit {
     use super::*;
+
+    #[test]
+    fn what_an_ended_deployment_left_out_is_not_still_to_come() {
+        let mut deployment = crate::render::sample::deployment();
+        (deployment.parts[0].applied_at, deployment.checks[0].verdict) = (None, None);
+        let words = |status| (part(&deployment.parts[0], status).1, check(&deployment.checks[0], status).1);
+        assert_eq!(words(DeploymentStatus::Deploying), ("not in place yet", "not yet"));
+        assert_eq!(words(DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Health))), ("not put in place", "not run"));
+    }
 
     #[test]
     fn tests_are_counted_in_words() {
