@@ -126,7 +126,7 @@ impl Runner {
         let places = Places::of_machine(&config.private, &config.readable);
         // Left out in silence it would be missed by some job, some day.
         if let Some(closed) = config.readable.iter().find(|path| !places.holds(path)) {
-            let why = "it is not there, its path is not absolute, or it holds the data folder or a home folder";
+            let why = places.why_closed(closed);
             return Err(Failure(format!("{} cannot be opened to steps in a sandbox: {why}", closed.display())));
         }
         let sandboxes = Sandboxes::look(config.launcher.clone(), places).at_least(config.floor).map_err(Failure)?;

@@ -87,11 +87,7 @@ impl Places {
         let private = private.canonicalize().unwrap_or_else(|_| private.to_owned());
         let path = std::env::var_os("PATH").unwrap_or_default();
         let homes = homes();
-        let closed = |path: &Path| {
-            let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-            private.starts_with(&real) || real.starts_with(&private) || homes.iter().any(|home| home.starts_with(&real))
-        };
-        let open = |path: &PathBuf| path.is_absolute() && path.exists() && !closed(path);
+        let open = |path: &PathBuf| why_closed(path, &private, &homes).is_none();
         let system: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).filter(open).collect();
         let named = homes.iter().flat_map(|home| TOOLS.iter().map(|tool| home.join(tool)));
         let mut tools: Vec<PathBuf> = Vec::new();
@@ -105,10 +101,27 @@ impl Places {
 }
 
 impl Places {
+    /// Why a step behind a wall may not read a folder, in words; of one that it may read, that nobody knows.
+    pub fn why_closed(&self, path: &Path) -> &'static str {
+        why_closed(path, &self.private, &homes()).unwrap_or("nobody knows why")
+    }
+
     /// Whether a step behind a wall may read this.
     pub fn holds(&self, path: &Path) -> bool {
         self.system.iter().chain(&self.tools).any(|place| path.starts_with(place))
     }
+}
+
+fn why_closed(path: &Path, private: &Path, homes: &[PathBuf]) -> Option<&'static str> {
+    if !path.is_absolute() {
+        return Some("its path is not absolute");
+    }
+    let Ok(real) = path.canonicalize() else { return Some("it is not there, or cannot be looked at") };
+    if private.starts_with(&real) || real.starts_with(private) {
+        return Some("the data folder with the server's token is in it, or it is in the data folder");
+    }
+    let holds_home = homes.iter().any(|home| home.starts_with(&real));
+    holds_home.then_some("a home folder with its keys is in it; name the folder of the tool alone")
 }
 
 /// The user's home folders: as the environment and as the system has it. A service may have no `HOME`.
@@ -165,6 +178,24 @@ mod tests {
         assert!(!all.iter().any(|path| Path::new("/usr/share").starts_with(path)), "{all:?}");
         assert!(!all.iter().any(|path| homes().iter().any(|home| home.starts_with(path)) || path.parent().is_none()), "{all:?}");
         assert!(places.system.contains(&PathBuf::from("/etc")));
+    }
+
+    #[test]
+    fn each_cause_of_a_closed_folder_has_words_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let made = |name: &str| {
+            let path = root.join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            path
+        };
+        let (data, home, tool) = (made("srv/data"), made("home/ana"), made("tool"));
+        let why = |path: &Path| why_closed(path, &data, std::slice::from_ref(&home)).unwrap_or_default().to_owned();
+        assert!(why(Path::new("tool")).contains("not absolute"));
+        assert!(why(&root.join("nowhere")).contains("not there"));
+        assert!(why(&root.join("srv")).contains("data folder") && why(&made("srv/data/x")).contains("data folder"));
+        assert!(why(&root.join("home")).contains("home folder"));
+        assert_eq!(why(&tool), "");
     }
 
     #[test]
