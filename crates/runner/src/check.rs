@@ -68,7 +68,8 @@ fn http(site: &Site<'_>, check: &HttpCheck, log: &mut Log) -> Result<CheckOutcom
             return Err(Failure(stop_reason(site.hold.standing()).to_owned()));
         }
         if Instant::now() + pause >= deadline {
-            return Ok(told(CheckVerdict::Failed, format!("{said} (asked for {after})"), None));
+            let within = check.within;
+            return Ok(told(CheckVerdict::Failed, format!("{said} (asked for {after}; 'within' of the check is {within})"), None));
         }
         std::thread::sleep(pause);
         pause = (pause * 3 / 2).min(Duration::from_secs(1));
@@ -90,7 +91,8 @@ fn ask(check: &HttpCheck, within: Duration) -> Result<String, String> {
         .timeout_global(Some(within))
         .build();
     let agent: ureq::Agent = config.into();
-    let mut answer = agent.get(&check.url.0).header("user-agent", "trunkline").call().map_err(|error| format!("no answer: {error}"))?;
+    let mut answer =
+        agent.get(&check.url.0).header("user-agent", "trunkline").call().map_err(|error| no_answer(&check.url.0, &error, within))?;
     let status = answer.status().as_u16();
     if status != check.status {
         return Err(format!("{status}, expected {}", check.status));
@@ -110,6 +112,18 @@ fn ask(check: &HttpCheck, within: Duration) -> Result<String, String> {
         seen.push(format!("contains '{}'", text.0));
     }
     Ok(seen.join(", "))
+}
+
+/// Why there was no answer. Where a connection of this machine is taken and nothing comes, the socket of a service may be
+/// open although the service does not know of it.
+fn no_answer(url: &str, error: &ureq::Error, within: Duration) -> String {
+    if !matches!(error, ureq::Error::Timeout(_)) {
+        return format!("no answer: {error}");
+    }
+    let host = url.strip_prefix("http://").unwrap_or_default();
+    let here = ["127.", "localhost", "[::1]"].iter().any(|start| host.starts_with(start));
+    let hint = "; with 'listen' a service has to take its connections from the socket that it is handed as LISTEN_FDS";
+    format!("no answer within {}{}", Millis::from(within), if here { hint } else { "" })
 }
 
 /// Compares the members that a check names, as text.
@@ -166,7 +180,7 @@ fn run_script(site: &mut Site<'_>, work: &VerifyWork, script: &Script<'_>, log: 
     let evidence = |start: String| evidence(start, tests.as_ref(), &problems);
     let outcome = match ran.end {
         End::Exited(0) => told(CheckVerdict::Passed, evidence("exit 0".to_owned()), tests.clone()),
-        End::Exited(code) => told(CheckVerdict::Failed, evidence(format!("exit {code}{}", ran.starved.words())), tests.clone()),
+        End::Exited(code) => told(CheckVerdict::Failed, evidence(format!("exit {code}{}", ran.want.words())), tests.clone()),
         End::TimedOut(_) => told(CheckVerdict::Failed, evidence(format!("still running after {timeout}")), tests.clone()),
         End::Stopped(_, standing) => return Err(Failure(stop_reason(standing).to_owned())),
     };

@@ -129,14 +129,14 @@ fn steps(
         }
         log.open_step(&shown_name(step)).doing("keep the log")?;
         let since = Instant::now();
-        let Ran { end, usage, starved } =
+        let Ran { end, usage, want } =
             one_step(site, &step.run, bench, deadline).run(site.hold, log, |group| note_start(site, &site.marker, group))?;
         outcome.steps.push(StepOutcome { code: end.code(), took: Millis::from(since.elapsed()), usage: Some(usage) });
         match end {
             End::Exited(0) => {}
             End::Exited(code) => {
                 outcome.result = AttemptResult::Failed;
-                outcome.reason = Some(format!("step {} ('{}') exited with {code}{}", index + 1, shown_name(step), starved.words()));
+                outcome.reason = Some(format!("step {} ('{}') exited with {code}{}", index + 1, shown_name(step), want.words()));
                 return Ok(());
             }
             End::TimedOut(_) => {

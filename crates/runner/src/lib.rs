@@ -16,7 +16,6 @@ mod job;
 mod lease;
 mod log;
 mod mask;
-mod memory;
 mod orphan;
 mod outcome;
 mod port;
@@ -28,6 +27,7 @@ mod step;
 mod supervisor;
 mod told;
 mod variables;
+mod want;
 mod worker;
 mod workspace;
 
@@ -36,7 +36,7 @@ pub mod contract;
 
 pub use archive::{Error as ArchiveError, extract, pack};
 pub use failure::Failure;
-pub use group::{Groups, Limits};
+pub use group::{Groups, Limits, shown_size};
 pub use http::HttpPort;
 pub use port::{CallError, Port};
 pub use report::parse as parse_report;

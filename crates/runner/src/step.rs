@@ -5,8 +5,8 @@ use crate::failure::{Failure, While};
 use crate::group::Used;
 use crate::lease::{Hold, Standing};
 use crate::log::Log;
-use crate::memory::{self, Starved};
 use crate::process_tree::{Leader, Marker, Tree};
+use crate::want::{self, Want};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -55,8 +55,8 @@ pub struct Ran {
     pub end: End,
     /// What it used of the machine.
     pub usage: Usage,
-    /// Whether it wanted more memory than there was.
-    pub starved: Starved,
+    /// What it may have wanted more of.
+    pub want: Want,
 }
 
 /// Where a command's output goes on its way into the log.
@@ -99,7 +99,7 @@ impl Step<'_> {
         if let Some(group) = self.invocation.group {
             group.begin().doing("make the control group ready")?;
         }
-        let watch = memory::Watch::begin(self.invocation.group);
+        let watch = want::Watch::begin(self.invocation.group);
         let (child, mut source) = self.start().doing("start the command")?;
         started(child.id());
         let tree = Tree { group: child.id(), marker: self.marker.clone(), since, leader: self.leader() };
@@ -122,7 +122,7 @@ impl Step<'_> {
             Some(standing) => End::Stopped(code, standing),
         };
         let used = self.invocation.group.and_then(|group| group.used().ok());
-        Ok(Ran { end, usage: used.map_or_else(|| usage(&ended.rusage), of_group), starved: watch.end(code, used) })
+        Ok(Ran { end, usage: used.map_or_else(|| usage(&ended.rusage), of_group), want: watch.end(code, used) })
     }
 
     /// Ends whoever is left; the control group knows them all. Returns how many would not die.

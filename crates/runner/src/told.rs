@@ -27,5 +27,7 @@ pub fn view(config: &Config, sandboxes: &Sandboxes, groups: &Groups) -> RunnerVi
         missing: missing.filter_map(|level| Some(MissingLevel { level, lack: lack(levels.missing(level)?) })).collect(),
         control_groups: groups.version().map(Version::number),
         no_control_groups: groups.missing().map(lack),
+        job_memory: groups.limits().and_then(|limits| limits.memory),
+        job_processes: groups.limits().and_then(|limits| limits.processes),
     }
 }

@@ -16,12 +16,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use trunkline_api::runner::RenewRequest;
+use trunkline_api::view::RunnerView;
 use trunkline_domain::foundation::{RepositoryKey, RunnerKey};
 use trunkline_domain::pipeline::SandboxLevel;
 use trunkline_domain::reading::{ProjectRow, Row, Table};
 use trunkline_domain::record::{Key, State};
 use trunkline_engine::{Call, Engine, Read, StoreError};
-use trunkline_runner::{Config, Limits, Runner, SandboxLevels};
+use trunkline_runner::{Config, Limits, Runner};
 use trunkline_store::{DataFolder, FileBlobs, FolderError, LogStore, Space, SqliteReader, SqliteStore};
 
 /// The runner in the server's own process.
@@ -168,9 +169,9 @@ impl Serving {
         Ok(format!("/l/{secret}"))
     }
 
-    /// Which sandboxes the built-in runner's jobs can have; none without a runner.
-    pub fn sandboxes(&self) -> Option<&SandboxLevels> {
-        self.runner.as_ref().map(Runner::sandboxes)
+    /// What the built-in runner's jobs stand behind; none without a runner.
+    pub fn runner(&self) -> Option<&RunnerView> {
+        self.shared.runner.get()
     }
 
     /// Answers until `stop` is ready; then takes no new work, lets calls end and returns. The record is closed once the

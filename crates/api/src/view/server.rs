@@ -27,6 +27,12 @@ pub struct RunnerView {
     pub control_groups: Option<u8>,
     /// Why it uses none.
     pub no_control_groups: Option<Lack>,
+    /// Bytes of memory that the processes of a step may have together; absent: what there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_memory: Option<u64>,
+    /// Processes and threads that a step may have; absent: what there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_processes: Option<u64>,
 }
 
 /// A sandbox level that a machine does not have.

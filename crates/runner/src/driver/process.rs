@@ -74,10 +74,27 @@ pub fn apply(site: &mut Site<'_>, work: &PartWork, part: &ProcessPart, log: &mut
             log.write(line.as_bytes()).doing("keep the log")?;
             Ok(ApplyOutcome::Applied)
         }
-        Reply::Failed(reason) => Ok(ApplyOutcome::Failed(reason)),
-        Reply::Hindered(reason) => Ok(ApplyOutcome::Hindered(reason)),
+        Reply::Failed(reason) => {
+            let reason = explained(reason, listen.as_deref());
+            log.write(format!("{version} is not in place: {reason}\n").as_bytes()).doing("keep the log")?;
+            Ok(ApplyOutcome::Failed(reason))
+        }
+        Reply::Hindered(reason) => {
+            log.write(format!("{version} was not tried: {reason}\n").as_bytes()).doing("keep the log")?;
+            Ok(ApplyOutcome::Hindered(reason))
+        }
         Reply::Stale { held } => Ok(ApplyOutcome::Stale { held }),
         other => Err(Failure(format!("the supervisor answered {other:?}"))),
+    }
+}
+
+/// The supervisor's reason, with what helps where a service that is given a socket wanted to open one itself.
+fn explained(reason: String, listen: Option<&str>) -> String {
+    let said = reason.to_ascii_lowercase();
+    let taken = said.contains("before it was ready") && (said.contains("in use") || said.contains("eaddrinuse"));
+    match listen.filter(|_| taken) {
+        Some(address) => format!("{reason}; it is handed the socket of {address} as LISTEN_FDS, and must not open that address itself"),
+        None => reason,
     }
 }
 

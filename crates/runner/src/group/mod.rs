@@ -42,6 +42,15 @@ pub struct Used {
     pub peak: Option<u64>,
     /// How many of them the kernel killed for want of memory.
     pub kills: u64,
+    /// How often one more was refused.
+    pub refused: u64,
+}
+
+/// A number of bytes as the options that limit it are written: `512M`.
+pub fn shown_size(bytes: u64) -> String {
+    let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")];
+    let unit = units.iter().find(|(shift, _)| bytes > 0 && bytes.is_multiple_of(1 << shift));
+    unit.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
 }
 
 /// The group of a slot.
@@ -54,6 +63,8 @@ pub trait Group: Send {
     fn folder(&self) -> Option<PathBuf>;
     /// Kills everybody in it. Returns how many would not die.
     fn end(&self) -> usize;
+    /// What its processes may have together.
+    fn limits(&self) -> Limits;
     /// What was used since `begin`.
     fn used(&self) -> io::Result<Used>;
 }
@@ -90,6 +101,11 @@ impl Groups {
             }
             _ => Ok(Self { found }),
         }
+    }
+
+    /// What the processes of a step may have together, where that is kept.
+    pub fn limits(&self) -> Option<Limits> {
+        self.found.as_ref().ok().map(|found| found.limits)
     }
 
     /// Why there are none; none where there are.

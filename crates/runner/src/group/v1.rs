@@ -67,6 +67,10 @@ impl Group for Slot {
         self.set.borrow().end()
     }
 
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
     fn used(&self) -> io::Result<Used> {
         self.set.borrow().used()
     }
@@ -83,6 +87,8 @@ struct Set {
     /// How many processes there are, and how many are too many for a step to begin.
     processes: File,
     crowd: u64,
+    /// How often a process was refused. Before Linux 4.8 that was not counted.
+    refusals: Option<File>,
     noted: Cell<Noted>,
 }
 
@@ -92,6 +98,7 @@ struct Noted {
     memory: u64,
     cpu_ns: u64,
     kills: u64,
+    refused: u64,
 }
 
 impl Set {
@@ -120,6 +127,7 @@ impl Set {
             cpu: File::open(cpu.join("cpuacct.usage"))?,
             processes: File::open(processes.join("pids.current"))?,
             crowd: limits.processes.map_or(u64::MAX, |count| count / 4).max(1),
+            refusals: File::open(processes.join("pids.events")).ok(),
             folders: folders.to_vec(),
             noted: Cell::default(),
             nursery: Nursery::open(folders.to_vec())?,
@@ -152,11 +160,17 @@ impl Set {
         Ok(named(&text(&self.oom)?, "oom_kill").unwrap_or(0))
     }
 
+    fn refused(&self) -> io::Result<u64> {
+        let Some(file) = &self.refusals else { return Ok(0) };
+        Ok(named(&text(file)?, "max").unwrap_or(0))
+    }
+
     fn begin(&self) -> io::Result<()> {
         self.await_the_dead()?;
         self.peak.write_at(b"0", 0)?;
         let memory = number_in(&text(&self.usage)?)?;
-        self.noted.set(Noted { memory, cpu_ns: number_in(&text(&self.cpu)?)?, kills: self.kills()? });
+        let cpu_ns = number_in(&text(&self.cpu)?)?;
+        self.noted.set(Noted { memory, cpu_ns, kills: self.kills()?, refused: self.refused()? });
         Ok(())
     }
 
@@ -181,7 +195,8 @@ impl Set {
         // Files that earlier steps brought into the cache are still counted here.
         let peak = number_in(&text(&self.peak)?)?.saturating_sub(noted.memory);
         let cpu_us = number_in(&text(&self.cpu)?)?.saturating_sub(noted.cpu_ns) / 1_000;
-        Ok(Used { cpu_us, peak: Some(peak), kills: self.kills()?.saturating_sub(noted.kills) })
+        let kills = self.kills()?.saturating_sub(noted.kills);
+        Ok(Used { cpu_us, peak: Some(peak), kills, refused: self.refused()?.saturating_sub(noted.refused) })
     }
 }
 

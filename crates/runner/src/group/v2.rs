@@ -96,6 +96,10 @@ impl Group for Slot {
         0
     }
 
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
     fn used(&self) -> io::Result<Used> {
         let read = |name: &str| fs::read_to_string(self.here().join(name)).unwrap_or_default();
         Ok(Used {
@@ -103,6 +107,7 @@ impl Group for Slot {
             // From Linux 5.19.
             peak: number(&self.here().join("memory.peak")).ok(),
             kills: named(&read("memory.events"), "oom_kill").unwrap_or(0),
+            refused: named(&read("pids.events"), "max").unwrap_or(0),
         })
     }
 }

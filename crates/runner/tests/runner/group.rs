@@ -37,7 +37,12 @@ fn a_step_that_wants_too_much_memory_is_ended_and_the_reason_says_so() {
         let (outcome, log) = bench.fake.do_job(work);
         assert_eq!((outcome.result, outcome.steps.len()), (AttemptResult::Failed, 2), "at {level}: {log}");
         let reason = outcome.reason.unwrap();
-        assert!(reason.ends_with(": memory ran out, and the kernel killed a process of it"), "at {level}: {reason}");
+        assert!(
+            reason.ends_with(
+                ": memory ran out, and the kernel killed a process of it; a step may have 100M here (--job-memory of trunkline serve)"
+            ),
+            "at {level}: {reason}"
+        );
         let used = outcome.steps[0].usage.unwrap();
         assert_eq!(used.source, UsageSource::ControlGroup, "at {level}");
         assert!(used.peak_kb.is_some_and(|peak| (45_000..102_400).contains(&peak)), "at {level}: {used:?}");
@@ -77,6 +82,8 @@ fn a_step_has_no_more_processes_than_it_may() {
         let (outcome, log) = bench.fake.do_job(work);
         let codes: Vec<i32> = outcome.steps.iter().map(|step| step.code).collect();
         assert_eq!(codes, [0, 7], "at {level}: {log}");
+        let reason = outcome.reason.unwrap();
+        assert!(reason.ends_with("a step may have 40 here, threads counted (--job-processes of trunkline serve)"), "at {level}: {reason}");
     }
 }
 

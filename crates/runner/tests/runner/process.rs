@@ -229,8 +229,11 @@ fn a_release_that_does_not_start_leaves_the_old_one_alone() {
     assert_eq!(target.apply(broken, "2.0", 2, 2), ApplyOutcome::Failed(expected.to_owned()));
     assert_eq!(target.get().unwrap(), before, "the same process");
     assert_eq!(target.apply(broken, "2.0", 2, 2), ApplyOutcome::Failed(expected.to_owned()), "the same answer, no second start");
+    let taken = "#!/bin/sh\necho 'OSError: Address already in use' >&2\nexit 1\n";
+    let ApplyOutcome::Failed(reason) = target.apply(taken, "2.1", 3, 3) else { panic!("it cannot start") };
+    assert!(reason.contains(&format!("in use; it is handed the socket of {} as LISTEN_FDS", target.address)), "{reason}");
     assert_eq!(target.observe().live, Live::Release(Digest::of(b"1.0")));
-    assert_eq!(target.observe().fence, Some(2));
+    assert_eq!(target.observe().fence, Some(3));
 }
 
 #[test]

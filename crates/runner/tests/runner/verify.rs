@@ -68,6 +68,15 @@ fn the_evidence_says_what_was_seen_last() {
 }
 
 #[test]
+fn an_open_socket_that_nobody_serves_is_told_with_the_limit_that_ran_out() {
+    let bench = Bench::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let outcome = check(&bench, http(&format!("http://{}/", silent.local_addr().unwrap()), 300), Contents::default());
+    assert!(outcome.evidence.starts_with("no answer within ") && outcome.evidence.contains("LISTEN_FDS"), "{}", outcome.evidence);
+    assert!(outcome.evidence.contains("'within' of the check is 300 ms"), "{}", outcome.evidence);
+}
+
+#[test]
 fn a_script_runs_in_a_folder_of_the_release_and_its_report_is_counted() {
     let bench = Bench::new();
     let script = "#!/bin/sh\ncat $TRUNKLINE_CONFIG; ls; echo '<testsuite><testcase name=\"ok\"/><testcase name=\"price\" file=\"smoke.py\" line=\"12\"><failure/></testcase></testsuite>' > smoke.xml; exit 1\n";

@@ -54,6 +54,8 @@ pub fn run(globals: &Globals) -> anyhow::Result<Exit> {
     // A server that answers knows best: another user in a stricter service may have less than this one.
     let (server, runner) = server(globals);
     findings.extend(runner.as_ref().map_or_else(|| tried(&folder), behind));
+    // Of a server that runs: only it knows what it was told.
+    findings.extend(runner.as_ref().map(|runner| Finding::good("limits", words::limits(runner))));
     findings.extend(server);
     let screen = globals.screen();
     let mut table = Table::new(["", "FOUND", "WHAT TO DO"]);
@@ -157,7 +159,7 @@ fn behind(runner: &RunnerView) -> Vec<Finding> {
     }
     findings.push(match (runner.control_groups, &runner.no_control_groups) {
         (Some(version), _) => {
-            Finding::good("control groups", format!("version {version}: a step's memory and processes are counted and limited"))
+            Finding::good("control groups", format!("version {version}: what a step uses is counted, and can be limited"))
         }
         (None, Some(Lack { why, help })) => Finding::note("control groups", format!("none: {why}"), help.clone()),
         (None, None) => Finding::note("control groups", "none", ""),
@@ -280,6 +282,8 @@ mod tests {
             ],
             control_groups: None,
             no_control_groups: Some(lack("read-only", "ask systemd")),
+            job_memory: None,
+            job_processes: None,
         };
         let told = |runner: &RunnerView| {
             let told = behind(runner).into_iter();
@@ -293,6 +297,9 @@ mod tests {
         runner.sandbox = SandboxLevel::Landlock;
         runner.control_groups = Some(2);
         assert_eq!(told(&runner).iter().map(|one| one.0).collect::<Vec<_>>(), [Mark::Passed, Mark::Waiting, Mark::Passed]);
+        assert_eq!(words::limits(&runner), "sandbox-min host; job-memory and job-processes: none");
+        (runner.job_memory, runner.job_processes) = (Some(512 << 20), Some(16_384));
+        assert_eq!(words::limits(&runner), "sandbox-min host; job-memory 512M; job-processes 16384");
         (runner.sandbox, runner.missing) = (SandboxLevel::Sandbox, Vec::new());
         assert_eq!(told(&runner).len(), 2);
     }

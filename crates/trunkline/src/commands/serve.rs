@@ -44,7 +44,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     job_memory: Option<u64>,
     /// Processes and threads that a job's step may have [default: 16384, where the machine can count them]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(8..=4_194_304))]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true, value_parser = count)]
     job_processes: Option<u64>,
     /// Believe a wall clock that is more than seven days ahead of the record
     #[arg(long)]
@@ -76,6 +76,16 @@ fn size(text: &str) -> Result<u64, String> {
         Some(_) => Err("a step needs 16M at least".to_owned()),
         None => Err("that is more than any machine has".to_owned()),
     }
+}
+
+/// The most process ids that Linux has (`PID_MAX_LIMIT`), and the fewest with which a shell gets anywhere.
+const JOB_PROCESSES: std::ops::RangeInclusive<u64> = 8..=4_194_304;
+
+/// A number of processes.
+fn count(text: &str) -> Result<u64, String> {
+    let (least, most) = JOB_PROCESSES.into_inner();
+    let number = text.parse().ok().filter(|number| JOB_PROCESSES.contains(number));
+    number.ok_or_else(|| format!("write a whole number from {least} to {most}, such as 500"))
 }
 
 /// The program and first arguments that start the launcher of sandboxes.
@@ -124,6 +134,9 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
 
 fn greet_briefly(screen: &Screen, serving: &Serving, base: &str, data: &str) -> anyhow::Result<()> {
     screen.print(&format!("Trunkline {} listens on {base}, data in {data}; pages: trunkline open", env!("CARGO_PKG_VERSION")))?;
+    if let Some(runner) = serving.runner() {
+        screen.print(&format!("{}; limits: {}", words::reach(runner.sandbox), words::limits(runner)))?;
+    }
     if serving.safe_mode { screen.print(SAFE_MODE) } else { Ok(()) }
 }
 
@@ -176,22 +189,23 @@ fn greet(globals: &Globals, serving: &Serving, data: &str, slots: usize) -> anyh
     }
     let link = format!("{base}{}", serving.link()?);
     if screen.json() {
-        let sandbox = serving.sandboxes().map(|levels| levels.best());
+        let sandbox = serving.runner().map(|runner| runner.sandbox);
         let safe_mode = serving.safe_mode;
         return screen.print_json_line(
-            &json!({ "address": base, "link": link, "data": data, "slots": slots, "sandbox": sandbox, "safe_mode": safe_mode }),
+            &json!({ "address": base, "link": link, "data": data, "slots": slots, "sandbox": sandbox, "safe_mode": safe_mode, "runner": serving.runner() }),
         );
     }
     screen.print(&screen.out.paint.mark(Mark::Passed, &format!("Trunkline {} listens on {base}", env!("CARGO_PKG_VERSION"))))?;
     screen.print(&format!("  pages    {link}"))?;
     screen.print("           opens once, within ten minutes; another: trunkline open")?;
     screen.print(&format!("  data     {data}"))?;
-    match serving.sandboxes() {
+    match serving.runner() {
         None => screen.print("  runner   none on this machine")?,
-        Some(levels) => {
-            let level = levels.best();
+        Some(runner) => {
+            let level = runner.sandbox;
             let but = if level == SandboxLevel::Host { "; what helps: trunkline doctor" } else { "" };
             screen.print(&format!("  runner   built-in, {slots} slots; {}{but}", words::reach(level)))?;
+            screen.print(&format!("  limits   {}", words::limits(runner)))?;
         }
     }
     if serving.safe_mode {
@@ -234,6 +248,17 @@ mod tests {
         for wrong in ["", "G", "4X", "-1G", "1.5G", "1K", "99999999T"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn numbers_of_processes_have_bounds_that_are_said() {
+        assert_eq!((count("8"), count("4194304")), (Ok(8), Ok(4_194_304)));
+        for wrong in ["many", "-1", "7", "4194305", "1.5", ""] {
+            assert!(count(wrong).unwrap_err().contains("from 8 to 4194304"), "{wrong}");
+        }
+        // A number below 0 is a wrong number, not an option that nobody knows.
+        let error = crate::commands::parse(["trunkline", "serve", "--job-processes", "-1"]).err().unwrap().to_string();
+        assert!(error.contains("'-1'") && error.contains("from 8 to 4194304"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use super::paint::Mark;
 use super::text::{bytes, clean};
-use trunkline_api::view::{CheckView, DeploymentStatus, EnvironmentView, JobStatus, JobView, PartView, RunView, StationKind, StationState};
+use trunkline_api::view::{
+    CheckView, DeploymentStatus, EnvironmentView, JobStatus, JobView, PartView, RunView, RunnerView, StationKind, StationState,
+};
 use trunkline_domain::deployment::{CheckVerdict, DeploymentResult, FailureCause, Health, Live, Observed};
 use trunkline_domain::foundation::Millis;
 use trunkline_domain::pipeline::{SandboxLevel, Tier};
@@ -137,6 +139,19 @@ pub fn sandbox(level: SandboxLevel) -> &'static str {
         SandboxLevel::Landlock => "in a sandbox of Landlock",
         SandboxLevel::Sandbox => "in a sandbox",
     }
+}
+
+/// What a runner keeps the steps of jobs within, by the names of the options of `trunkline serve`.
+pub fn limits(runner: &RunnerView) -> String {
+    let memory = runner.job_memory.map(|bytes| format!("job-memory {}", trunkline_runner::shown_size(bytes)));
+    let processes = runner.job_processes.map(|count| format!("job-processes {count}"));
+    let rest = match (memory, processes) {
+        (None, None) => "job-memory and job-processes: none".to_owned(),
+        (memory, processes) => {
+            format!("{}; {}", memory.unwrap_or("job-memory: none".to_owned()), processes.unwrap_or("job-processes: none".to_owned()))
+        }
+    };
+    format!("sandbox-min {}; {rest}", runner.sandbox_min)
 }
 
 /// What the jobs of a level can reach of the runner's machine.
