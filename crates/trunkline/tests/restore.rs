@@ -214,16 +214,21 @@ fn a_restored_server_deploys_nothing_until_a_person_confirms_it() {
     world.run("restored", "trunkline ledger verify");
 }
 
-/// A flipped byte and a missing end; the folder is not made.
+/// A flipped byte, a missing end, and what was never a backup; the folder is not made.
 fn damaged_backups_are_refused(world: &World) {
     let bytes = std::fs::read(world.path("piped.backup")).unwrap();
     let mut flipped = bytes.clone();
     flipped[bytes.len() / 2] ^= 1;
-    for (name, bytes) in [("flipped", &flipped[..]), ("cut", &bytes[..bytes.len() - 100]), ("text", b"not a backup")] {
+    let damaged = "bytes of the backup";
+    for (name, bytes, why) in [
+        ("flipped", &flipped[..], damaged),
+        ("cut", &bytes[..bytes.len() - 100], damaged),
+        ("text", b"a letter", "this is not a Trunkline backup"),
+    ] {
         std::fs::write(world.path(name), bytes).unwrap();
         let (code, said) = world.tried("data", &format!("trunkline restore ../{name} --data ../never"));
         assert_eq!(code, 1, "{name}: {said}");
-        assert!(said.contains("TL0235") && said.contains("bytes of the backup"), "{name}: {said}");
+        assert!(said.contains("TL0235") && said.contains(why), "{name}: {said}");
         assert!(!world.path("never").exists(), "{name}");
     }
     let (code, said) = world.tried("data", "trunkline restore ../piped.backup --data ../shop");

@@ -106,6 +106,9 @@ pub enum BackupError {
     /// It is of another form.
     #[error("the backup has format {0}, this program reads format {FORMAT}: use the program that wrote it, or a newer one")]
     Format(u32),
+    /// It was never one.
+    #[error("this is not a Trunkline backup: {0}")]
+    NoBackup(&'static str),
     /// It is not what was written.
     #[error("{what}, {place}")]
     Damaged {

@@ -77,12 +77,12 @@ fn unpack(from: impl Read, packed: &Cell<u64>, root: &Path, progress: &mut dyn F
         BackupError::Damaged { what, place }
     };
     let broken = |error: io::Error| damaged(format!("it is damaged or cut off ({error})"));
-    let decoder = zstd::stream::read::Decoder::new(from).map_err(broken)?;
+    let decoder = zstd::stream::read::Decoder::new(begun(from)?).map_err(broken)?;
     let mut archive = tar::Archive::new(decoder);
     let mut entries = archive.entries().map_err(broken)?;
     let mut first = entries.next().ok_or_else(|| damaged("it is empty".to_owned()))?.map_err(broken)?;
     if name_of(&first) != MANIFEST {
-        return Err(damaged("it is no backup of Trunkline: it does not begin with backup.json".to_owned()));
+        return Err(BackupError::NoBackup("it does not begin with backup.json"));
     }
     let manifest = manifest(&mut first).map_err(broken)?;
     if manifest.format != FORMAT {
@@ -123,6 +123,19 @@ fn unpack(from: impl Read, packed: &Cell<u64>, root: &Path, progress: &mut dyn F
         Some(end) if end == seen => Ok(Told { manifest, files: seen.files, bytes: seen.bytes, packed: packed.get() }),
         Some(end) => Err(damaged(format!("it says that it has {} files, but {} are there", end.files, seen.files))),
         None => Err(damaged("it ends early".to_owned())),
+    }
+}
+
+/// The same bytes, if they begin as zstd does (RFC 8878, 3.1.1): any other file is not a damaged backup, but none.
+fn begun(mut from: impl Read) -> Result<impl Read, BackupError> {
+    const MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
+    let mut head = Vec::new();
+    let read = from.by_ref().take(MAGIC.len() as u64).read_to_end(&mut head);
+    match read {
+        Ok(0) => Err(BackupError::NoBackup("it is empty")),
+        Ok(_) if head == MAGIC => Ok(io::Cursor::new(head).chain(from)),
+        Ok(_) => Err(BackupError::NoBackup("it begins in another way")),
+        Err(error) => Err(BackupError::Damaged { what: format!("it cannot be read ({error})"), place: "at the beginning".to_owned() }),
     }
 }
 

@@ -124,7 +124,10 @@ fn a_flipped_byte_and_a_missing_end_are_refused_wherever_they_are() {
     let refused = |bytes: &[u8], what: String| {
         let back = folder.path().join("back");
         let error = restore(bytes, &back, &mut |_| {}).expect_err(&what);
-        assert!(matches!(error, BackupError::Damaged { .. } | BackupError::Store(_) | BackupError::Format(_)), "{what}: {error:?}");
+        assert!(
+            matches!(error, BackupError::Damaged { .. } | BackupError::NoBackup(_) | BackupError::Store(_) | BackupError::Format(_)),
+            "{what}: {error:?}"
+        );
         assert!(!back.exists(), "{what}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{what}: nothing is left behind");
         error.to_string()
@@ -138,7 +141,11 @@ fn a_flipped_byte_and_a_missing_end_are_refused_wherever_they_are() {
     }
     let said = refused(&bytes[..bytes.len() - 1], "the last byte".to_owned());
     assert!(said.contains("cut off") && said.contains("end.json"), "{said}");
-    assert!(refused(b"PK\x03\x04 something else", "a zip".to_owned()).contains("damaged or cut off"));
+    for (other, what) in [(&b"PK\x03\x04 something else"[..], "a zip"), (b"", "nothing"), (b"a", "a letter")] {
+        assert!(refused(other, what.to_owned()).starts_with("this is not a Trunkline backup: "), "{what}");
+    }
+    let tar = zstd::encode_all(&[0; 1024][..], 1).unwrap();
+    assert!(refused(&tar, "an empty archive".to_owned()).contains("empty"));
 }
 
 /// An archive with these entries after a good manifest.

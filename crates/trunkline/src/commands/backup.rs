@@ -221,6 +221,9 @@ fn unrestored(error: BackupError, file: &Path) -> Failure {
         BackupError::Damaged { what, place } => Failure::new(Code::BackupDamaged, format!("the backup is refused: {what}"))
             .place(format!("{}, {place}", file.display()))
             .help("nothing was changed; take an older backup, or another copy of this one"),
+        BackupError::NoBackup(_) => Failure::new(Code::BackupDamaged, error.to_string())
+            .place(file.display())
+            .help("name the file that trunkline backup wrote; nothing was changed"),
         BackupError::Format(_) => Failure::new(Code::BackupDamaged, error.to_string()).place(file.display()),
         BackupError::NotEmpty(folder) => Failure::new(Code::RestoreFolder, "a backup is restored into a folder that is missing or empty")
             .place(folder.display())
