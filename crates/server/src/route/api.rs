@@ -28,7 +28,7 @@ pub type Server = State<Arc<Shared>>;
 
 pub fn routes() -> Table {
     Table::below(ROOT)
-        .get("/health", health, "Says that the server is up. Needs no token, and says nothing else.")
+        .get("/health", health, "Says that the server is up, and the program's version. Needs no token, and says nothing else.")
         .get("/openapi.json", openapi, "This document.")
         .get("/status", status, "All projects: what is where.")
         .get("/wait", wait, "Where the ledger ends, once it is longer than `after`, or after 25 seconds.")
@@ -42,7 +42,7 @@ pub fn routes() -> Table {
         .post("/projects/{project}/sync", sync, "Looks at a followed repository now.")
 }
 
-/// Open to everyone: says nothing but that the server is up.
+/// Open to everyone: says nothing of what the server holds.
 async fn health(_: Open, Ask(Nothing {}): Ask<Nothing>) -> Result<Json<Health>, Problem> {
     Ok(Json(Health { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }))
 }

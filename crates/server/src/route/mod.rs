@@ -65,6 +65,7 @@ async fn unfit(_: Authorized<Look>) -> Problem {
 /// Strangers are not told which addresses exist: the gate comes before "not found".
 async fn unknown(_: Authorized<Look>) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "TL0504", "there is no such address")
+        .help("the document of the API names every address: GET /api/v1/openapi.json, or trunkline schema --api")
 }
 
 /// The router tells the methods of an address with every answer of [`unfit`], also with the gate's: there it would say

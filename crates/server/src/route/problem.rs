@@ -127,6 +127,7 @@ fn help_for(refusal: &Refusal) -> Option<Cow<'static, str>> {
         Refusal::Environment(refusal) => return environment_help(refusal),
         Refusal::Deployment(deployment::Refusal::NotUnknown) => "only an unknown deployment is settled by a person",
         Refusal::Deployment(deployment::Refusal::Ended(_)) => "trunkline deployments view shows how it ended",
+        Refusal::Restoration(_) => "deployments go on as they are: trunkline status shows what is where",
         Refusal::Run(run::Refusal::Ended(_)) => "push again, or look at it: trunkline runs view",
         _ => return None,
     };

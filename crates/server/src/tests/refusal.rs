@@ -81,8 +81,9 @@ fn a_refused_address_says_which_name_is_wrong_and_what_was_expected() {
         ("projects/shop/runs?limit=201", "the parameter 'limit' is 201; expected a whole number from 1 to 200"),
         ("projects/shop/releases?limit=0", "the parameter 'limit' is 0; expected a whole number from 1 to 200"),
         ("projects/shop/deployments?limit=4294967296", "the parameter 'limit' is 4294967296; expected a whole number from 1 to 200"),
-        ("projects/shop/runs?pages=2", "the parameter 'pages' is not known; expected 'before' or 'limit'"),
-        ("status?x=1", "the parameter 'x' is not known; none is taken here"),
+        ("projects/shop/runs?pages=2", "the parameter 'pages' is not known; expected 'before', 'limit' or 'wait-for'"),
+        ("status?x=1", "the parameter 'x' is not known; expected 'wait-for'"),
+        ("health?x=1", "the parameter 'x' is not known; none is taken here"),
         ("status?wait-for=", "the parameter 'wait-for' is ''; expected a whole number"),
         ("projects/No%20Name", "'project' in the path: 'No Name' is not a name of a project"),
         ("projects/%ff", "a name in the path is no text"),
@@ -225,6 +226,8 @@ fn a_refusal_from_a_deeper_room_says_what_helps() {
     );
     clone.push();
     let questions = [
+        ("GET", "nowhere", 404, "GET /api/v1/openapi.json"),
+        ("POST", "resume", 409, "trunkline status"),
         ("GET", "projects/shp", 404, "trunkline projects list"),
         ("GET", "projects/shp/runs/1", 404, "trunkline projects list"),
         ("GET", "projects/shop/runs/9", 404, "trunkline runs list"),

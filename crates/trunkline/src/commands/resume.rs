@@ -22,7 +22,9 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let screen = remote.screen;
     let before = remote.status()?;
     let Some(safe) = &before.safe_mode else {
-        return Err(Failure::new(Code::NothingThere, "the server is not in safe mode: there is nothing to resume").into());
+        return Err(Failure::new(Code::NothingThere, "the server is not in safe mode: there is nothing to resume")
+            .help("deployments go on as they are: trunkline status shows what is where")
+            .into());
     };
     let question = "Have you seen what really runs, and may deployments begin?";
     if consent(&screen, &plan(&before, safe, &screen.err), question, &arguments.consent)? == Answer::Go {

@@ -193,7 +193,10 @@ struct WaitFor {
 fn reading<T: DeserializeOwned>(pairs: Pairs) -> Result<(T, Option<u64>), Problem> {
     let (waits, rest): (Pairs, Pairs) = pairs.into_iter().partition(|(name, _)| name == WAIT_FOR);
     let wait: WaitFor = asked(waits)?;
-    Ok((asked(rest)?, wait.seq))
+    let read = Value::of_question(rest).and_then(T::deserialize);
+    // Whoever is told what there is, is told all of it.
+    let read = read.map_err(|wrong| problem(StatusCode::BAD_REQUEST, &wrong.beside(WAIT_FOR).words(Part::Question)))?;
+    Ok((read, wait.seq))
 }
 
 /// Waits until the ledger has so many entries; refuses a number that does not come.

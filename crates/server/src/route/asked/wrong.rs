@@ -42,7 +42,7 @@ enum What {
     /// It lacks this field.
     Lacks(String),
     /// It has a field that nobody knows, beside those that are known.
-    Unknown { name: String, known: &'static [&'static str] },
+    Unknown { name: String, known: Vec<&'static str> },
     /// The words of the type itself.
     Said(String),
 }
@@ -54,13 +54,26 @@ impl Wrong {
         self
     }
 
+    /// The same, where one more field is known than the type tells.
+    pub fn beside(mut self, field: &'static str) -> Self {
+        // Only of the whole: what is known further in is another list.
+        if let What::Unknown { known, .. } = &mut self.what
+            && self.steps.is_empty()
+        {
+            known.push(field);
+        }
+        self
+    }
+
     /// In plain words.
     pub fn words(&self, part: Part) -> String {
         let place = self.place(None, part);
         match &self.what {
             What::Is { found, expected } => format!("{place} is {found}; expected {expected}"),
             What::Lacks(name) => format!("{} is missing", self.place(Some(name), part)),
-            What::Unknown { name, known: [] } => format!("{} is not known; none is taken here", self.place(Some(name), part)),
+            What::Unknown { name, known } if known.is_empty() => {
+                format!("{} is not known; none is taken here", self.place(Some(name), part))
+            }
             What::Unknown { name, known } => format!("{} is not known; expected {}", self.place(Some(name), part), one_of(known)),
             What::Said(words) => format!("{place}: {words}"),
         }
@@ -180,7 +193,7 @@ impl Error for Wrong {
     }
 
     fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
-        What::Unknown { name: name.to_owned(), known }.into()
+        What::Unknown { name: name.to_owned(), known: known.to_vec() }.into()
     }
 
     fn missing_field(name: &'static str) -> Self {
