@@ -1,6 +1,7 @@
 //! Guessing from what lies in the folder.
 
 use super::draft::{Draft, Job};
+use std::io::Read as _;
 use std::path::Path;
 
 /// What tells how a folder is tested: a file, and the commands.
@@ -39,7 +40,10 @@ fn commands(folder: &Path) -> (String, Vec<String>, Option<String>) {
     if has("package.json") || has("package-lock.json") {
         return told("package.json", npm(folder));
     }
-    if ["pyproject.toml", "setup.py", "requirements.txt"].into_iter().any(has) || holds_python(&folder.join("tests")) {
+    if ["pyproject.toml", "setup.py", "requirements.txt"].into_iter().any(has)
+        || holds_python(&folder.join("tests"))
+        || !python_tests(folder).is_empty()
+    {
         return python(folder);
     }
     // Last: many projects of the others have one for other things.
@@ -56,6 +60,28 @@ fn holds_python(folder: &Path) -> bool {
     std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| entry.path().extension().is_some_and(|kind| kind == "py"))
 }
 
+/// Files of tests that are looked into, and how far.
+const PYTHON_TESTS_MAX: usize = 100;
+const PYTHON_TEST_BYTES_MAX: u64 = 64 << 10;
+
+/// What the files of tests in a folder say, as both unittest and pytest find them.
+fn python_tests(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_test = |name: &str| name.starts_with("test") && name.ends_with(".py");
+    let tests = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_test)).take(PYTHON_TESTS_MAX);
+    let read = |path: &Path| -> std::io::Result<String> {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(PYTHON_TEST_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    tests.filter_map(|entry| read(&entry.path()).ok()).collect()
+}
+
+/// Whether a file of tests needs pytest: unittest does not see a function outside a class.
+fn wants_pytest(text: &str) -> bool {
+    text.lines().any(|line| ["import pytest", "from pytest", "def test", "async def test"].iter().any(|start| line.starts_with(start)))
+}
+
 /// A job starts in a fresh workspace, where packages are not installed yet.
 fn npm(folder: &Path) -> Vec<String> {
     let locked = folder.join("package-lock.json").exists();
@@ -67,15 +93,19 @@ fn npm(folder: &Path) -> Vec<String> {
     steps.iter().map(|step| (*step).to_owned()).collect()
 }
 
-/// pytest where the project names it, else what every Python has.
+/// pytest where the project or its tests name it, else what every Python has.
 fn python(folder: &Path) -> (String, Vec<String>, Option<String>) {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
     let names_pytest = ["pyproject.toml", "setup.cfg", "tox.ini", "requirements.txt", "requirements-dev.txt"]
         .iter()
         .any(|name| read(name).contains("pytest"))
         || folder.join("pytest.ini").exists();
-    if !names_pytest {
-        return ("python tests".to_owned(), vec!["python3 -m unittest discover -v".to_owned()], None);
+    let (in_root, in_tests) = (python_tests(folder), python_tests(&folder.join("tests")));
+    if !names_pytest && !in_root.iter().chain(&in_tests).any(|text| wants_pytest(text)) {
+        // From the root unittest looks only into folders that are packages.
+        let below = in_root.is_empty() && !in_tests.is_empty() && !folder.join("tests/__init__.py").exists();
+        let start = if below { " -s tests" } else { "" };
+        return ("python tests".to_owned(), vec![format!("python3 -m unittest discover -v{start}")], None);
     }
     let mut commands = vec!["python3 -m venv .venv".to_owned()];
     let installs: Vec<&str> =
@@ -131,10 +161,28 @@ mod tests {
         std::fs::write(folder.path().join("tests/hello-1"), "#!/bin/sh\n").unwrap();
         assert!(commands(folder.path()).1.is_empty());
         std::fs::write(folder.path().join("tests/test_a.py"), "").unwrap();
+        assert_eq!(commands(folder.path()).1, ["python3 -m unittest discover -v -s tests"]);
+        std::fs::write(folder.path().join("tests/__init__.py"), "").unwrap();
         assert_eq!(commands(folder.path()).1, ["python3 -m unittest discover -v"]);
         // What configures itself says best how it is built.
         std::fs::write(folder.path().join("configure"), "").unwrap();
         assert_eq!(commands(folder.path()).1, ["./configure", "make", "make check"]);
+    }
+
+    #[test]
+    fn tests_of_python_in_the_root_are_seen_and_tell_what_runs_them() {
+        let table = [
+            ("import unittest\nclass Price(unittest.TestCase):\n    def test_price(self): pass\n", "python3 -m unittest discover -v"),
+            ("def test_price():\n    assert True\n", ".venv/bin/python -m pytest --junit-xml=report.xml"),
+            ("import pytest\nclass TestPrice: pass\n", ".venv/bin/python -m pytest --junit-xml=report.xml"),
+        ];
+        for (text, last) in table {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("shop.py"), "def price(): pass\n").unwrap();
+            assert!(commands(folder.path()).1.is_empty(), "no tests yet");
+            std::fs::write(folder.path().join("test_shop.py"), text).unwrap();
+            assert_eq!(commands(folder.path()).1.last().map(String::as_str), Some(last), "{text}");
+        }
     }
 
     #[test]
