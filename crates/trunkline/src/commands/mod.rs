@@ -72,7 +72,7 @@ pub struct Line {
 pub const GROUPS: [(&str, &[&str]); 4] = [
     ("Deliver", &["init", "check", "run", "start", "sync", "promote", "rollback", "cancel", "settle", "resume"]),
     ("Look", &["status", "where", "watch", "log", "tests", "trace", "runs", "releases", "deployments", "environments", "projects", "open"]),
-    ("Run it", &["demo", "serve", "service", "doctor", "ledger", "backup", "restore"]),
+    ("Run it", &["demo", "serve", "service", "supervise", "doctor", "ledger", "backup", "restore"]),
     ("Help", &["explain", "schema", "completion", "man", "version", "help"]),
 ];
 
@@ -94,8 +94,10 @@ pub enum Verb {
         after_long_help = "Example:\n  sudo trunkline service install\n  trunkline service install --user\n  trunkline service status\n  sudo trunkline service upgrade ./trunkline"
     )]
     Service(service::Arguments),
-    /// Keep a deployed process running
-    #[command(hide = true)]
+    /// Keep a deployed process running; the runner calls this, people only with --stop
+    #[command(
+        after_long_help = "With --stop: end the instances of a part and their supervisor, until the next deployment.\n\nExample:\n  trunkline supervise --stop ~/.local/state/trunkline/runner/process/shop/qa/main"
+    )]
     Supervise(supervise::Arguments),
     /// Write a trunkline.yaml for this repository
     #[command(after_long_help = "Example:\n  trunkline init && trunkline check\n  trunkline init --from github")]

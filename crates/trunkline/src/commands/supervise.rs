@@ -14,7 +14,7 @@ use trunkline_runner::SupervisorStatus;
 /// Which part.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The part's folder
+    /// The part's folder: DATA/runner/process/PROJECT/ENVIRONMENT/PART
     folder: PathBuf,
     /// End its instances and its supervisor
     #[arg(long)]
