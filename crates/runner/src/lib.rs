@@ -43,6 +43,8 @@ pub use report::parse as parse_report;
 pub use sandbox::{
     Levels as SandboxLevels, Missing as SandboxMissing, Places as SandboxPlaces, Sandboxes, VERB as SANDBOX_VERB, sandbox_main,
 };
-pub use supervisor::{Spec as SupervisorSpec, Status as SupervisorStatus, Supervised, supervise_list, supervise_main, supervise_stop};
+pub use supervisor::{
+    Spec as SupervisorSpec, Status as SupervisorStatus, Supervised, service_logs, supervise_list, supervise_main, supervise_stop,
+};
 pub use told::try_out;
 pub use worker::{Config, Runner};

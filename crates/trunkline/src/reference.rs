@@ -60,6 +60,11 @@ pub fn deployment(text: &str) -> Result<u32, Failure> {
     }
 }
 
+/// The name in `environment/qa`.
+pub fn environment_of(text: &str) -> Option<&str> {
+    text.strip_prefix("environment/").or_else(|| text.strip_prefix("environments/"))
+}
+
 /// An environment's name.
 pub fn environment(text: &str) -> Result<EnvironmentName, Failure> {
     text.parse().map_err(|error| not_a(text, "an environment", "see trunkline environments list").why(error))
@@ -127,6 +132,7 @@ mod tests {
         assert_eq!(deployment("31").unwrap(), 31);
         assert_eq!(deployment("qa").unwrap_err().exit.number(), 2);
         assert_eq!(release("release/1.42"), "1.42");
+        assert_eq!((environment_of("environment/qa"), environment_of("qa")), (Some("qa"), None));
     }
 
     #[test]

@@ -93,6 +93,15 @@ pub fn supervise_revive(runner_folder: &Path, argv: &[String]) -> Vec<Failure> {
     failures
 }
 
+/// Where what the instances of an environment's parts print is, by the names of the parts.
+pub fn service_logs(runner_folder: &Path, project: &str, environment: &str) -> Vec<(String, PathBuf)> {
+    let parts = fs::read_dir(runner_folder.join("process").join(project).join(environment)).into_iter().flatten().flatten();
+    let named = parts.map(|part| (part.file_name().to_string_lossy().into_owned(), service_log(&part.path())));
+    let mut logs: Vec<(String, PathBuf)> = named.filter(|(_, log)| log.exists()).collect();
+    logs.sort();
+    logs
+}
+
 /// A supervised part found under a runner's folder.
 #[derive(Debug, Clone)]
 pub struct Supervised {

@@ -1,6 +1,7 @@
-//! `trunkline log`: the logs of a run's jobs, or of a deployment's parts and checks.
+//! `trunkline log`: the logs of a run's jobs, of a deployment's parts and checks, or of what runs in an environment.
 
 mod escape;
+mod service;
 
 pub use escape::Filter;
 
@@ -9,6 +10,7 @@ use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::{Globals, Remote};
+use crate::reference;
 use crate::render::paint::{Mark, Style};
 use crate::render::words;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -26,11 +28,11 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Which logs.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A run, a commit, pr-N or deployment/N; the run of the commit that is checked out if left out
+    /// A run, a commit, pr-N, deployment/N, or environment/NAME for what its services print; the run of the commit that is checked out if left out
     run: Option<String>,
-    /// A job of the run; all if left out
+    /// A job of the run, or a part of the environment; all if left out
     job: Option<String>,
-    /// Go on until the work has ended
+    /// Go on until the work has ended; with environment/NAME until Ctrl-C
     #[arg(short, long)]
     follow: bool,
     /// Only what failed
@@ -50,6 +52,10 @@ struct Piece {
 
 /// Prints them.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
+    if let Some(environment) = arguments.run.as_deref().and_then(reference::environment_of) {
+        let (part, follow) = (arguments.job.as_deref(), arguments.follow);
+        return service::run(&service::Wanted { environment, part, follow }, globals);
+    }
     let remote = globals.connect()?;
     let project = remote.project_of(arguments.run.as_deref())?;
     let run = match which::work(&remote, &project, arguments.run.as_deref())? {

@@ -152,8 +152,10 @@ pub enum Verb {
         after_long_help = "It ends when the release moves no further; after a failure when the rollback has ended too, and then with 1.\nCtrl-C detaches; the work goes on.\n\nExample:\n  git push trunkline main && trunkline watch\n  trunkline watch 812\n  trunkline watch deployment/31 --timeout 10m"
     )]
     Watch(watch::Arguments),
-    /// Print the logs of a run or a deployment
-    #[command(after_long_help = "Example:\n  trunkline log --failed\n  trunkline log 812 unit -f\n  trunkline log deployment/31")]
+    /// Print the logs of a run or a deployment, or what a running service prints
+    #[command(
+        after_long_help = "What services of kind process print is kept on the runner's machine, and read there.\n\nExample:\n  trunkline log --failed\n  trunkline log 812 unit -f\n  trunkline log deployment/31\n  trunkline log environment/qa -f"
+    )]
     Log(log::Arguments),
     /// Show the tests of a change, the failed ones first
     #[command(
