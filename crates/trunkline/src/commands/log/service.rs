@@ -1,7 +1,7 @@
 //! What the services of an environment print. The supervisors on the runner's machine keep it, and no server is asked.
 
 use super::{Filter, LOOK_EVERY, copy};
-use crate::address::{self, Address};
+use crate::choice::Owner;
 use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -32,8 +32,7 @@ pub struct Wanted<'a> {
 pub fn run(wanted: &Wanted<'_>, globals: &Globals) -> anyhow::Result<Exit> {
     let name = reference::environment(wanted.environment)?;
     let project = globals.connect()?.project()?;
-    let data = globals.data_folder_here();
-    is_here(&globals.address()?, &data, name.as_str())?;
+    let data = here(globals, name.as_str())?;
     let found = trunkline_runner::service_logs(&data.join("runner"), project.as_str(), name.as_str());
     let logs = chosen(found, &project, wanted, &data)?;
     let screen = globals.screen();
@@ -47,11 +46,11 @@ pub fn run(wanted: &Wanted<'_>, globals: &Globals) -> anyhow::Result<Exit> {
     Ok(Exit::Good)
 }
 
-/// The runner of a server elsewhere keeps its logs elsewhere, whatever a folder here holds.
-fn is_here(address: &Address, data: &Path, environment: &str) -> Result<(), Failure> {
-    let other = address::announced(data).is_some_and(|here| here != *address);
-    if !other && address.is_loopback() {
-        return Ok(());
+/// The folder of the server that is asked. One elsewhere keeps its runner's logs elsewhere, whatever a folder here holds.
+fn here(globals: &Globals, environment: &str) -> Result<PathBuf, Failure> {
+    let address = globals.address()?;
+    if let Owner::Folder(data) = globals.server_at(address.clone()).owner {
+        return Ok(data);
     }
     Err(Failure::new(Code::NothingThere, "what services print is kept on the runner's machine, not here")
         .place(address)
@@ -115,13 +114,14 @@ mod tests {
 
     #[test]
     fn only_the_logs_of_this_machines_own_server_are_shown() {
-        let folder = tempfile::tempdir().unwrap();
-        let here = |text: &str| is_here(&Address::parse(text).unwrap(), folder.path(), "qa");
-        assert!(here("http://127.0.0.1:7420").is_ok(), "the server may have ended");
-        assert!(here("ssh://build.example").unwrap_err().help.unwrap().contains("trunkline log environment/qa --data DATA"));
-        std::fs::write(folder.path().join("address"), "http://127.0.0.1:43210\n").unwrap();
-        assert!(here("http://127.0.0.1:43210").is_ok());
-        assert!(here("http://127.0.0.1:7420").is_err(), "another server's");
+        let (folder, _owned) = crate::whereabouts::tests::serving("http://127.0.0.1:43210\n");
+        let at = |server: &str| {
+            let globals = Globals { data: Some(folder.path().to_owned()), server: Some(server.to_owned()), ..Globals::default() };
+            here(&globals, "qa")
+        };
+        assert_eq!(at("http://127.0.0.1:43210").unwrap(), folder.path());
+        assert!(at("http://127.0.0.1:7420").is_err(), "another server's");
+        assert!(at("ssh://build.example").unwrap_err().help.unwrap().contains("trunkline log environment/qa --data DATA"));
     }
 
     #[test]
