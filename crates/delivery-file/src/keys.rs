@@ -298,7 +298,11 @@ pub(crate) static PROCESS: Shape = Shape {
         optional("listen", Form::Text, "host:port that the supervisor binds and hands on (LISTEN_FDS)."),
         optional("instances", Form::Whole { min: 1, max: 100 }, "How many run side by side; 1 without this."),
         optional("env", ENV, "Environment variables of the service."),
-        optional("start-within", Form::Duration, "How long a new instance may take until it answers; 30s without this."),
+        optional(
+            "ready-within",
+            Form::Duration,
+            "How long a new instance may take to say READY=1 to NOTIFY_SOCKET; without this, one that has run for half a second counts as ready.",
+        ),
     ],
     later: PART_LATER,
     habits: &[
@@ -306,6 +310,7 @@ pub(crate) static PROCESS: Shape = Shape {
         ("command", "write run"),
         ("port", "write listen: \"127.0.0.1:8000\""),
         ("replicas", "write instances"),
+        ("start-within", "write ready-within, for a service that says READY=1 to NOTIFY_SOCKET"),
     ],
 };
 

@@ -89,14 +89,7 @@ fn check(name: &str, check: Check) -> CheckRule {
 }
 
 fn process(env: BTreeMap<String, Template>) -> ProcessPart {
-    ProcessPart {
-        artifact: Some(text("server")),
-        run: text("./server"),
-        listen: None,
-        instances: 1,
-        env,
-        start_within: Millis::seconds(30),
-    }
+    ProcessPart { artifact: Some(text("server")), run: text("./server"), listen: None, instances: 1, env, ready_within: None }
 }
 
 fn run_part(apply: &str) -> RunPart {
@@ -141,7 +134,7 @@ fn shop_environments() -> Vec<EnvironmentRule> {
     let listening = ProcessPart {
         listen: Some(text("127.0.0.1:8101")),
         instances: 2,
-        start_within: Millis::seconds(5),
+        ready_within: Some(Millis::seconds(5)),
         ..process(env(&[("V", "${{ release.version }}")]))
     };
     let migrate = RunPart {

@@ -10,7 +10,7 @@ use crate::tree::{Content, Node};
 use std::collections::HashSet;
 use std::ops::Range;
 use trunkline_domain::expression::Place;
-use trunkline_domain::foundation::{JobKey, Millis};
+use trunkline_domain::foundation::JobKey;
 use trunkline_domain::pipeline::{Part, PartKind, ProcessPart, RunPart};
 
 /// Parts of an environment.
@@ -133,7 +133,7 @@ fn process_part(reader: &mut Reader<'_>, fields: &Fields<'_>, parts: &mut Parts)
         listen: listen.map(|listen| listen.value),
         instances,
         env: fields.value("env").map(|node| reader.env(node, Place::PartEnv)).unwrap_or_default(),
-        start_within: fields.duration(reader, "start-within").unwrap_or(Millis::seconds(30)),
+        ready_within: fields.duration(reader, "ready-within"),
     })
 }
 

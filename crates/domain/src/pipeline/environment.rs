@@ -139,8 +139,10 @@ pub struct ProcessPart {
     pub instances: u32,
     /// Environment variables of the service.
     pub env: BTreeMap<String, Template>,
-    /// How long a new instance may take until it answers (or, without `listen`, must stay up).
-    pub start_within: Millis,
+    /// How long a new instance may take to say `READY=1` to `NOTIFY_SOCKET`. Absent: one that has run for half a second
+    /// counts as ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_within: Option<Millis>,
 }
 
 /// The user's own scripts. Each is shell text that runs in a fresh folder with the release's artifacts and files.

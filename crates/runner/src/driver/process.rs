@@ -100,7 +100,7 @@ fn explained(reason: String, listen: Option<&str>) -> String {
 
 /// Longer than any apply that the supervisor itself bounds: starts, and the grace of what is replaced.
 fn apply_within(part: &ProcessPart) -> Duration {
-    part.start_within.duration() + supervisor::STOP_GRACE * 2 + Duration::from_secs(30)
+    part.ready_within.unwrap_or_default().duration() + supervisor::STOP_GRACE * 2 + Duration::from_secs(30)
 }
 
 fn ask(site: &Site<'_>, folder: &Path, request: &Request, within: Duration) -> Result<Reply, Failure> {
@@ -135,7 +135,7 @@ fn spec(site: &mut Site<'_>, work: &PartWork, part: &ProcessPart, folder: &Path)
         instances: part.instances.max(1),
         env: service_env(site, work, folder, &unpacked)?,
         content: unpacked.join("content"),
-        start_within: part.start_within,
+        ready_within: part.ready_within,
     })
 }
 

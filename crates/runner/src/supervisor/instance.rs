@@ -1,6 +1,7 @@
 //! One instance of a service: how it is started with the socket, watched and ended.
 
 use super::durable::service_log_open;
+use super::notify::Notify;
 use super::status::{InstanceRecord, Spec};
 use crate::command::{Invocation, simple_words};
 use crate::process_tree::{Leader, MARKER_VARIABLE, Marker, Tree, start_time};
@@ -8,17 +9,13 @@ use crate::sandbox::Sandbox;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::UnixDatagram;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// An instance that does not notify is ready when it has lived this long.
-pub const READY_AFTER: Duration = Duration::from_millis(500);
 /// Moves the socket from standard input to descriptor 3, where `LISTEN_FDS` has it, and becomes the service. A shell
 /// does it because the number must be 3 and `LISTEN_PID` the service's own, and nothing else may run between fork and
 /// exec in a program with threads.
@@ -113,46 +110,5 @@ impl Instance {
     /// The process.
     pub fn pid(&self) -> u32 {
         self.tree.group
-    }
-}
-
-/// Where one instance says that it is ready.
-pub struct Notify {
-    socket: UnixDatagram,
-    file: PathBuf,
-    address: String,
-    /// Keeps the address through `/proc` valid.
-    _folder: File,
-}
-
-impl Notify {
-    /// Binds a socket in the part's folder. None where that fails: readiness is then time alone.
-    pub fn bind(folder: &Path, marker: &Marker) -> Option<Self> {
-        let handle = File::open(folder).ok()?;
-        let name = format!("n-{}.sock", &marker.value()[..8]);
-        let file = folder.join(&name);
-        let _ = fs::remove_file(&file);
-        let socket = UnixDatagram::bind(format!("/proc/self/fd/{}/{name}", handle.as_raw_fd())).ok()?;
-        socket.set_nonblocking(true).ok()?;
-        let short = file.to_str().filter(|path| path.len() <= 100).map(str::to_owned);
-        let address = short.unwrap_or_else(|| format!("/proc/{}/fd/{}/{name}", std::process::id(), handle.as_raw_fd()));
-        Some(Self { socket, file, address, _folder: handle })
-    }
-
-    /// Whether `READY=1` has come.
-    pub fn is_ready(&self) -> bool {
-        let mut message = [0; 4096];
-        while let Ok(size) = self.socket.recv(&mut message) {
-            if message[..size].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
-                return true;
-            }
-        }
-        false
-    }
-}
-
-impl Drop for Notify {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.file);
     }
 }

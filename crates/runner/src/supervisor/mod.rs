@@ -17,6 +17,8 @@
 mod durable;
 mod instance;
 mod kept;
+mod notify;
+mod ready;
 mod recover;
 mod service;
 mod setback;

@@ -1,7 +1,9 @@
 //! The supervised service: switching from one release to another, and keeping it up.
 
 use super::durable::{journal, release_folders, service_log, service_log_cut, status_write, wall_ms};
-use super::instance::{Instance, Notify, READY_AFTER};
+use super::instance::Instance;
+use super::notify::Notify;
+use super::ready::{self, READY_AFTER};
 use super::setback::{Setback, cannot_record};
 use super::status::{InstanceRecord, Reply, Spec, Status, Verdict};
 use super::{STOP_GRACE, kept, recover};
@@ -186,9 +188,9 @@ impl Service {
             }
             notifies.push(notify);
         }
-        if let Err(reason) = await_ready(&fresh, &notifies, spec.start_within.duration()) {
+        if let Err(setback) = ready::wait(&fresh, &notifies, spec.ready_within) {
             self.end_all(fresh, Duration::from_secs(1));
-            return Err(Setback::of_release(format!("{reason}{}", last_line(&self.folder, printed_before))));
+            return Err(setback.followed_by(&last_line(&self.folder, printed_before)));
         }
         Ok((socket, fresh))
     }
@@ -338,22 +340,6 @@ impl Service {
         }
         Ok(Some(socket))
     }
-}
-
-/// Waits until every instance has notified or lived long enough.
-fn await_ready(fresh: &[Instance], notifies: &[Option<Notify>], within: Duration) -> Result<(), String> {
-    let enough = READY_AFTER.min(within);
-    let mut ready = vec![false; fresh.len()];
-    while !ready.iter().all(|ready| *ready) {
-        for (number, instance) in fresh.iter().enumerate() {
-            if let Some(how) = instance.ended() {
-                return Err(format!("instance {} {how} before it was ready", number + 1));
-            }
-            ready[number] |= instance.since.elapsed() >= enough || notifies[number].as_ref().is_some_and(Notify::is_ready);
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(())
 }
 
 /// The last line that the service printed since, for the reason of a failure.

@@ -28,6 +28,12 @@ impl Setback {
         if self.hindered { Reply::Hindered(self.reason) } else { Reply::Failed(self.reason) }
     }
 
+    /// With more of why: ": the database is missing".
+    pub fn followed_by(mut self, more: &str) -> Self {
+        self.reason += more;
+        self
+    }
+
     /// The supervisor's record could not be written.
     pub fn unrecorded(error: &io::Error) -> Self {
         Self::of_machine(cannot_record(error))

@@ -30,8 +30,9 @@ pub struct Spec {
     pub env: BTreeMap<String, String>,
     /// Where they run.
     pub content: PathBuf,
-    /// Limit of readiness.
-    pub start_within: Millis,
+    /// How long each may take to say that it is ready; none: it need not.
+    #[serde(default)]
+    pub ready_within: Option<Millis>,
 }
 
 /// A question to a supervisor: one line of JSON on its socket.
@@ -203,7 +204,7 @@ impl Status {
 mod tests {
     use super::super::setback::Setback;
     use super::{Spec, Status, Verdict};
-    use trunkline_domain::foundation::{Digest, Millis};
+    use trunkline_domain::foundation::Digest;
 
     fn spec(fence: u64, release: &str) -> Spec {
         Spec {
@@ -216,7 +217,7 @@ mod tests {
             instances: 1,
             env: Default::default(),
             content: "/nowhere".into(),
-            start_within: Millis::seconds(1),
+            ready_within: None,
         }
     }
 

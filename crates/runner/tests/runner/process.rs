@@ -56,11 +56,12 @@ struct Target {
     bench: Bench,
     address: String,
     instances: u32,
+    ready_within: Option<Millis>,
 }
 
 impl Target {
     fn new(instances: u32) -> Self {
-        Self { bench: Bench::new(), address: free_address(), instances }
+        Self { bench: Bench::new(), address: free_address(), instances, ready_within: None }
     }
 
     fn folder(&self) -> PathBuf {
@@ -74,7 +75,7 @@ impl Target {
             listen: Some(self.address.clone()),
             instances: self.instances,
             env: BTreeMap::new(),
-            start_within: Millis::seconds(10),
+            ready_within: self.ready_within,
         });
         let contents = Contents { artifacts: vec![self.bench.fake.executable("server", server.as_bytes())], ..Contents::default() };
         PartWork { part: Part { name: "web".to_owned(), kind }, env: BTreeMap::new(), contents, rollback: false }
@@ -234,6 +235,22 @@ fn a_release_that_does_not_start_leaves_the_old_one_alone() {
     assert!(reason.contains(&format!("in use; it is handed the socket of {} as LISTEN_FDS", target.address)), "{reason}");
     assert_eq!(target.observe().live, Live::Release(Digest::of(b"1.0")));
     assert_eq!(target.observe().fence, Some(3));
+}
+
+#[test]
+fn a_service_that_must_say_that_it_is_ready_is_waited_for() {
+    let mut target = Target::new(1);
+    assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);
+    let before = target.get().unwrap();
+    target.ready_within = Some(Millis::seconds(2));
+    let late = "instance 1 did not say READY=1 to NOTIFY_SOCKET within 2.0 s (ready-within)";
+    assert_eq!(target.apply(SERVICE, "2.0", 2, 2), ApplyOutcome::Failed(late.to_owned()));
+    assert_eq!(target.get().unwrap(), before, "the same process");
+    let says = "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])\n";
+    let slow = SERVICE.replace("server = Server()\n", &format!("server = Server()\ntime.sleep(1)\n{says}"));
+    let asked = Instant::now();
+    assert_eq!(target.apply(&slow, "3.0", 3, 3), ApplyOutcome::Applied);
+    assert!(asked.elapsed() >= Duration::from_secs(1), "the old one served until the new one was ready");
 }
 
 #[test]

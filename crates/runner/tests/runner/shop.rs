@@ -79,7 +79,7 @@ fn deliver(bench: &Bench, revision: &Revision, address: &str, fence: u64) -> [Ch
         listen: Some(address.to_owned()),
         instances: 1,
         env: BTreeMap::new(),
-        start_within: Millis::seconds(10),
+        ready_within: Some(Millis::seconds(10)),
     });
     let part = Part { name: "main".to_owned(), kind };
     let work = PartWork { part, env: BTreeMap::new(), contents: contents.clone(), rollback: false };

@@ -91,7 +91,7 @@ fn afterwards(place: &Place) -> [String; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trunkline_domain::foundation::{Digest, Millis};
+    use trunkline_domain::foundation::Digest;
 
     #[test]
     fn a_stop_says_what_it_ended_and_what_starts_it_again() {
@@ -106,7 +106,7 @@ mod tests {
             instances: 1,
             env: Default::default(),
             content: "/nowhere".into(),
-            start_within: Millis::seconds(1),
+            ready_within: None,
         };
         let mut status = SupervisorStatus { live: Some(spec), ..SupervisorStatus::default() };
         assert_eq!(ended(&status, &place), "ended 1.42 in shop/qa: 0 instances, 127.0.0.1:8102 is free");
