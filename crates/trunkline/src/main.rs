@@ -12,6 +12,7 @@ mod follow;
 mod git;
 mod globals;
 mod interrupt;
+mod lookup;
 mod reference;
 mod render;
 mod token;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if wrong { exit::Exit::Usage.number() } else { exit::Exit::Good.number() });
         }
     };
+    lookup::pin();
     match commands::run(line.verb, &line.globals) {
         Ok(exit) => ExitCode::from(exit.number()),
         // As of other programs in a pipe: who closed it wants no more.

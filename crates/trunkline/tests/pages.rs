@@ -19,7 +19,7 @@ const API: &str = include_str!("../../../docs/api.md");
 /// The pages that are tried by other tests: `restore.rs`, and each command alone by `reference.rs`.
 const ELSEWHERE: [&str; 2] = ["running.md", "commands.md"];
 
-/// Commands of docs/install.md that change a machine. `packaging/try-in-a-systemd-host.sh` does the same in a machine of its
+/// Commands of docs/install.md that change a machine. `packaging/try/` does the same in a machine of its
 /// own, which CI has not; `cargo xtask dist` is run there, too.
 const CHANGES_A_MACHINE: [&str; 11] = [
     "cargo xtask dist",

@@ -47,7 +47,7 @@ impl Levels {
 /// Tries every level.
 pub fn levels(sandboxes: &Sandboxes) -> Levels {
     let landlock = attempt(sandboxes, SandboxLevel::Landlock).err().map(|why| Missing { why, help: landlock_help() });
-    let sandbox = attempt(sandboxes, SandboxLevel::Sandbox).err().map(|why| Missing { why, help: namespaces_help() });
+    let sandbox = attempt(sandboxes, SandboxLevel::Sandbox).err().map(|why| Missing { help: namespaces_help(&why), why });
     Levels { landlock, sandbox }
 }
 
@@ -73,8 +73,12 @@ fn landlock_help() -> String {
     "it needs Linux 6.2 or newer with 'landlock' among the kernel's lsm= modules, and a data folder outside /usr, /etc and /opt".to_owned()
 }
 
-/// The setting that most likely keeps the launcher from making namespaces.
-fn namespaces_help() -> String {
+/// What most likely keeps the launcher from making namespaces.
+fn namespaces_help(why: &str) -> String {
+    // The kernel lets nobody mount all of what is in part hidden from them.
+    if why.contains(": a new proc: ") {
+        return "something is mounted over a part of /proc, as ProtectHostname and ProtectKernelTunables of a systemd unit do".to_owned();
+    }
     let is = |path: &str, value: &str| std::fs::read_to_string(path).is_ok_and(|text| text.trim() == value);
     let command = if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
         "sysctl -w kernel.unprivileged_userns_clone=1"

@@ -1,0 +1,67 @@
+#!/bin/bash
+# What a machine with systemd and without Rust is put through: `first`, and `again` after a reboot. As root, in that
+# machine: the package at /root/trunkline.deb, the example at /root/shop. The hosts beside this file call it.
+set -euo pipefail
+export HOME=/root TRUNKLINE_DATA=/var/lib/trunkline
+
+say() { echo "── $*"; }
+version() { curl -sf http://127.0.0.1:8103/version; }
+commit() { git add -A; git -c user.name=Ana -c user.email=ana@example.com commit -qm "$1"; }
+push() { commit "$1"; git push -q trunkline main; trunkline watch --timeout 2m; }
+deliver() {
+    cd /root/shop
+    [ -d .git ] || { git init -q -b main; commit "Add the shop"; trunkline project add shop; }
+    echo "# $1" >> README.md
+    push "$1"
+}
+# A server whose jobs have limits, where this machine's control groups can keep them.
+limited() {
+    mkdir -p /etc/systemd/system/trunkline.service.d /root/greedy
+    printf '[Service]\nExecStart=\nExecStart=/usr/bin/trunkline serve --data /var/lib/trunkline --job-memory 64M --job-processes 50\n' \
+        > /etc/systemd/system/trunkline.service.d/limits.conf
+    systemctl daemon-reload; systemctl restart trunkline; trunkline doctor
+    cd /root/greedy; git init -q -b main
+    cat > trunkline.yaml <<'FILE'
+on: push
+jobs:
+  memory: { run: "python3 -c 'x = bytearray(200_000_000)'" }
+  processes: { run: "for i in $(seq 60); do sleep 5 & done; wait" }
+  modest: { run: "python3 -c 'x = bytearray(20_000_000)'" }
+FILE
+    commit "Want too much"; trunkline project add greedy; git push -q trunkline main
+    ! trunkline watch --timeout 2m
+    trunkline runs view 1 | tee /tmp/greedy
+    trunkline runs view 1 --json > /tmp/greedy.json
+    python3 - <<'CHECK'
+import json
+jobs = {job["key"]: job for job in json.load(open("/tmp/greedy.json"))["jobs"]}
+ended = {key: job["status"]["ended"] for key, job in jobs.items()}
+assert ended == {"memory": "failed", "processes": "failed", "modest": "passed"}, ended
+assert "64 MiB" in jobs["memory"]["reason"], jobs["memory"]
+used = jobs["modest"]["steps"][0]["usage"]
+assert used["source"] == "control-group" and 20_000 < used["peak_kb"] < 64 * 1024, used
+CHECK
+    rm /etc/systemd/system/trunkline.service.d/limits.conf; systemctl daemon-reload; systemctl restart trunkline
+}
+
+case "$1" in
+first)
+    say "install"; dpkg -i /root/trunkline.deb; ! command -v rustc; trunkline service status
+    say "jobs stand behind a wall"; trunkline doctor | tee /tmp/doctor; grep -q "^good sandbox.level 'sandbox'" /tmp/doctor
+    say "an unknown host is said to be unknown, whatever modules the machine has for names"
+    ! TRUNKLINE_SERVER=http://nowhere.invalid TRUNKLINE_TOKEN=none trunkline status 2> /tmp/unknown; cat /tmp/unknown; grep -q TL02 /tmp/unknown
+    say "deliver"; deliver "Begin (#1)"; version > /root/first
+    say "restart the server: what is deployed lives on"
+    before=$(pgrep -f shop/server | sort | tr '\n' ' ')
+    systemctl restart trunkline; [ "$(pgrep -f shop/server | sort | tr '\n' ' ')" = "$before" ]; [ "$(version)" = "$(cat /root/first)" ]
+    if grep -q "^good control groups.*limited" /tmp/doctor; then say "limits of jobs are kept"; limited
+    else say "limits of jobs: this machine cannot keep them, so they are not tried"; fi
+    ;;
+again)
+    say "after the reboot it comes back by itself"
+    for _ in $(seq 60); do [ "$(version || true)" = "$(cat /root/first)" ] && break; sleep 0.5; done; [ "$(version)" = "$(cat /root/first)" ]
+    say "deliver again"; deliver "Go on (#2)"; [ "$(version)" != "$(cat /root/first)" ]
+    trunkline trace production; trunkline ledger verify
+    say "all is well"
+    ;;
+esac
