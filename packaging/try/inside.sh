@@ -37,7 +37,7 @@ import json
 jobs = {job["key"]: job for job in json.load(open("/tmp/greedy.json"))["jobs"]}
 ended = {key: job["status"]["ended"] for key, job in jobs.items()}
 assert ended == {"memory": "failed", "processes": "failed", "modest": "passed"}, ended
-assert "64 MiB" in jobs["memory"]["reason"], jobs["memory"]
+assert "64M" in jobs["memory"]["reason"], jobs["memory"]
 used = jobs["modest"]["steps"][0]["usage"]
 assert used["source"] == "control-group" and 20_000 < used["peak_kb"] < 64 * 1024, used
 CHECK
