@@ -28,15 +28,7 @@ const NAME_CHARS_MAX: usize = 200;
 
 /// Runs a job to its end. The runner's own troubles end it as lost, with the reason.
 pub fn run(site: &mut Site<'_>, work: &JobWork, log: &mut Log) -> JobOutcome {
-    let mut outcome = JobOutcome {
-        result: AttemptResult::Passed,
-        reason: None,
-        sandbox: None,
-        steps: Vec::new(),
-        outputs: BTreeMap::new(),
-        artifacts: Vec::new(),
-        tests: None,
-    };
+    let mut outcome = JobOutcome::bare(AttemptResult::Passed);
     if let Err(Failure(reason)) = attempt(site, work, log, &mut outcome) {
         outcome.result = if site.hold.standing() == Standing::Cancelled { AttemptResult::Cancelled } else { AttemptResult::Lost };
         outcome.reason = Some(reason);

@@ -145,15 +145,7 @@ pub fn execute(site: &mut Site<'_>, assignment: &Assignment) -> Result<(Outcome,
 /// The outcome of work that was never begun, for this reason.
 pub fn not_begun(work: &Work, reason: &str) -> Outcome {
     match work {
-        Work::Job(_) => Outcome::Job(JobOutcome {
-            result: AttemptResult::Lost,
-            reason: Some(reason.to_owned()),
-            sandbox: None,
-            steps: Vec::new(),
-            outputs: BTreeMap::new(),
-            artifacts: Vec::new(),
-            tests: None,
-        }),
+        Work::Job(_) => Outcome::Job(JobOutcome { reason: Some(reason.to_owned()), ..JobOutcome::bare(AttemptResult::Lost) }),
         Work::Observe(_) => Outcome::Observe(unknown(reason)),
         // Not "failed": nothing is known of the release itself, so nothing must be undone because of it.
         Work::Apply(_) => Outcome::Apply(ApplyOutcome::Unknown(format!("nothing was started: {reason}"))),

@@ -26,6 +26,13 @@ pub struct JobOutcome {
     pub tests: Option<TestSummary>,
 }
 
+impl JobOutcome {
+    /// An end of which there is no more to tell: no step was started, nothing was kept.
+    pub fn bare(result: AttemptResult) -> Self {
+        Self { result, reason: None, sandbox: None, steps: Vec::new(), outputs: BTreeMap::new(), artifacts: Vec::new(), tests: None }
+    }
+}
+
 /// The ends of an attempt that a runner can see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]

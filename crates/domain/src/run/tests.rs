@@ -87,15 +87,7 @@ impl Life {
 
     fn report(&mut self, name: &str, result: AttemptResult, code: i32) -> Vec<Fact> {
         self.lease(name);
-        let outcome = JobOutcome {
-            result,
-            reason: None,
-            sandbox: None,
-            steps: vec![StepOutcome { code, took: Millis(1), usage: None }],
-            outputs: Default::default(),
-            artifacts: Vec::new(),
-            tests: None,
-        };
+        let outcome = JobOutcome { steps: vec![StepOutcome { code, took: Millis(1), usage: None }], ..JobOutcome::bare(result) };
         self.when(Command::Report { job: key(name), epoch: 7, outcome: Box::new(outcome), log: log() }).unwrap()
     }
 
@@ -342,15 +334,7 @@ fn what_a_runner_says_is_kept_within_limits() {
     let tests = crate::report::TestSummary { failed: 1_000, failures: vec![failure; 1_000], ..Default::default() };
     let (mut life, _) = Life::of(vec![job("a", &[])]);
     life.lease("a");
-    let outcome = JobOutcome {
-        result: AttemptResult::Failed,
-        reason: Some(endless()),
-        sandbox: None,
-        steps: Vec::new(),
-        outputs: Default::default(),
-        artifacts: Vec::new(),
-        tests: Some(tests),
-    };
+    let outcome = JobOutcome { reason: Some(endless()), tests: Some(tests), ..JobOutcome::bare(AttemptResult::Failed) };
     let facts = life.when(Command::Report { job: key("a"), epoch: 7, outcome: Box::new(outcome), log: log() }).unwrap();
     assert!(serde_json::to_string(&facts).unwrap().len() < 50_000);
 }

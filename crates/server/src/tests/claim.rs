@@ -45,15 +45,7 @@ fn a_report_waits_for_the_bytes_of_its_log() {
     let given = port.claim(&ClaimRequest { runner: runner(), wait_ms: 5_000 }).unwrap().next.unwrap();
     let log = vec![b'a'; 50_000];
     port.log_append(&given.lease, 0, &log[..20_000]).unwrap();
-    let outcome = JobOutcome {
-        result: AttemptResult::Passed,
-        reason: None,
-        sandbox: None,
-        steps: Vec::new(),
-        outputs: Default::default(),
-        artifacts: Vec::new(),
-        tests: None,
-    };
+    let outcome = JobOutcome::bare(AttemptResult::Passed);
     let end = LogEnd { bytes: log.len() as u64, digest: Digest::of(&log), inline: None, dropped: 0, spent: false };
     let report = |spent| ReportRequest {
         runner: runner(),

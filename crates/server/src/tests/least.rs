@@ -48,15 +48,7 @@ fn runner() -> RunnerKey {
 
 fn report(given: &Assignment) -> ReportRequest {
     let outcome = match &given.work {
-        Work::Job(_) => Outcome::Job(JobOutcome {
-            result: AttemptResult::Passed,
-            reason: None,
-            sandbox: None,
-            steps: Vec::new(),
-            outputs: Default::default(),
-            artifacts: Vec::new(),
-            tests: None,
-        }),
+        Work::Job(_) => Outcome::Job(JobOutcome::bare(AttemptResult::Passed)),
         Work::Observe(_) => {
             Outcome::Observe(Observed { live: Live::Nothing, fence: None, health: Health::Unknown, source: "by hand".to_owned() })
         }
