@@ -10,10 +10,10 @@ root=${2:-$(mktemp -d)/root}
 net=trunkline-try-$$
 
 if [ ! -e "$root/usr/lib/systemd/systemd" ]; then
-    mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,libnss-myhostname,dbus,procps,git,ca-certificates,python3,curl bookworm "$root"
+    mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,libnss-myhostname,openssh-server,dbus,procps,git,ca-certificates,python3,curl bookworm "$root"
 fi
 # The root may be used again; what an earlier try left is not.
-rm -rf "$root/var/lib/trunkline" "$root/root/shop"
+rm -rf "$root/var/lib/trunkline" "$root/root/shop" "$root/root/.ssh"
 cp "$package" "$root/root/trunkline.deb"
 cp "$here/inside.sh" "$root/root/inside.sh"
 cp -r "$here/../../examples/shop" "$root/root/shop"

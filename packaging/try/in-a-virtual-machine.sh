@@ -12,7 +12,7 @@ within=900
 
 if [ ! -e "$root/usr/lib/systemd/systemd" ]; then
     mmdebstrap --quiet --variant=minbase trixie "$root" \
-        --include=systemd,systemd-sysv,libnss-myhostname,dbus,procps,git,ca-certificates,python3,curl,linux-image-cloud-amd64,initramfs-tools,zstd
+        --include=systemd,systemd-sysv,libnss-myhostname,openssh-server,dbus,procps,git,ca-certificates,python3,curl,linux-image-cloud-amd64,initramfs-tools,zstd
 fi
 rm -rf "$root/root/shop"
 cp "$package" "$root/root/trunkline.deb"

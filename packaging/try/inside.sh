@@ -51,6 +51,10 @@ first)
     say "an unknown host is said to be unknown, whatever modules the machine has for names"
     ! TRUNKLINE_SERVER=http://nowhere.invalid TRUNKLINE_TOKEN=none trunkline status 2> /tmp/unknown; cat /tmp/unknown; grep -q TL02 /tmp/unknown
     say "deliver"; deliver "Begin (#1)"; version > /root/first
+    say "from elsewhere, through ssh"
+    mkdir -p -m 700 /root/.ssh; ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519
+    cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys; ssh-keyscan 127.0.0.1 > /root/.ssh/known_hosts 2> /dev/null
+    (cd /; unset TRUNKLINE_DATA; TRUNKLINE_SERVER=ssh://root@127.0.0.1 trunkline status | tee /dev/stderr | grep -q shop)
     say "restart the server: what is deployed lives on"
     before=$(pgrep -f shop/server | sort | tr '\n' ' ')
     systemctl restart trunkline; [ "$(pgrep -f shop/server | sort | tr '\n' ' ')" = "$before" ]; [ "$(version)" = "$(cat /root/first)" ]

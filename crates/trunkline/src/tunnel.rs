@@ -17,13 +17,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 const TEXT_BYTES_MAX: u64 = 8192;
 /// Never asks: keys and agent must do.
 const OPTIONS: [&str; 6] = ["-T", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=15", "-oServerAliveCountMax=3", "-x"];
-/// Says where the server there listens, then its token. Fails where none runs: whoever listens there then is a stranger.
-const READ_SERVED: &str = r#"f="${XDG_STATE_HOME:-$HOME/.local/state}/trunkline"
-if test -f "$f/lock" && command -v flock > /dev/null && flock -ns "$f/lock" true; then
-  echo "the server of $f is not running" >&2
-  exit 1
-fi
-cat "$f/address" "$f/operator.token""#;
+/// Says where the server there listens, then its token: the user's own server, or the package's where the user may read
+/// it. Fails where none runs: whoever listens there then is a stranger.
+const READ_SERVED: &str = r#"for f in "${XDG_STATE_HOME:-$HOME/.local/state}/trunkline" "${TRUNKLINE_DATA:-/var/lib/trunkline}"; do
+  test -r "$f/operator.token" || continue
+  if test -f "$f/lock" && command -v flock > /dev/null && flock -ns "$f/lock" true; then
+    echo "the server of $f is not running" >&2
+    continue
+  fi
+  cat "$f/address" "$f/operator.token" && exit
+done
+echo "no server runs there whose token $(id -un) may read" >&2
+exit 1"#;
 
 /// Where a way ends: host and port on the other machine's loopback.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +155,9 @@ mod tests {
 
     /// What the machine at the other end would say.
     fn said(state: &Path) -> (bool, String) {
-        let output = Command::new("sh").args(["-c", READ_SERVED]).env("XDG_STATE_HOME", state).output().unwrap();
+        let nowhere = state.join("nowhere");
+        let mut command = Command::new("sh");
+        let output = command.args(["-c", READ_SERVED]).env("XDG_STATE_HOME", state).env("TRUNKLINE_DATA", nowhere).output().unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
@@ -166,6 +173,9 @@ mod tests {
         let (good, text) = said(state.path());
         assert!(good);
         assert_eq!(told(&text), Some(("tl_secret".to_owned(), End("127.0.0.1:43210".to_owned()))));
+        let elsewhere =
+            Command::new("sh").args(["-c", READ_SERVED]).env("XDG_STATE_HOME", "/nowhere").env("TRUNKLINE_DATA", &folder).output();
+        assert_eq!(String::from_utf8_lossy(&elsewhere.unwrap().stdout), text, "the package's, where the user has none");
         drop(owned);
         let has_flock = Command::new("flock").arg("--version").output().is_ok();
         assert!(!has_flock || !said(state.path()).0, "it was killed");
