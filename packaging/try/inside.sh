@@ -54,7 +54,7 @@ first)
     say "from elsewhere, through ssh"
     mkdir -p -m 700 /root/.ssh; ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519
     cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys; ssh-keyscan 127.0.0.1 > /root/.ssh/known_hosts 2> /dev/null
-    (cd /; unset TRUNKLINE_DATA; TRUNKLINE_SERVER=ssh://root@127.0.0.1 trunkline status | tee /dev/stderr | grep -q shop)
+    (cd /; unset TRUNKLINE_DATA; TRUNKLINE_SERVER=ssh://root@127.0.0.1 trunkline status > /tmp/status; cat /tmp/status; grep -q shop /tmp/status)
     say "restart the server: what is deployed lives on"
     before=$(pgrep -f shop/server | sort | tr '\n' ' ')
     systemctl restart trunkline; [ "$(pgrep -f shop/server | sort | tr '\n' ' ')" = "$before" ]; [ "$(version)" = "$(cat /root/first)" ]
