@@ -301,7 +301,7 @@ pub(crate) static PROCESS: Shape = Shape {
         optional(
             "ready-within",
             Form::Duration,
-            "How long a new instance may take to say READY=1 to NOTIFY_SOCKET; without this, one that has run for half a second counts as ready.",
+            "How long a new instance may take to say READY=1 to NOTIFY_SOCKET; 10m at most. Without this, one that has run for half a second counts as ready.",
         ),
     ],
     later: PART_LATER,

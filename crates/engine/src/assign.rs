@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use trunkline_api::runner::{Assignment, Contents, JobWork, Lease, PartWork, Subject, VerifyWork, Work};
 use trunkline_domain::deployment::{Deployment, WorkKey};
 use trunkline_domain::expression::{Scope, Template, Value};
-use trunkline_domain::foundation::{EnvironmentKey, JobKey};
+use trunkline_domain::foundation::{DeploymentId, EnvironmentKey, JobKey};
 use trunkline_domain::pipeline::{Check, CheckRule, EnvironmentRule, HttpCheck, PartKind, Plan, SandboxLevel, Tier};
 use trunkline_domain::record::{Key, State};
 use trunkline_domain::release::Release;
@@ -56,19 +56,23 @@ pub(crate) fn assignment<S: Store>(states: &mut States, store: &S, work: &WorkRe
 
 /// On production `sandbox: auto` never comes to less than what was verified there last had: nothing steps down silently.
 fn least_sandbox<S: Store>(states: &mut States, store: &S, deployment: &Deployment) -> Result<Option<SandboxLevel>, StoreError> {
-    if deployment.skeleton.tier != Tier::Production {
+    // To come back goes first: a machine that has lost its sandbox must not keep production on what failed there.
+    if deployment.skeleton.tier != Tier::Production || deployment.cause.is_rollback() {
         return Ok(None);
     }
     let key = EnvironmentKey { project: deployment.project.clone(), name: deployment.environment.clone() };
-    let last = match states.get(store, &Key::Environment(key))? {
-        Some(State::Environment(environment)) => environment.verified.first().map(|verified| verified.deployment),
-        _ => None,
+    let verified: Vec<DeploymentId> = match states.get(store, &Key::Environment(key))? {
+        Some(State::Environment(environment)) => environment.verified.iter().map(|verified| verified.deployment).collect(),
+        _ => Vec::new(),
     };
-    let Some(last) = last else { return Ok(None) };
-    Ok(match states.get(store, &Key::Deployment(last))? {
-        Some(State::Deployment(last)) => last.done().and_then(|done| done.checks.iter().filter_map(|check| check.sandbox).max()),
-        _ => None,
-    })
+    for id in verified {
+        let Some(State::Deployment(last)) = states.get(store, &Key::Deployment(id))? else { continue };
+        // One whose checks ran nothing on a runner tells nothing.
+        if let Some(level) = last.done().and_then(|done| done.checks.iter().filter_map(|check| check.sandbox).max()) {
+            return Ok(Some(level));
+        }
+    }
+    Ok(None)
 }
 
 fn run_of<S: Store>(states: &mut States, store: &S, key: &Key) -> Result<Run, StoreError> {

@@ -152,7 +152,7 @@ impl World {
             0 => return ApplyOutcome::Failed("the service does not start".to_owned()),
             2 => {
                 self.coverage.fault("apply hindered by the target's machine");
-                return ApplyOutcome::Hindered("the port is taken".to_owned());
+                return ApplyOutcome::Hindered { reason: "the port is taken".to_owned(), touched: false };
             }
             1 => {
                 self.coverage.fault("apply without a trace");

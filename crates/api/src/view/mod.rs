@@ -256,7 +256,7 @@ pub struct EnvironmentView {
     pub accepted: bool,
     /// What was verified here last and still runs, as far as the record knows.
     pub runs: Option<RunningView>,
-    /// The last deployment that ended, where it is not the one that runs.
+    /// The last deployment that ended, where it is not the one that runs. Beside `runs`: its target's machine stood in the way.
     pub last_failed: Option<DeploymentRef>,
     /// What is being deployed.
     pub incoming: Option<DeploymentRef>,

@@ -10,8 +10,8 @@ use crate::tree::{Content, Node};
 use std::collections::HashSet;
 use std::ops::Range;
 use trunkline_domain::expression::Place;
-use trunkline_domain::foundation::JobKey;
-use trunkline_domain::pipeline::{Part, PartKind, ProcessPart, RunPart};
+use trunkline_domain::foundation::{JobKey, Millis};
+use trunkline_domain::pipeline::{Part, PartKind, ProcessPart, RunPart, limit};
 
 /// Parts of an environment.
 const PARTS_MAX: usize = 50;
@@ -133,8 +133,19 @@ fn process_part(reader: &mut Reader<'_>, fields: &Fields<'_>, parts: &mut Parts)
         listen: listen.map(|listen| listen.value),
         instances,
         env: fields.value("env").map(|node| reader.env(node, Place::PartEnv)).unwrap_or_default(),
-        ready_within: fields.duration(reader, "ready-within"),
+        ready_within: ready_within(reader, fields),
     })
+}
+
+fn ready_within(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Millis> {
+    let within = fields.duration(reader, "ready-within")?;
+    if within > limit::READY_WITHIN_MAX
+        && let Some(node) = fields.value("ready-within")
+    {
+        let finding = Finding::error(Code::OutOfRange, node.at.clone(), format!("'ready-within' cannot be {within}"));
+        reader.findings.add(finding.help(format!("it takes 1s to {}", limit::READY_WITHIN_MAX)));
+    }
+    Some(within)
 }
 
 fn run_part(reader: &mut Reader<'_>, fields: &Fields<'_>, parts: &mut Parts) -> PartKind {

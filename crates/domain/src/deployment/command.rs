@@ -153,6 +153,11 @@ pub enum Fact {
         /// Which part.
         part: u32,
     },
+    /// Its machine stood in the way of an apply that had changed something by then.
+    Disturbed {
+        /// Of which part.
+        part: u32,
+    },
     /// Nobody knows whether a part took effect.
     BecameUnknown {
         /// Which part.

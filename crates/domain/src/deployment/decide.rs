@@ -203,7 +203,12 @@ fn applied(mut course: Course<'_>, work: WorkKey, outcome: ApplyOutcome, log: Lo
             course.go_on()
         }
         ApplyOutcome::Failed(reason) => course.fail(FailureCause::Health, reason),
-        ApplyOutcome::Hindered(reason) => course.fail(FailureCause::Hindered, reason),
+        ApplyOutcome::Hindered { reason, touched: true } => {
+            course.record(Fact::Disturbed { part });
+            course.fail(FailureCause::Hindered, reason)
+        }
+        // As where a target refuses: nothing has happened, also where somebody wanted it to end.
+        ApplyOutcome::Hindered { reason, touched: false } => course.end(DeploymentResult::Failed(FailureCause::Hindered), reason),
         ApplyOutcome::Stale { held } => {
             let reason = format!("the target holds fence {held}, which is higher");
             course.end(DeploymentResult::Failed(FailureCause::Stale), reason)

@@ -66,6 +66,7 @@ fn start(fence: u64, at: Timestamp) -> Progress {
         cancelling: false,
         due: at + RUN_MAX,
         doubted: false,
+        disturbed: false,
     }
 }
 
@@ -95,6 +96,7 @@ fn advance(progress: &mut Progress, fact: &Fact, parts: u32, at: Timestamp) {
         }
         Fact::Applied { part, .. } => place(progress, *part, parts, false, at),
         Fact::Found { part } => place(progress, *part, parts, true, at),
+        Fact::Disturbed { .. } => progress.disturbed = true,
         Fact::BecameUnknown { part, .. } => {
             unknown(progress, *part, at);
         }

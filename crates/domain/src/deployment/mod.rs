@@ -129,6 +129,9 @@ pub struct Progress {
     /// Whether each part may have been put in place in a future that the record has lost: that must be seen first.
     #[serde(default, skip_serializing_if = "is_false")]
     pub doubted: bool,
+    /// Whether an apply that its machine hindered had changed something by then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub disturbed: bool,
 }
 
 /// A part in place.
@@ -228,7 +231,7 @@ pub enum FailureCause {
     Stale,
     /// A person said that the old release runs.
     Settled,
-    /// A target's machine stood in the way: a port was taken, a disk full. The release was not tried there.
+    /// A target's machine stood in the way: a port was taken, a disk full. Nothing says that the release is bad.
     Hindered,
 }
 
@@ -302,7 +305,7 @@ impl Progress {
     /// Whether something may have changed on a target, if it ended like this.
     pub fn touched(&self, result: DeploymentResult) -> bool {
         // A target that refused, or could not even try, was not changed by that apply.
-        let idle = matches!(result, DeploymentResult::Failed(FailureCause::Stale | FailureCause::Hindered));
+        let idle = matches!(result, DeploymentResult::Failed(FailureCause::Stale | FailureCause::Hindered)) && !self.disturbed;
         !self.applied.is_empty() || self.applies > u32::from(idle)
     }
 

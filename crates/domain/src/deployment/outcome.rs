@@ -67,8 +67,13 @@ pub enum ApplyOutcome {
     Applied,
     /// It is not; the reason in one sentence.
     Failed(String),
-    /// It was not tried: its machine stood in the way, and what ran before runs on. The reason in one sentence.
-    Hindered(String),
+    /// Its machine stood in the way, which says nothing of the release. What ran before runs on.
+    Hindered {
+        /// Why, in one sentence.
+        reason: String,
+        /// Whether something was changed on the way there: what ran was interrupted, or the release ran for a moment.
+        touched: bool,
+    },
     /// The target holds a higher fence and refused.
     Stale {
         /// The fence that the target holds.

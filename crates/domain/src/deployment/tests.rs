@@ -261,13 +261,16 @@ fn only_a_release_that_was_found_bad_on_a_target_is_vetoed() {
         let outcome = CheckOutcome { verdict, evidence: "seen".to_owned(), tests: None, took: Millis(1), sandbox: None };
         Command::ReportChecked { work: WorkKey::Verify(0), epoch: 7, outcome: Box::new(outcome), log: log() }
     };
+    let hindered = |touched| ApplyOutcome::Hindered { reason: "the port is taken".to_owned(), touched };
     let cancelling = |deployment: &Deployment| given(deployment.clone(), &[Fact::CancelRequested]);
     let failed = |cause| DeploymentResult::Failed(cause);
     let lose = || Command::Lose { work: WorkKey::Verify(0), epoch: 7 };
     let settle = |runs| Command::Settle { runs };
     for (case, before, command, result, touched, vetoes) in [
         ("refused by its target", applying(true), apply(ApplyOutcome::Stale { held: 9 }), failed(FailureCause::Stale), false, false),
-        ("not even tried", applying(true), apply(ApplyOutcome::Hindered("busy".into())), failed(FailureCause::Hindered), false, false),
+        ("not even tried", applying(true), apply(hindered(false)), failed(FailureCause::Hindered), false, false),
+        ("not even tried, cancelled", cancelling(&applying(true)), apply(hindered(false)), failed(FailureCause::Hindered), false, false),
+        ("hindered on the way", applying(true), apply(hindered(true)), failed(FailureCause::Hindered), true, false),
         ("not put in place", applying(true), apply(ApplyOutcome::Failed("full".into())), failed(FailureCause::Health), true, true),
         (
             "the same, cancelled",

@@ -137,6 +137,9 @@ pub enum Fact {
         result: DeploymentResult,
         /// Whether something may have changed on a target. If not, what ran before runs on.
         touched: bool,
+        /// Whether the release stays one to go back to though it was found bad. Absent in older records: it did not.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        kept: bool,
     },
     /// The record was restored from a backup.
     Restored {

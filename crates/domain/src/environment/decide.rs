@@ -180,7 +180,7 @@ fn promoted(target: &VerifiedRelease, cause: Cause, context: &Context) -> Fact {
 fn settle(environment: &Environment, deployment: DeploymentId, result: DeploymentResult, touched: bool, context: &Context) -> Vec<Fact> {
     let Some(holder) = environment.holder.as_ref().filter(|holder| holder.deployment == deployment) else { return Vec::new() };
     let mut course = Course::of(environment, context);
-    course.record(Fact::LockReleased { deployment, result, touched });
+    course.record(Fact::LockReleased { deployment, result, touched, kept: result.blames_release() });
     if undo_wanted(holder, result, touched)
         && let Some(target) = course.environment.last_good().cloned()
     {
@@ -236,6 +236,7 @@ pub fn evolve(state: Option<Environment>, fact: &Fact, at: Timestamp) -> Environ
             holder: None,
             queue: Vec::new(),
             current: None,
+            hindered: None,
             verified: Vec::new(),
         },
         (None, _) => unreachable!("INVARIANT: the first fact of an environment is Opened"),
@@ -275,24 +276,38 @@ fn apply(environment: &mut Environment, fact: &Fact, at: Timestamp) {
             environment.fence = *fence;
             environment.holder = Some(slot);
         }
-        Fact::LockReleased { deployment, result, touched } => release_lock(environment, *deployment, *result, *touched, at),
+        Fact::LockReleased { deployment, result, touched, kept } => {
+            release_lock(environment, *deployment, *result, (*touched, *kept), at);
+        }
         Fact::Restored { fence } => environment.fence = *fence,
     }
 }
 
-fn release_lock(environment: &mut Environment, deployment: DeploymentId, result: DeploymentResult, touched: bool, at: Timestamp) {
+fn release_lock(
+    environment: &mut Environment,
+    deployment: DeploymentId,
+    result: DeploymentResult,
+    (touched, kept): (bool, bool),
+    at: Timestamp,
+) {
     let holder = environment.holder.take().expect("INVARIANT: only a holder releases the lock");
+    match result {
+        DeploymentResult::Failed(FailureCause::Hindered) if !touched => environment.hindered = Some(deployment),
+        _ if touched || result == DeploymentResult::Succeeded => environment.hindered = None,
+        _ => {}
+    }
     if !touched && result != DeploymentResult::Succeeded {
         // Nothing was changed: what ran before runs on, and what was verified stays so.
         return;
     }
     let Slot { release, brief, skeleton, .. } = holder;
-    if result.blames_release() {
+    if kept {
         environment.verified.iter_mut().filter(|verified| verified.release == release).for_each(|verified| verified.failed_since = true);
+    } else if result.blames_release() || result == DeploymentResult::Succeeded {
+        environment.verified.retain(|verified| verified.release != release);
     }
     // One that succeeded becomes the newest.
     if result == DeploymentResult::Succeeded {
-        environment.verified.retain(|verified| verified.release != release);
         environment.verified.insert(0, VerifiedRelease { release, brief: brief.clone(), deployment, skeleton, failed_since: false });
         environment.verified.truncate(VERIFIED_MAX);
     }

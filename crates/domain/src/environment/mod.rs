@@ -40,6 +40,9 @@ pub struct Environment {
     pub queue: Vec<Slot>,
     /// What was deployed last, and whether it is verified here.
     pub current: Option<Current>,
+    /// The deployment that its target's machine hindered last, if nothing has come since: what ran before runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hindered: Option<DeploymentId>,
     /// Releases verified here, newest first, each once.
     pub verified: Vec<VerifiedRelease>,
 }
@@ -129,22 +132,25 @@ impl Environment {
         coming.chain(current).any(|other| brief.is_older_than(other))
     }
 
-    /// What can be gone back to, the nearest first, and last what has failed here since. Never a later run's release of
-    /// the same ref than the one that runs: whoever goes back twice must not get back what they left.
+    /// What can be gone back to, the nearest first, and last what has failed here since. Where what runs was verified here,
+    /// never a later run's release of the same ref: whoever goes back twice must not get back what they left.
     pub fn way_back(&self) -> impl Iterator<Item = &VerifiedRelease> {
-        let runs = self.current.as_ref().filter(|current| current.result == DeploymentResult::Succeeded);
-        let failed = self.current.as_ref().filter(|current| current.result.blames_release()).map(|current| current.release);
+        let current = self.current.as_ref();
+        let ends = |current: &&Current| current.result == DeploymentResult::Succeeded || current.result.blames_release();
+        let out = current.filter(ends).map(|current| current.release);
+        let stays = current.filter(|current| self.verified.iter().any(|verified| verified.release == current.release));
         let back = move |verified: &&VerifiedRelease| {
-            Some(verified.release) != failed
-                && runs.is_none_or(|runs| verified.release != runs.release && !runs.brief.is_older_than(&verified.brief))
+            Some(verified.release) != out && stays.is_none_or(|stays| !stays.brief.is_older_than(&verified.brief))
         };
         let of = move |failed_since| self.verified.iter().filter(move |verified| verified.failed_since == failed_since).filter(back);
         of(false).chain(of(true))
     }
 
-    /// What comes back by itself where a deployment failed: the release verified here last that has not failed since.
+    /// What comes back by itself where a deployment failed: the release verified here last, if it has not failed since;
+    /// else an earlier one, but none of a later run of the same ref, which was left on purpose.
     pub fn last_good(&self) -> Option<&VerifiedRelease> {
-        self.verified.iter().find(|verified| !verified.failed_since)
+        let last = self.verified.first()?;
+        self.verified.iter().find(|verified| !verified.failed_since && !last.brief.is_older_than(&verified.brief))
     }
 
     /// The `after` of the newest release verified here: in force until a newer one is verified.

@@ -426,6 +426,58 @@ fn a_person_has_the_release_that_is_there_deployed_once_more() {
 }
 
 #[test]
+fn what_was_left_on_purpose_does_not_come_back_by_itself() {
+    let mut life = Life::new();
+    for n in 1..=3 {
+        life.offer(n);
+        life.end(n, DeploymentResult::Succeeded, 9);
+    }
+    life.when(Command::RollBack { to: Some(release(2)) }, 10).unwrap();
+    // The rollback fails: what it left is no way back, neither by hand.
+    let mut failed = Life { environment: life.environment.clone() };
+    failed.end(10, FAILED, 9);
+    assert_eq!(failed.now().way_back().map(|back| back.release).collect::<Vec<_>>(), [release(1)]);
+    life.end(10, DeploymentResult::Succeeded, 9);
+    life.when(offer_with(2, QueuePolicy::Queue, |offer| offer.cause = Cause::Again("ana".to_owned())), 11).unwrap();
+    life.end(11, FAILED, 12);
+    assert_eq!(life.now().holder.clone().unwrap().release, release(1), "not 3, which a person left for 2");
+    // An older release that was never verified here is another matter: what it replaced comes back.
+    life.end(12, DeploymentResult::Succeeded, 9);
+    life.offer(4);
+    life.end(4, DeploymentResult::Succeeded, 9);
+    life.when(offer_with(0, QueuePolicy::Queue, by_ana), 13).unwrap();
+    life.end(13, FAILED, 14);
+    assert_eq!(life.now().holder.clone().unwrap().release, release(4));
+}
+
+#[test]
+fn a_record_of_earlier_is_read_as_it_was_written() {
+    let mut life = Life::new();
+    life.offer(1);
+    life.end(1, DeploymentResult::Succeeded, 9);
+    life.when(offer_with(1, QueuePolicy::Queue, |offer| offer.cause = Cause::Again("ana".to_owned())), 2).unwrap();
+    let fact = Fact::LockReleased { deployment: deployment(2), result: FAILED, touched: true, kept: false };
+    let written = serde_json::to_value(&fact).unwrap();
+    assert_eq!(written["lock-released"].as_object().unwrap().len(), 3, "as before there was a choice");
+    let after = evolve(life.environment.clone(), &serde_json::from_value(written).unwrap(), NOW);
+    assert!(after.verified.is_empty(), "what failed was struck then");
+}
+
+#[test]
+fn what_a_machine_hindered_is_remembered_until_something_comes() {
+    let hindered = DeploymentResult::Failed(FailureCause::Hindered);
+    let mut life = Life::new();
+    life.offer(1);
+    life.end(1, DeploymentResult::Succeeded, 9);
+    life.offer(2);
+    life.when(Command::Settle { deployment: deployment(2), result: hindered, touched: false }, 8).unwrap();
+    assert_eq!((life.now().hindered, life.now().current.clone().unwrap().release), (Some(deployment(2)), release(1)));
+    life.offer(3);
+    life.end(3, DeploymentResult::Succeeded, 9);
+    assert_eq!(life.now().hindered, None);
+}
+
+#[test]
 fn what_was_not_touched_runs_on() {
     for result in [DeploymentResult::Cancelled, FAILED] {
         let mut life = Life::new();

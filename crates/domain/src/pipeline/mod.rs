@@ -34,6 +34,8 @@ pub mod limit {
     pub const STEPS_MAX: usize = 100;
     /// Environments of a project.
     pub const ENVIRONMENTS_MAX: usize = 50;
+    /// How long an instance may be waited for until it says that it is ready.
+    pub const READY_WITHIN_MAX: crate::foundation::Millis = crate::foundation::Millis::minutes(10);
     /// Inputs of a manual start.
     pub const INPUTS_MAX: usize = 25;
     /// Bytes of one input's value.

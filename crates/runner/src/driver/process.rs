@@ -6,6 +6,7 @@
 
 use crate::artifact;
 use crate::failure::{Failure, While};
+use crate::lease::Standing;
 use crate::log::Log;
 use crate::process_tree::MARKER_VARIABLE;
 use crate::slot::Site;
@@ -17,6 +18,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use trunkline_api::runner::PartWork;
 use trunkline_domain::deployment::{ApplyOutcome, Health, Live, Observed};
@@ -25,6 +27,8 @@ use trunkline_domain::pipeline::ProcessPart;
 /// What the service printed during an apply, as far as the deployment's log shows it.
 const SHOWN_BYTES_MAX: u64 = 16 << 10;
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How often it is looked whether a deployment was cancelled while its supervisor is at work.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Asks the part's supervisor; starts it again where a release was put but no supervisor answers.
 pub fn observe(site: &mut Site<'_>, work: &PartWork) -> Result<Observed, Failure> {
@@ -42,7 +46,7 @@ pub fn observe(site: &mut Site<'_>, work: &PartWork) -> Result<Observed, Failure
             source: "supervisor's last status: stopped".to_owned(),
         });
     }
-    let Status { release, fence, healthy, stopped, .. } = match ask(site, &folder, &Request::Observe, ANSWER_WITHIN)? {
+    let Status { release, fence, healthy, stopped, .. } = match ask(site.supervise, &folder, &Request::Observe, ANSWER_WITHIN)? {
         Reply::Status(status) => *status,
         other => return Err(Failure(format!("the supervisor answered {other:?}"))),
     };
@@ -64,7 +68,7 @@ pub fn apply(site: &mut Site<'_>, work: &PartWork, part: &ProcessPart, log: &mut
     log.open_step(&format!("switch '{}' to {version}", work.part.name)).doing("keep the log").map_err(nothing)?;
     let printed = supervisor::service_log(&folder);
     let from = fs::metadata(&printed).map(|metadata| metadata.len()).unwrap_or(0);
-    let answer = ask(site, &folder, &Request::Apply(Box::new(spec)), within);
+    let answer = order(site, &folder, &Request::Apply(Box::new(spec)), within);
     show(&printed, from, log).doing("keep the log")?;
     match answer? {
         Reply::Applied { again } => {
@@ -79,13 +83,38 @@ pub fn apply(site: &mut Site<'_>, work: &PartWork, part: &ProcessPart, log: &mut
             log.write(format!("{version} is not in place: {reason}\n").as_bytes()).doing("keep the log")?;
             Ok(ApplyOutcome::Failed(reason))
         }
-        Reply::Hindered(reason) => {
-            log.write(format!("{version} was not tried: {reason}\n").as_bytes()).doing("keep the log")?;
-            Ok(ApplyOutcome::Hindered(reason))
+        Reply::Hindered { reason, touched } => {
+            log.write(format!("{version} is not in place: {reason}\n").as_bytes()).doing("keep the log")?;
+            Ok(ApplyOutcome::Hindered { reason, touched })
         }
         Reply::Stale { held } => Ok(ApplyOutcome::Stale { held }),
-        other => Err(Failure(format!("the supervisor answered {other:?}"))),
+        other => {
+            let failure = Failure(format!("the supervisor answered {other:?}"));
+            log.write(format!("{failure}\n").as_bytes()).doing("keep the log")?;
+            Err(failure)
+        }
     }
+}
+
+/// As [`ask`]. A supervisor may wait for long until a release is ready: it is told where that is not wanted any more.
+fn order(site: &Site<'_>, folder: &Path, apply: &Request, within: Duration) -> Result<Reply, Failure> {
+    let (supervise, fence) = (site.supervise, site.subject.fence);
+    std::thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        scope.spawn(move || tell.send(ask(supervise, folder, apply, within)));
+        let mut fence = fence;
+        loop {
+            match told.recv_timeout(LOOK_EVERY) {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Disconnected) => return Err(Failure("a defect of the runner ended its question".to_owned())),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if let Some(given_up) = fence.take_if(|_| site.hold.standing() == Standing::Cancelled) {
+                // A supervisor of an earlier version does not know the word, and goes on.
+                let _ = supervisor::call(folder, &Request::GiveUp(given_up), ANSWER_WITHIN);
+            }
+        }
+    })
 }
 
 /// The supervisor's reason, with what helps where a service that is given a socket wanted to open one itself.
@@ -103,10 +132,10 @@ fn apply_within(part: &ProcessPart) -> Duration {
     part.ready_within.unwrap_or_default().duration() + supervisor::STOP_GRACE * 2 + Duration::from_secs(30)
 }
 
-fn ask(site: &Site<'_>, folder: &Path, request: &Request, within: Duration) -> Result<Reply, Failure> {
+fn ask(supervise: &[String], folder: &Path, request: &Request, within: Duration) -> Result<Reply, Failure> {
     let mut tries_left = 3;
     loop {
-        supervisor::ensure(folder, site.supervise)?;
+        supervisor::ensure(folder, supervise)?;
         let reply = supervisor::call(folder, request, within);
         // One that was just killed may still take a call. A question can be asked again; an order may have been heard.
         let died = matches!(&reply, Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof));
@@ -136,6 +165,7 @@ fn spec(site: &mut Site<'_>, work: &PartWork, part: &ProcessPart, folder: &Path)
         env: service_env(site, work, folder, &unpacked)?,
         content: unpacked.join("content"),
         ready_within: part.ready_within,
+        start_within: part.ready_within.unwrap_or_default(),
     })
 }
 

@@ -76,3 +76,12 @@ pub fn service_log_cut(folder: &Path) -> io::Result<()> {
 pub fn wall_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_millis() as u64).unwrap_or(0)
 }
+
+/// The last line that the service printed since, for the reason of a failure.
+pub fn last_line(folder: &Path, since: u64) -> String {
+    let bytes = fs::read(service_log(folder)).unwrap_or_default();
+    let printed = bytes.get(usize::try_from(since).unwrap_or(0)..).unwrap_or_default();
+    let text = String::from_utf8_lossy(printed);
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    if line.is_empty() { String::new() } else { format!(": {}", line.chars().take(300).collect::<String>()) }
+}

@@ -72,11 +72,12 @@ pub fn supervise_stop(folder: &Path) -> io::Result<Option<Status>> {
 }
 
 fn stop(folder: &Path, mut status: Status) -> io::Result<()> {
-    if let Ok(reply) = socket::call(folder, &Request::Stop, STOP_GRACE * 2) {
-        return match reply {
-            Reply::Stopped => socket::await_end(folder),
-            other => Err(io::Error::other(format!("the supervisor answered {other:?}"))),
-        };
+    match socket::call(folder, &Request::Stop, STOP_GRACE * 3) {
+        Ok(Reply::Stopped) => return socket::await_end(folder),
+        Ok(other) => return Err(io::Error::other(format!("the supervisor answered {other:?}"))),
+        // One that lives would start again what is killed here.
+        Err(error) if socket::listens(folder) => return Err(error),
+        Err(_) => {}
     }
     // No supervisor: its instances may live, and their marks are on record.
     let left: usize =

@@ -10,11 +10,13 @@ use trunkline_domain::foundation::Millis;
 pub const READY_AFTER: Duration = Duration::from_millis(500);
 
 /// Waits until every instance is ready: until it has said so where it must within a time, else until it has lived for
-/// [`READY_AFTER`] or has said so earlier.
-pub fn wait(fresh: &[Instance], notifies: &[Option<Notify>], within: Option<Millis>) -> Result<(), Setback> {
-    if within.is_some() && notifies.iter().any(Option::is_none) {
-        return Err(Setback::of_machine("no NOTIFY_SOCKET could be made for an instance"));
-    }
+/// [`READY_AFTER`] or has said so earlier. `meanwhile` is done again and again, and may end the waiting.
+pub fn wait(
+    fresh: &[Instance],
+    notifies: &[Option<Notify>],
+    within: Option<Millis>,
+    mut meanwhile: impl FnMut() -> Result<(), Setback>,
+) -> Result<(), Setback> {
     let deadline = within.map(|within| (within, Instant::now() + within.duration()));
     let mut ready = vec![false; fresh.len()];
     while let Some(waits) = ready.iter().position(|ready| !ready) {
@@ -29,6 +31,7 @@ pub fn wait(fresh: &[Instance], notifies: &[Option<Notify>], within: Option<Mill
             let late = format!("instance {} did not say READY=1 to NOTIFY_SOCKET within {within} (ready-within)", waits + 1);
             return Err(Setback::of_release(late));
         }
+        meanwhile()?;
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(())

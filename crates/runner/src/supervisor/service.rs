@@ -1,6 +1,6 @@
 //! The supervised service: switching from one release to another, and keeping it up.
 
-use super::durable::{journal, release_folders, service_log, service_log_cut, status_write, wall_ms};
+use super::durable::{journal, last_line, release_folders, service_log, service_log_cut, status_write, wall_ms};
 use super::instance::Instance;
 use super::notify::Notify;
 use super::ready::{self, READY_AFTER};
@@ -13,7 +13,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,10 @@ pub struct Service {
     /// One apply at a time; held across waits, so it is not the state's lock.
     turn: Mutex<()>,
     stopped: AtomicBool,
+    /// Whether a stop waits for its turn.
+    stopping: AtomicBool,
+    /// Applies with a lower fence are not waited for any more.
+    wanted: AtomicU64,
 }
 
 /// What the supervisor has in its hands.
@@ -58,8 +62,14 @@ impl Service {
     /// Recovers what an earlier supervisor left, and starts watching.
     pub fn open(folder: &Path) -> io::Result<Arc<Self>> {
         let state = recover::state(folder)?;
-        let service =
-            Arc::new(Self { folder: folder.to_owned(), state: Mutex::new(state), turn: Mutex::default(), stopped: AtomicBool::new(false) });
+        let service = Arc::new(Self {
+            folder: folder.to_owned(),
+            state: Mutex::new(state),
+            turn: Mutex::default(),
+            stopped: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            wanted: AtomicU64::new(0),
+        });
         let watched = service.clone();
         std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
             while !watched.is_stopped() {
@@ -84,8 +94,16 @@ impl Service {
         self.state().status.clone()
     }
 
+    /// Waits no longer for what has this fence or a lower one.
+    pub fn give_up(&self, fence: u64) -> Reply {
+        self.wanted.fetch_max(fence.saturating_add(1), Ordering::AcqRel);
+        Reply::Status(Box::new(self.status()))
+    }
+
     /// Obeys an apply, or says why not.
     pub fn apply(&self, spec: &Spec) -> Reply {
+        // Whoever waits under a lower fence gives way.
+        self.wanted.fetch_max(spec.fence, Ordering::AcqRel);
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_stopped() {
             return Reply::Invalid("the supervisor stops".to_owned());
@@ -115,7 +133,12 @@ impl Service {
             Verdict::Repeat(Err(setback)) => return setback.told(),
             Verdict::Accept | Verdict::Resume => {}
         }
-        let end = noted.and_then(|()| self.switch(spec));
+        if let Err(setback) = noted {
+            // Nothing was started, and no second look is needed to know that.
+            let _ = self.record(|status| status.end(Err(setback.clone())));
+            return setback.told();
+        }
+        let end = self.switch(spec);
         let told = match &end {
             Ok(()) => Reply::Applied { again: false },
             Err(setback) => setback.clone().told(),
@@ -145,6 +168,12 @@ impl Service {
     /// Brings the release up and takes the old one down; in this order where a socket allows it.
     fn switch(&self, spec: &Spec) -> Result<(), Setback> {
         let old_binds_itself = self.state().status.live.as_ref().is_some_and(|live| live.listen.is_none());
+        // Before anything ends, for another program may have it. Only an old release that binds it itself has to go first.
+        let socket = match spec.listen.as_ref().map(|address| self.bound(address)) {
+            Some(Err(setback)) if !old_binds_itself => return Err(setback),
+            Some(bound) => bound.ok(),
+            None => None,
+        };
         let before = if spec.listen.is_none() || old_binds_itself {
             let mut state = self.state();
             state.paused = true;
@@ -152,8 +181,9 @@ impl Service {
         } else {
             Vec::new()
         };
+        let interrupted = !before.is_empty();
         self.end_all(before, STOP_GRACE);
-        let started = self.bring_up(spec);
+        let started = self.bring_up(spec, socket);
         let swapped = started.and_then(|(socket, fresh)| self.swap(spec, socket, fresh));
         let mut state = self.state();
         state.paused = false;
@@ -161,17 +191,18 @@ impl Service {
         state.pause = RESTART_FIRST;
         drop(state);
         // On failure the old release is still the live one; where it had to make room, it is started again.
-        let old = swapped?;
+        let old = swapped.map_err(|setback| setback.touched_if(interrupted))?;
         self.end_all(old, STOP_GRACE);
         Ok(())
     }
 
     /// Starts all instances and waits until they are ready. On failure none is left.
     #[allow(clippy::type_complexity)]
-    fn bring_up(&self, spec: &Spec) -> Result<(Option<(String, OwnedFd)>, Vec<Instance>), Setback> {
-        let socket = match &spec.listen {
-            Some(address) => Some((address.clone(), self.bound(address)?)),
-            None => None,
+    fn bring_up(&self, spec: &Spec, socket: Option<OwnedFd>) -> Result<(Option<(String, OwnedFd)>, Vec<Instance>), Setback> {
+        let socket = match (&spec.listen, socket) {
+            (None, _) => None,
+            (Some(address), Some(socket)) => Some((address.clone(), socket)),
+            (Some(address), None) => Some((address.clone(), self.bound(address)?)),
         };
         let printed_before = fs::metadata(service_log(&self.folder)).map(|metadata| metadata.len()).unwrap_or(0);
         let mut fresh = Vec::new();
@@ -179,20 +210,40 @@ impl Service {
         for _ in 0..spec.instances.max(1) {
             let marker = Marker::fresh();
             let notify = Notify::bind(&self.folder, &marker);
-            match self.start_one(spec, socket.as_ref().map(|(_, fd)| fd), &marker, notify.as_ref()) {
+            let unheard = spec.ready_within.is_some() && notify.is_none();
+            let started = match unheard {
+                true => Err(Setback::of_machine("no NOTIFY_SOCKET could be made for an instance")),
+                false => {
+                    self.start_one(spec, socket.as_ref().map(|(_, fd)| fd), &marker, notify.as_ref()).map_err(|e| Setback::not_started(&e))
+                }
+            };
+            match started {
                 Ok(instance) => fresh.push(instance),
-                Err(error) => {
+                Err(setback) => {
+                    let ran = !fresh.is_empty();
                     self.end_all(fresh, Duration::ZERO);
-                    return Err(Setback::not_started(&error));
+                    return Err(setback.touched_if(ran));
                 }
             }
             notifies.push(notify);
         }
-        if let Err(setback) = ready::wait(&fresh, &notifies, spec.ready_within) {
+        if let Err(setback) = ready::wait(&fresh, &notifies, spec.ready_within, || self.meanwhile(spec)) {
             self.end_all(fresh, Duration::from_secs(1));
             return Err(setback.followed_by(&last_line(&self.folder, printed_before)));
         }
         Ok((socket, fresh))
+    }
+
+    /// While an apply waits: whether it may go on, and what the watcher cannot do, since the apply has the turn.
+    fn meanwhile(&self, spec: &Spec) -> Result<(), Setback> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(Setback::of_machine("the supervisor was told to stop").touched_if(true));
+        }
+        if self.wanted.load(Ordering::Acquire) > spec.fence {
+            return Err(Setback::of_machine("it was cancelled, or a newer deployment came, before it was ready").touched_if(true));
+        }
+        self.start_missing();
+        Ok(())
     }
 
     /// The socket for an address: the one in hand, or a new one.
@@ -235,7 +286,7 @@ impl Service {
         if let Err(error) = status_write(&self.folder, &status) {
             drop(state);
             self.end_all(fresh, Duration::from_secs(1));
-            return Err(Setback::unrecorded(&error));
+            return Err(Setback::unrecorded(&error).touched_if(true));
         }
         state.status = status;
         state.socket = socket;
@@ -258,6 +309,7 @@ impl Service {
 
     /// Ends everything.
     pub fn stop(&self) -> Reply {
+        self.stopping.store(true, Ordering::Release);
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.stopped.store(true, Ordering::Release);
         let instances = std::mem::take(&mut self.state().instances);
@@ -279,7 +331,6 @@ impl Service {
         }
         let wanted = state.status.live.as_ref().filter(|_| !state.status.stopped && !state.paused).cloned();
         let missing = wanted.as_ref().is_some_and(|spec| state.instances.len() < spec.instances.max(1) as usize);
-        let due = missing && Instant::now() >= state.restart_at;
         let healthy = wanted.is_some() && !missing && state.instances.iter().all(|instance| instance.since.elapsed() >= READY_AFTER / 5);
         if !state.paused && state.status.healthy != healthy {
             state.status.healthy = healthy;
@@ -291,8 +342,9 @@ impl Service {
         drop(state);
         self.end_all(ended, Duration::ZERO);
         let _ = service_log_cut(&self.folder);
-        if let (true, Some(spec)) = (due, wanted) {
-            self.start_again(&spec);
+        // Not while an apply or a stop is at work.
+        if missing && let Ok(_turn) = self.turn.try_lock() {
+            self.start_missing();
         }
     }
 
@@ -305,21 +357,18 @@ impl Service {
         state.pause = (state.pause * 2).min(RESTART_LAST);
     }
 
-    /// Starts one missing instance of the live release, unless a switch came between.
-    fn start_again(&self, spec: &Spec) {
-        let Ok(_turn) = self.turn.try_lock() else { return };
-        // A switch or a stop may have come between the look and the turn.
-        let still = {
+    /// Starts one missing instance of the live release, if it is time. The caller has the turn.
+    fn start_missing(&self) {
+        let due = {
             let state = self.state();
-            let missing = state.instances.len() < spec.instances.max(1) as usize;
-            missing && !state.paused && !state.status.stopped && state.status.live.as_ref() == Some(spec)
+            let wanted =
+                state.status.live.as_ref().filter(|_| !state.paused && !state.status.stopped && Instant::now() >= state.restart_at);
+            wanted.filter(|spec| state.instances.len() < spec.instances.max(1) as usize).cloned()
         };
-        if !still {
-            return;
-        }
+        let Some(spec) = due else { return };
         let started = self
-            .restart_socket(spec)
-            .and_then(|socket| self.start_one(spec, socket.as_ref(), &Marker::fresh(), None).map_err(|error| error.to_string()));
+            .restart_socket(&spec)
+            .and_then(|socket| self.start_one(&spec, socket.as_ref(), &Marker::fresh(), None).map_err(|error| error.to_string()));
         let mut state = self.state();
         match started {
             Ok(instance) => state.instances.push(instance),
@@ -340,13 +389,4 @@ impl Service {
         }
         Ok(Some(socket))
     }
-}
-
-/// The last line that the service printed since, for the reason of a failure.
-fn last_line(folder: &Path, since: u64) -> String {
-    let bytes = fs::read(service_log(folder)).unwrap_or_default();
-    let printed = bytes.get(usize::try_from(since).unwrap_or(0)..).unwrap_or_default();
-    let text = String::from_utf8_lossy(printed);
-    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    if line.is_empty() { String::new() } else { format!(": {}", line.chars().take(300).collect::<String>()) }
 }

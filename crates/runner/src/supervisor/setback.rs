@@ -8,24 +8,27 @@ use std::io;
 pub struct Setback {
     /// Why, in one sentence.
     pub reason: String,
-    /// Whether the machine stood in the way, so that the release itself was not tried.
+    /// Whether the machine stood in the way, which says nothing of the release.
     pub hindered: bool,
+    /// Whether something was changed on the way there: what ran was interrupted, or the release ran for a moment.
+    pub touched: bool,
 }
 
 impl Setback {
     /// The release did not do as it should.
     pub fn of_release(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), hindered: false }
+        Self { reason: reason.into(), hindered: false, touched: true }
     }
 
-    /// The machine stood in the way.
+    /// The machine stood in the way before anything was changed.
     pub fn of_machine(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), hindered: true }
+        Self { reason: reason.into(), hindered: true, touched: false }
     }
 
-    /// The answer to whoever asked for the apply.
-    pub fn told(self) -> Reply {
-        if self.hindered { Reply::Hindered(self.reason) } else { Reply::Failed(self.reason) }
+    /// The same, where something was changed by then.
+    pub fn touched_if(mut self, touched: bool) -> Self {
+        self.touched |= touched;
+        self
     }
 
     /// With more of why: ": the database is missing".
@@ -34,26 +37,29 @@ impl Setback {
         self
     }
 
+    /// The answer to whoever asked for the apply.
+    pub fn told(self) -> Reply {
+        if self.hindered { Reply::Hindered { reason: self.reason, touched: self.touched } } else { Reply::Failed(self.reason) }
+    }
+
     /// The supervisor's record could not be written.
     pub fn unrecorded(error: &io::Error) -> Self {
         Self::of_machine(cannot_record(error))
     }
 
-    /// Another program has the port, or the machine lacks the address: of the release that says only what it asks for.
+    /// Another program has the port, or the machine lacks the address. What is no address anywhere is the release's fault.
     pub fn not_bound(address: &str, error: &io::Error) -> Self {
         let reason = format!("cannot listen on {address}: {error}");
-        match error.kind() {
-            io::ErrorKind::InvalidInput => Self::of_release(reason),
-            _ => Self::of_machine(reason),
-        }
+        // Only what the kernel was asked for has its number: the rest is a name that means nothing.
+        if error.raw_os_error().is_some() { Self::of_machine(reason) } else { Self::of_release(reason) }
     }
 
-    /// What starts on no machine is the release's fault: its program is not there, or is none.
+    /// A program that is not there is found out by the shell, which starts; what fails here is the machine's, but for a
+    /// text or an environment that no machine can start.
     pub fn not_started(error: &io::Error) -> Self {
-        use io::ErrorKind::{ArgumentListTooLong, InvalidInput, NotADirectory, NotFound, PermissionDenied};
         let reason = format!("an instance could not be started: {error}");
         match error.kind() {
-            NotFound | NotADirectory | PermissionDenied | InvalidInput | ArgumentListTooLong => Self::of_release(reason),
+            io::ErrorKind::InvalidInput | io::ErrorKind::ArgumentListTooLong => Self::of_release(reason),
             _ => Self::of_machine(reason),
         }
     }

@@ -42,7 +42,7 @@ pub fn call(folder: &Path, request: &Request, within: Duration) -> io::Result<Re
 }
 
 /// Whether a supervisor listens.
-fn listens(folder: &Path) -> bool {
+pub fn listens(folder: &Path) -> bool {
     File::open(folder).is_ok_and(|handle| UnixStream::connect(address(&handle)).is_ok())
 }
 
@@ -127,6 +127,7 @@ fn answer(mut stream: &UnixStream, service: &Arc<Service>) -> io::Result<bool> {
     let reply = match serde_json::from_str(&line) {
         Ok(Request::Observe) => Reply::Status(Box::new(service.status())),
         Ok(Request::Apply(spec)) => service.apply(&spec),
+        Ok(Request::GiveUp(fence)) => service.give_up(fence),
         Ok(Request::Stop) => service.stop(),
         Err(error) => Reply::Invalid(error.to_string()),
     };

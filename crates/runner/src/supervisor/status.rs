@@ -33,6 +33,9 @@ pub struct Spec {
     /// How long each may take to say that it is ready; none: it need not.
     #[serde(default)]
     pub ready_within: Option<Millis>,
+    /// Says nothing any more. A supervisor of an earlier version, which outlives an upgrade, wants to read it.
+    #[serde(default)]
+    pub start_within: Millis,
 }
 
 /// A question to a supervisor: one line of JSON on its socket.
@@ -43,6 +46,8 @@ pub enum Request {
     Observe,
     /// Make this the state.
     Apply(Box<Spec>),
+    /// Wait no longer for the instances of an apply with this fence to be ready.
+    GiveUp(u64),
     /// End everything.
     Stop,
 }
@@ -60,8 +65,13 @@ pub enum Reply {
     },
     /// It is not, for this reason.
     Failed(String),
-    /// It is not, for this reason: the machine stood in the way, and the release was not tried.
-    Hindered(String),
+    /// It is not, because the machine stood in the way.
+    Hindered {
+        /// Why.
+        reason: String,
+        /// Whether something was changed by then.
+        touched: bool,
+    },
     /// A higher fence is held.
     Stale {
         /// That fence.
@@ -127,12 +137,15 @@ pub struct Accepted {
     /// Whether that reason is the machine's, not the release's.
     #[serde(default)]
     pub hindered: bool,
+    /// Whether something was changed by then.
+    #[serde(default)]
+    pub touched: bool,
 }
 
 impl Accepted {
     fn end(&self) -> Option<Result<(), Setback>> {
-        let hindered = self.hindered;
-        self.end.clone().map(|end| end.map_err(|reason| Setback { reason, hindered }))
+        let (hindered, touched) = (self.hindered, self.touched);
+        self.end.clone().map(|end| end.map_err(|reason| Setback { reason, hindered, touched }))
     }
 }
 
@@ -174,7 +187,7 @@ impl Status {
         self.fence = Some(spec.fence);
         self.deployment = Some(spec.deployment.clone());
         self.stopped = false;
-        self.accepted = Some(Accepted { spec: spec.clone(), end: None, hindered: false });
+        self.accepted = Some(Accepted { spec: spec.clone(), end: None, hindered: false, touched: false });
         if *verdict == Verdict::Accept {
             *self.applies.entry(spec.deployment.clone()).or_default() += 1;
             // Ids of deployments rise with time.
@@ -188,6 +201,7 @@ impl Status {
     pub fn end(&mut self, end: Result<(), Setback>) {
         if let Some(accepted) = &mut self.accepted {
             accepted.hindered = end.as_ref().is_err_and(|setback| setback.hindered);
+            accepted.touched = end.as_ref().is_err_and(|setback| setback.touched);
             accepted.end = Some(end.map_err(|setback| setback.reason));
         }
     }
@@ -204,7 +218,7 @@ impl Status {
 mod tests {
     use super::super::setback::Setback;
     use super::{Spec, Status, Verdict};
-    use trunkline_domain::foundation::Digest;
+    use trunkline_domain::foundation::{Digest, Millis};
 
     fn spec(fence: u64, release: &str) -> Spec {
         Spec {
@@ -218,6 +232,7 @@ mod tests {
             env: Default::default(),
             content: "/nowhere".into(),
             ready_within: None,
+            start_within: Millis(0),
         }
     }
 
@@ -240,5 +255,17 @@ mod tests {
         status.end(Ok(()));
         status.stop();
         assert_eq!(status.judge(&spec(1, "a")), Verdict::Resume, "stopped since: the old answer would be untrue");
+    }
+
+    #[test]
+    fn supervisors_of_an_earlier_version_and_this_one_read_each_other() {
+        let mut written = serde_json::to_value(spec(1, "a")).unwrap();
+        assert!(written["start_within"].is_number(), "an earlier one asks for it");
+        written.as_object_mut().unwrap().remove("ready_within");
+        assert_eq!(serde_json::from_value::<Spec>(written).unwrap(), spec(1, "a"));
+        let failed = r#"{"spec":SPEC,"end":{"Err":"it did not start"}}"#.replace("SPEC", &serde_json::to_string(&spec(1, "a")).unwrap());
+        let status = Status { fence: Some(1), accepted: Some(serde_json::from_str(&failed).unwrap()), ..Status::default() };
+        let told = Setback { touched: false, ..Setback::of_release("it did not start") };
+        assert_eq!(status.judge(&spec(1, "a")), Verdict::Repeat(Err(told)));
     }
 }

@@ -186,7 +186,12 @@ impl Scope {
         let release = &failed.release;
         let back = environment.incoming.as_ref().filter(|incoming| incoming.release.number < release.number);
         let runs_on = (environment.incoming.is_none() && environment.runs.is_none()).then(|| runs_on(failed, environment));
-        let can_go_back = back.is_none() && !environment.back_to.is_empty();
+        let next = match &environment.runs {
+            // What runs here is well: it is what was to come that needs somebody.
+            Some(_) => Some(format!("trunkline promote {} {}", release.version, environment.name)),
+            None if back.is_none() && !environment.back_to.is_empty() => Some(format!("trunkline rollback {}", environment.name)),
+            None => None,
+        };
         let why = html! {
             b { (release.version) } " is not verified: " (reason(failed)) " "
             @if let Some(back) = back { b { (back.release.version) } " is on its way back. " }
@@ -194,7 +199,7 @@ impl Scope {
             (time::ago(self.now, failed.since)) "."
         };
         let headline = format!("{} failed in {}", project.name, environment.name);
-        let command = can_go_back.then(|| self.said(project, &format!("trunkline rollback {}", environment.name)));
+        let command = next.map(|next| self.said(project, &next));
         Some(self.item(
             project,
             environment,

@@ -89,7 +89,8 @@ fn view(
     view.runs = running(shared, state)?;
     view.last_failed = match &state.current {
         Some(current) if current.result != DeploymentResult::Succeeded => Some(named(shared, current.deployment)?),
-        _ => None,
+        // What ran before runs on, but what was to come has not, and nobody tries it again by itself.
+        _ => state.hindered.map(|deployment| named(shared, deployment)).transpose()?,
     };
     view.incoming = state.holder.as_ref().map(|slot| named(shared, slot.deployment)).transpose()?;
     view.queue = state.queue.iter().map(|slot| named(shared, slot.deployment)).collect::<Result<_, _>>()?;

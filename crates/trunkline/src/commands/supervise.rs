@@ -107,6 +107,7 @@ mod tests {
             env: Default::default(),
             content: "/nowhere".into(),
             ready_within: None,
+            start_within: Default::default(),
         };
         let mut status = SupervisorStatus { live: Some(spec), ..SupervisorStatus::default() };
         assert_eq!(ended(&status, &place), "ended 1.42 in shop/qa: 0 instances, 127.0.0.1:8102 is free");

@@ -5,7 +5,7 @@ use super::sight::rollback_of;
 use crate::exit::Exit;
 use crate::render::words;
 use trunkline_api::view::{DeploymentStatus, DeploymentView, EnvironmentView, RunView, StationKind, StationState, StationView, WhereView};
-use trunkline_domain::deployment::DeploymentResult;
+use trunkline_domain::deployment::{DeploymentResult, FailureCause};
 use trunkline_domain::run::{ReleaseVerdict, RunResult};
 
 /// How following ended.
@@ -155,10 +155,18 @@ fn failed(what: String, deployment: Option<u32>, environment: Option<&Environmen
         (Some(rollback), Some(environment)) => words.extend(settle(rollback.number, environment.name.as_str())),
         _ => {
             words.extend(runs_now(environment));
+            words.extend(environment.zip(deployment).and_then(|(environment, deployment)| again(environment, deployment)));
             words.extend(deployment.map(|deployment| format!("next: trunkline log deployment/{deployment}")));
         }
     }
     Ending { exit: Exit::Failed, words }
+}
+
+/// How a release comes that its target's machine hindered: nothing tries it again by itself.
+fn again(environment: &EnvironmentView, deployment: u32) -> Option<String> {
+    let hindered = DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Hindered));
+    let last = environment.last_failed.as_ref().filter(|last| last.number == deployment && last.status == hindered)?;
+    Some(format!("again: trunkline promote {} {}", crate::render::text::clean(&last.release.version), environment.name))
 }
 
 fn runs_now(environment: Option<&EnvironmentView>) -> Option<String> {
@@ -237,7 +245,6 @@ fn succeeded(number: u32, version: &str, environment: &EnvironmentView) -> Endin
 mod tests {
     use super::*;
     use crate::render::sample;
-    use trunkline_domain::deployment::FailureCause;
 
     fn change(states: [StationState; 3]) -> (WhereView, Vec<EnvironmentView>) {
         let mut change = sample::change();
