@@ -32,7 +32,7 @@ fn a_dry_run_meets_the_no_of_the_act() {
         push(text);
         server.until("projects/shop/environments/production", |body| body["runs"]["release"]["number"] == json!(number));
     }
-    let (fits, promote, back) = ("", "promote", "environments/test/rollback");
+    let (promote, back) = ("promote", "environments/test/rollback");
     let to = |name: &str| json!({"environment": name});
     let try_all = |cases: &[(String, Value, u16, &str)]| {
         for (path, body, status, words) in cases {
@@ -52,7 +52,7 @@ fn a_dry_run_meets_the_no_of_the_act() {
         (format!("releases/9/{promote}"), to("test"), 404, "no release"),
         (format!("releases/1/{promote}"), json!({"environment": "test", "again": true}), 409, "not taken"),
         (back.to_owned(), json!({"to": "3"}), 409, "verified"),
-        ("environments/nowhere/rollback".to_owned(), json!({}), 409, fits),
+        ("environments/nowhere/rollback".to_owned(), json!({}), 409, "no such environment yet"),
     ]);
     push("good and fine but slow\n");
     server.until("projects/shop/releases/4", |body| body.is_object() && body["release"]["number"] == json!(4));
