@@ -16,7 +16,7 @@ deliver() {
 }
 # A server whose jobs have limits, where this machine's control groups can keep them.
 limited() {
-    mkdir -p /etc/systemd/system/trunkline.service.d /root/greedy
+    rm -rf /root/greedy; mkdir -p /etc/systemd/system/trunkline.service.d /root/greedy
     printf '[Service]\nExecStart=\nExecStart=/usr/bin/trunkline serve --data /var/lib/trunkline --job-memory 64M --job-processes 50\n' \
         > /etc/systemd/system/trunkline.service.d/limits.conf
     systemctl daemon-reload; systemctl restart trunkline; trunkline doctor
@@ -29,7 +29,7 @@ jobs:
   modest: { run: "python3 -c 'x = bytearray(20_000_000)'" }
 FILE
     commit "Want too much"; trunkline project add greedy; git push -q trunkline main
-    ! trunkline watch --timeout 2m
+    if trunkline watch --timeout 2m; then echo "what wants too much passed"; exit 1; fi
     trunkline runs view 1 | tee /tmp/greedy
     trunkline runs view 1 --json > /tmp/greedy.json
     python3 - <<'CHECK'
@@ -46,10 +46,13 @@ CHECK
 
 case "$1" in
 first)
-    say "install"; dpkg -i /root/trunkline.deb; ! command -v rustc; trunkline service status
+    # Not `! command`: bash ends at no failure of one.
+    if command -v rustc; then echo "this machine has Rust"; exit 1; fi
+    say "install"; dpkg -i /root/trunkline.deb; trunkline service status
     say "jobs stand behind a wall"; trunkline doctor | tee /tmp/doctor; grep -q "^good sandbox.level 'sandbox'" /tmp/doctor
     say "an unknown host is said to be unknown, whatever modules the machine has for names"
-    ! TRUNKLINE_SERVER=http://nowhere.invalid TRUNKLINE_TOKEN=none trunkline status 2> /tmp/unknown; cat /tmp/unknown; grep -q TL02 /tmp/unknown
+    if TRUNKLINE_SERVER=http://nowhere.invalid TRUNKLINE_TOKEN=none trunkline status 2> /tmp/unknown; then echo "it was found"; exit 1; fi
+    cat /tmp/unknown; grep -q TL02 /tmp/unknown
     say "deliver"; deliver "Begin (#1)"; version > /root/first
     say "from elsewhere, through ssh"
     mkdir -p -m 700 /root/.ssh; ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519
