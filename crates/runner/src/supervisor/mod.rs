@@ -7,9 +7,10 @@
 //! line for each answer to an apply), `service.log` (what instances print; cut at 16 MiB, the cut part kept as
 //! `service.log.1`), `releases/` (content of the live release and the two before it), `control.sock`.
 //!
-//! **Ready** means: an instance sent `READY=1` to `NOTIFY_SOCKET`, or was alive for 500 ms, whichever is first. A
-//! service that takes longer to know whether it can serve should notify. **Ending** means TERM to the instance's
-//! group, 10 s to finish its requests, then KILL.
+//! **Ready** means: an instance sent `READY=1` to `NOTIFY_SOCKET`, or, where the part has no `ready-within`, was alive for
+//! 500 ms, whichever is first; with that key nothing but `READY=1` within its time counts. A service that takes longer to
+//! know whether it can serve should notify and have the key. **Ending** means TERM to the instance's group, 10 s to
+//! finish its requests, then KILL.
 //!
 //! A service is executed directly where its text is a simple command; otherwise by `sh -e -c`, and then `exec` before
 //! the server is the user's to write, or `LISTEN_PID` will not be the server's process.

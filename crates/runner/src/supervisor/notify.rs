@@ -17,7 +17,8 @@ pub struct Notify {
 }
 
 impl Notify {
-    /// Binds a socket in the part's folder. None where that fails: readiness is then time alone.
+    /// Binds a socket in the part's folder. None where that fails: an instance is then ready by time alone, or never where
+    /// it must say so (`ready-within`).
     pub fn bind(folder: &Path, marker: &Marker) -> Option<Self> {
         let handle = File::open(folder).ok()?;
         let name = format!("n-{}.sock", &marker.value()[..8]);
