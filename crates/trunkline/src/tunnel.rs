@@ -5,9 +5,9 @@
 use crate::address::{Address, PORT};
 use crate::code::Code;
 use crate::failure::Failure;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long the way may take to open.
@@ -18,14 +18,22 @@ const TEXT_BYTES_MAX: u64 = 8192;
 /// Never asks: keys and agent must do.
 const OPTIONS: [&str; 6] = ["-T", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=15", "-oServerAliveCountMax=3", "-x"];
 /// Says where the server there listens, then its token: the user's own server, or the package's where the user may read
-/// it. Fails where none runs: whoever listens there then is a stranger.
+/// it. Fails where none runs: whoever listens there then is a stranger. For `sh`, which reads it from its standard input:
+/// the user's own shell over there may be one that does not understand it (fish, csh).
 const READ_SERVED: &str = r#"for f in "${XDG_STATE_HOME:-$HOME/.local/state}/trunkline" "${TRUNKLINE_DATA:-/var/lib/trunkline}"; do
   test -r "$f/operator.token" || continue
   if test -f "$f/lock" && command -v flock > /dev/null && flock -ns "$f/lock" true; then
     echo "the server of $f is not running" >&2
     continue
   fi
-  cat "$f/address" "$f/operator.token" && exit
+  if ! test -r "$f/address"; then
+    echo "the server of $f does not say where it listens" >&2
+    continue
+  fi
+  if said=$(cat "$f/address" "$f/operator.token"); then
+    printf '%s\n' "$said"
+    exit
+  fi
 done
 echo "no server runs there whose token $(id -un) may read" >&2
 exit 1"#;
@@ -104,10 +112,7 @@ fn complaint(child: &mut Child) -> String {
 
 /// The token of the server on `destination`, as the user that ssh logs in, and where that server listens.
 pub fn served(destination: &str, ssh_port: Option<u16>) -> Result<(String, End), Failure> {
-    let output = ssh(ssh_port)
-        .args(["--", destination, READ_SERVED])
-        .stdin(Stdio::null())
-        .output()
+    let output = fed(ssh(ssh_port).args(["--", destination, "sh -s"]), READ_SERVED)
         .map_err(|error| failed(destination).why(format!("ssh does not start: {error}")))?;
     let no_token = |why: String| {
         Failure::new(Code::NoToken, format!("there is no token of a server on {destination}"))
@@ -119,6 +124,14 @@ pub fn served(destination: &str, ssh_port: Option<u16>) -> Result<(String, End),
     }
     let text = String::from_utf8_lossy(&output.stdout);
     told(&text).ok_or_else(|| no_token("its files do not hold an address and a token".to_owned()))
+}
+
+/// What a program says that is given a text, which is shorter than what a pipe holds.
+fn fed(command: &mut Command, text: &str) -> std::io::Result<Output> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    // One that has ended already says itself why.
+    drop(child.stdin.take().map(|mut stdin| stdin.write_all(text.as_bytes())));
+    child.wait_with_output()
 }
 
 /// The two lines that [`READ_SERVED`] prints.
@@ -153,11 +166,10 @@ mod tests {
     use crate::whereabouts::tests::own;
     use std::path::Path;
 
-    /// What the machine at the other end would say.
-    fn said(state: &Path) -> (bool, String) {
-        let nowhere = state.join("nowhere");
+    /// What the machine at the other end would say, with the user's own state and the package's folder.
+    fn said(state: &Path, package: &Path) -> (bool, String) {
         let mut command = Command::new("sh");
-        let output = command.args(["-c", READ_SERVED]).env("XDG_STATE_HOME", state).env("TRUNKLINE_DATA", nowhere).output().unwrap();
+        let output = fed(command.arg("-s").env("XDG_STATE_HOME", state).env("TRUNKLINE_DATA", package), READ_SERVED).unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
@@ -165,20 +177,24 @@ mod tests {
     fn the_token_comes_with_the_address_of_its_server() {
         let state = tempfile::tempdir().unwrap();
         let folder = state.path().join("trunkline");
-        assert!(!said(state.path()).0, "no server was ever there");
+        let nowhere = Path::new("/nowhere");
+        let nothing = (false, String::new());
+        assert_eq!(said(state.path(), nowhere), nothing, "no server was ever there");
         let owned = own(&folder);
         std::fs::write(folder.join("operator.token"), "tl_secret\n").unwrap();
-        assert!(!said(state.path()).0, "it says no address");
+        assert_eq!(said(state.path(), nowhere), nothing, "it says no address");
         std::fs::write(folder.join("address"), "http://127.0.0.1:43210\n").unwrap();
-        let (good, text) = said(state.path());
+        let (good, text) = said(state.path(), nowhere);
         assert!(good);
         assert_eq!(told(&text), Some(("tl_secret".to_owned(), End("127.0.0.1:43210".to_owned()))));
-        let elsewhere =
-            Command::new("sh").args(["-c", READ_SERVED]).env("XDG_STATE_HOME", "/nowhere").env("TRUNKLINE_DATA", &folder).output();
-        assert_eq!(String::from_utf8_lossy(&elsewhere.unwrap().stdout), text, "the package's, where the user has none");
+        assert_eq!(said(nowhere, &folder), (true, text.clone()), "the package's, where the user has none");
+        let mute = tempfile::tempdir().unwrap();
+        let _starts = own(&mute.path().join("trunkline"));
+        std::fs::write(mute.path().join("trunkline/operator.token"), "tl_other\n").unwrap();
+        assert_eq!(said(mute.path(), &folder), (true, text), "the package's, where the user's own says no address");
         drop(owned);
         let has_flock = Command::new("flock").arg("--version").output().is_ok();
-        assert!(!has_flock || !said(state.path()).0, "it was killed");
+        assert!(!has_flock || said(state.path(), nowhere) == nothing, "it was killed");
     }
 
     #[test]

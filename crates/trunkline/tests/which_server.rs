@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Server, run, run_to, shell};
+use common::{Server, run, run_to, shell, ssh};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -103,4 +103,17 @@ fn where_no_server_ever_was_the_usual_port_is_not_asked() {
     let (code, said) = world.try_in_shop("cd .. && trunkline status");
     assert!(code == Some(7) && said.contains("/.local/state/trunkline is not running"), "{said}");
     assert!(said.ends_with("help: start it: trunkline serve\n"), "{said}");
+}
+
+#[test]
+fn through_ssh_the_login_shell_need_not_be_of_the_posix_kind() {
+    let world = World::new();
+    let server = Server::start(world.home.path(), world.folder.path(), "trunkline serve --slots 0");
+    // As fish would: a simple command is understood, and nothing else. The way itself is not opened.
+    let login = r#"case "$*" in *"-- build.example sh -s") exec sh -s;; *" -L "*) echo "no way" >&2; exit 255;; *) exit 127;; esac"#;
+    let (path, called) = ssh(world.folder.path(), login);
+    let (code, said) = world.try_in_shop(&format!("PATH={path}:$PATH trunkline status --server ssh://build.example"));
+    assert!(code == Some(7) && said.contains("TL0207") && said.contains("no way"), "{code:?} {said}");
+    let called = std::fs::read_to_string(called).unwrap();
+    assert!(called.contains(&format!(":{} -- build.example", &server.address[7..])) && !called.contains("operator.token"), "{called}");
 }

@@ -4,6 +4,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -69,4 +70,13 @@ pub fn run(command: &mut Command, what: &str) -> String {
 pub fn run_to(command: &mut Command) -> (Option<i32>, String) {
     let output = command.output().unwrap();
     (output.status.code(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+}
+
+/// An `ssh` that does this instead: the folder to be found first, and the file in which it keeps what it was called with.
+pub fn ssh(folder: &Path, script: &str) -> (String, PathBuf) {
+    let (bin, called) = (folder.join("ssh"), folder.join("ssh.called"));
+    std::fs::create_dir(&bin).unwrap();
+    std::fs::write(bin.join("ssh"), format!("#!/bin/sh\necho \"$*\" >> '{}'\n{script}\n", called.display())).unwrap();
+    std::fs::set_permissions(bin.join("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    (bin.display().to_string(), called)
 }
