@@ -56,6 +56,20 @@ pub enum Owner {
     Unknown(PathBuf),
 }
 
+/// Where the data of the server that is meant is, whether that server runs or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Site {
+    /// In this folder.
+    Here {
+        /// The folder.
+        folder: PathBuf,
+        /// Where its server listens, or did last, where that is known.
+        address: Option<Address>,
+    },
+    /// In none that is known here to be of the server at this address.
+    Elsewhere(Address),
+}
+
 /// Which server is meant.
 pub fn choose(words: &Words) -> Result<Choice, Failure> {
     if let Some(server) = &words.server {
@@ -77,10 +91,7 @@ pub fn choose(words: &Words) -> Result<Choice, Failure> {
 
 /// The server at an address, as the folder calls it whose server it is.
 pub fn at(words: &Words, address: Address) -> Choice {
-    let folders: Vec<&PathBuf> = match &words.data {
-        Some(data) => vec![data],
-        None => words.kept.iter().chain([&words.usual]).collect(),
-    };
+    let folders = folders(words);
     let listens = |folder: &Path| match whereabouts::of(folder) {
         Ok(Whereabouts::Listens(own)) if address.means(&own) => Some(own),
         _ => None,
@@ -91,6 +102,40 @@ pub fn at(words: &Words, address: Address) -> Choice {
         }
     }
     Choice { address, owner: Owner::Unknown(folders[0].clone()) }
+}
+
+/// Where the data of the server is that [`choose`] would have asked. None is asked, and no way is opened.
+pub fn site(words: &Words) -> Result<Site, Failure> {
+    let folders = folders(words);
+    let here = |folder: &Path| Site::Here { folder: folder.to_owned(), address: last(folder) };
+    let meant = match (&words.server, &words.data, &words.remote) {
+        (Some(server), _, _) => Address::parse(server)?,
+        (None, None, Some(remote)) => Address::parse(&remote.server)?,
+        (None, None, None) if words.token == Token::Named && whereabouts::required(folders[0]).is_err() => Address::local(),
+        (None, _, _) => return Ok(here(folders[0])),
+    };
+    if let Owner::Folder(folder) = at(words, meant.clone()).owner {
+        return Ok(here(&folder));
+    }
+    let was = folders.into_iter().find(|folder| last(folder).is_some_and(|last| meant.means(&last)));
+    Ok(was.map_or(Site::Elsewhere(meant), |folder| here(folder)))
+}
+
+/// Where the server of a folder listens, or did last.
+fn last(folder: &Path) -> Option<Address> {
+    match whereabouts::of(folder) {
+        Ok(Whereabouts::Listens(address)) => Some(address),
+        Ok(Whereabouts::Stopped { last }) => last,
+        Ok(Whereabouts::Unsaid) | Err(_) => None,
+    }
+}
+
+/// The data folders that come into question, the nearest first; there is one at least.
+fn folders(words: &Words) -> Vec<&PathBuf> {
+    match &words.data {
+        Some(data) => vec![data],
+        None => words.kept.iter().chain([&words.usual]).collect(),
+    }
 }
 
 fn of_folder(folder: &Path) -> Result<Choice, Failure> {
@@ -191,5 +236,32 @@ mod tests {
         assert_eq!(chosen(&words), ("http://127.0.0.1:41002".to_owned(), false));
         words.data = Some(nothing.path().to_owned());
         assert_eq!(choose(&words).unwrap_err().code, "TL0201", "a folder that was named");
+    }
+
+    #[test]
+    fn a_site_is_known_of_a_server_that_is_stopped() {
+        let (usual, one) = serving("http://127.0.0.1:41001\n");
+        let (kept, two) = serving("http://127.0.0.1:41003\n");
+        let (of, mut words) = (|words: &Words| site(words).unwrap(), words(usual.path()));
+        let here = |folder: &Path, address: &str| Site::Here { folder: folder.to_owned(), address: Some(Address::parse(address).unwrap()) };
+        let (first, third) = (here(usual.path(), "http://127.0.0.1:41001"), here(kept.path(), "http://127.0.0.1:41003"));
+        for owned in [Some((one, two)), None] {
+            (words.kept, words.remote, words.server, words.data) = (None, None, None, None);
+            assert_eq!(of(&words), first);
+            words.kept = Some(kept.path().to_owned());
+            assert_eq!(of(&words), third, "the repository keeps it");
+            words.remote = remote("http://localhost:41001");
+            assert_eq!(of(&words), first, "the remote leads there");
+            words.data = Some(kept.path().to_owned());
+            assert_eq!(of(&words), third, "it is named");
+            for server in ["http://127.0.0.1:41001", "ssh://build.example", "http://cd.example:41003"] {
+                words.server = Some(server.to_owned());
+                assert_eq!(of(&words), Site::Elsewhere(Address::parse(server).unwrap()));
+            }
+            drop(owned);
+        }
+        // Whose token is named and no server: the usual one may be another user's.
+        let named = Words { token: Token::Named, ..self::words(usual.path()) };
+        assert_eq!(of(&named), Site::Elsewhere(Address::local()));
     }
 }

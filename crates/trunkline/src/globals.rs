@@ -1,7 +1,7 @@
 //! What every command shares: the options of all, the server that is meant, the project that is meant.
 
 use crate::address::{self, Address};
-use crate::choice::{self, Choice, Token, Words};
+use crate::choice::{self, Choice, Site, Token, Words};
 use crate::client::Client;
 use crate::code::Code;
 use crate::failure::Failure;
@@ -90,6 +90,17 @@ impl Globals {
     /// The server at an address, and the folder here whose server it is.
     pub fn server_at(&self, address: Address) -> Choice {
         choice::at(&self.words(), address)
+    }
+
+    /// Where the data of the server that is meant is, and the project that is meant where that is said. No server is asked.
+    pub fn site(&self) -> Result<(Site, Option<ProjectKey>), Failure> {
+        let words = self.words();
+        let site = choice::site(&words)?;
+        let (Site::Here { address, .. }, remote) = (&site, words.remote.as_ref()) else { return Ok((site, None)) };
+        // A folder whose server never said where it listens is not known to be the remote's.
+        let (address, remote) = address.as_ref().map_or((Address::local(), None), |address| (address.clone(), remote));
+        let project = choose_project(self.project.as_deref(), remote, &address)?;
+        Ok((site, project))
     }
 
     fn words(&self) -> Words {

@@ -53,8 +53,8 @@ struct Piece {
 /// Prints them.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     if let Some(environment) = arguments.run.as_deref().and_then(reference::environment_of) {
-        let (part, follow) = (arguments.job.as_deref(), arguments.follow);
-        return service::run(&service::Wanted { environment, part, follow }, globals);
+        let Arguments { job, follow, failed, .. } = arguments;
+        return service::run(&service::Wanted { environment, part: job.as_deref(), follow: *follow, failed: *failed }, globals);
     }
     let remote = globals.connect()?;
     let project = remote.project_of(arguments.run.as_deref())?;
