@@ -12,25 +12,20 @@ const FILE: &str = "address";
 /// What it becomes once it is not true any more: commands name the address that was used last.
 const LAST: &str = "address.last";
 
-/// The file, as long as it is true: it is put aside with this value, and so go the cookies that git would send there. A process that
-/// is killed leaves them; that none runs is seen from the lock of the folder.
+/// The file, as long as it is true: it is put aside with this value. A process that is killed leaves it; that none runs is
+/// seen from the lock of the folder.
 #[derive(Debug)]
 pub struct Announced {
     address: PathBuf,
-    cookies: PathBuf,
 }
 
 impl Announced {
     /// Takes away what a server that was killed left: until this one listens, it would lead to whoever does there now.
     pub fn clear(folder: &DataFolder) -> io::Result<()> {
-        let (address, cookies) = (folder.root().join(FILE), folder.git_cookies());
-        for done in [put_aside(&address), fs::remove_file(cookies)] {
-            match done {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        match put_aside(&folder.root().join(FILE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes it, whole or not at all, so that a power cut does not leave an older one.
@@ -42,7 +37,7 @@ impl Announced {
         writeln!(file, "http://{address}")?;
         file.sync_all()?;
         fs::rename(&half, &path)?;
-        Ok(Self { address: path, cookies: folder.git_cookies() })
+        Ok(Self { address: path })
     }
 }
 
@@ -52,9 +47,8 @@ fn put_aside(address: &Path) -> io::Result<()> {
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        // Left behind they mislead nobody here: the lock of the folder is gone too.
+        // Left behind it misleads nobody here: the lock of the folder is gone too.
         let _ = put_aside(&self.address);
-        let _ = fs::remove_file(&self.cookies);
     }
 }
 
@@ -71,7 +65,6 @@ mod tests {
         Announced::clear(&folder).unwrap();
         for (port, address) in [(41001, "http://127.0.0.1:41001\n"), (41002, "http://127.0.0.1:41002\n")] {
             let announced = Announced::write(&folder, SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
-            fs::write(folder.git_cookies(), "cookies").unwrap();
             assert_eq!(read(FILE).as_deref(), Some(address));
             match port {
                 41001 => drop(announced),
@@ -81,7 +74,7 @@ mod tests {
                     Announced::clear(&folder).unwrap();
                 }
             }
-            assert_eq!((read(FILE), read(LAST).as_deref(), folder.git_cookies().exists()), (None, Some(address), false));
+            assert_eq!((read(FILE), read(LAST).as_deref()), (None, Some(address)));
         }
     }
 }

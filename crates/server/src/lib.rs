@@ -4,6 +4,7 @@ mod about;
 mod access;
 mod announce;
 mod clock;
+mod cookies;
 mod credentials;
 mod explain;
 mod follow;

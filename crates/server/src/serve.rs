@@ -3,6 +3,7 @@
 use crate::access::Keys;
 use crate::announce::Announced;
 use crate::clock::{Clock, ClockAhead};
+use crate::cookies::Cookies;
 use crate::credentials::Credentials;
 use crate::git::{Repositories, refs_on_disk, write_ref};
 use crate::listen::answer;
@@ -65,6 +66,7 @@ pub struct Serving {
     shared: Arc<Shared>,
     runner: Option<Runner>,
     announced: Announced,
+    cookies: Cookies,
     _folder: DataFolder,
 }
 
@@ -104,6 +106,7 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
         move |error| StartError::Io(what, error)
     };
     Announced::clear(&folder).map_err(io("the file 'address'"))?;
+    Cookies::clear(&folder).map_err(io("git's cookie file"))?;
     let store = SqliteStore::open(&folder.database())?;
     let reader = SqliteReader::open(&folder.database())?;
     let head = store.head()?;
@@ -120,7 +123,7 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
     engine.execute(lost, clock.now())?;
     let listener = tokio::net::TcpListener::bind(options.listen).await.map_err(|error| StartError::Listen(options.listen, error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(options.listen, error))?;
-    token::write_cookies(&folder.git_cookies(), address.ip(), &token).map_err(io("git's cookie file"))?;
+    let cookies = Cookies::keep(&folder, address, &token).map_err(io("git's cookie file"))?;
     let room = Arc::new(Room::new(Space::open(folder.root()).map_err(io("free space"))?));
     let shared = Arc::new(Shared {
         writer: Writer::start(engine, clock, room, end_the_process),
@@ -143,7 +146,7 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
     let announced = Announced::write(&folder, address).map_err(io("the file 'address'"))?;
     let safe_mode = trunkline_engine::restoration(&shared.reader)?.is_some_and(|(_, restoration)| restoration.confirmed.is_none());
     let empty = head.frontier.size() == 0;
-    Ok(Serving { address, token, empty, safe_mode, listener, shared, runner, announced, _folder: folder })
+    Ok(Serving { address, token, empty, safe_mode, listener, shared, runner, announced, cookies, _folder: folder })
 }
 
 fn start_runner(options: &Options, name: RunnerKey, folder: &DataFolder, shared: &Arc<Shared>) -> Result<Runner, StartError> {
@@ -181,7 +184,7 @@ impl Serving {
         let stop = async move {
             stop.await;
             // From here on the port may become another's, and nobody is led there.
-            drop(self.announced);
+            drop((self.announced, self.cookies));
             // Claims and watchers wait for long: they are answered now, or the end would wait for them.
             bell.end();
         };

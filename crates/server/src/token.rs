@@ -1,10 +1,8 @@
 //! The operator's token: made at the first start, readable by this user alone.
 
-use crate::access::GIT_COOKIE;
 use crate::serve::entropy;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -48,17 +46,6 @@ fn make(path: &Path) -> io::Result<String> {
     fs::rename(&half, path)?;
     File::open(path.parent().expect("it lies in the data folder"))?.sync_all()?;
     Ok(token)
-}
-
-/// Writes the token as a cookie file, which git sends along by itself (`http.cookieFile`): a push then needs neither a
-/// question nor two calls of a credential helper, and git's configuration holds a path, not the token.
-pub fn write_cookies(path: &Path, host: IpAddr, token: &str) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    // Netscape's format: host, subdomains too, path, https only, expiry (0: none), name, value.
-    write!(file, "# Netscape HTTP Cookie File\n{host}\tFALSE\t/git/\tFALSE\t0\t{GIT_COOKIE}\t{token}\n")?;
-    fs::rename(&fresh, path)
 }
 
 #[cfg(test)]

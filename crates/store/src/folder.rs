@@ -7,6 +7,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What the names of git's cookie files begin with; the server's port follows.
+pub const GIT_COOKIES: &str = "git.cookies";
 /// The file that the process which owns a folder has locked.
 const LOCK: &str = "lock";
 /// How often the lock is asked for: whoever only looks whether it is taken holds it for a moment.
@@ -136,9 +138,9 @@ impl DataFolder {
         self.root.join("credentials")
     }
 
-    /// The operator's token as git reads it.
-    pub fn git_cookies(&self) -> PathBuf {
-        self.root.join("git.cookies")
+    /// The operator's token as git reads it for the server at this port.
+    pub fn git_cookies(&self, port: u16) -> PathBuf {
+        self.root.join(format!("{GIT_COOKIES}.{port}"))
     }
 
     /// The operator's token.

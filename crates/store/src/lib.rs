@@ -12,7 +12,7 @@ mod sqlite;
 mod tests;
 
 pub use blobs::FileBlobs;
-pub use folder::{DataFolder, FolderError};
+pub use folder::{DataFolder, FolderError, GIT_COOKIES};
 pub use log::{LogError, LogStore};
 pub use memory::MemoryStore;
 pub use space::{Change, LOW_BYTES, RESERVE_BYTES, Space};

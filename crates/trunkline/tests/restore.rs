@@ -128,7 +128,8 @@ impl World {
 
     fn push(&self, data: &str, text: &str) {
         let to = format!("{}/git/shop.git", self.address);
-        let cookies = self.path(data).join("git.cookies");
+        let (_, port) = self.address.rsplit_once(':').unwrap();
+        let cookies = self.path(data).join(format!("git.cookies.{port}"));
         let push = format!("git -c http.cookieFile={} push --quiet {to} main", cookies.display());
         self.run(data, &format!("echo {text} > app.txt && git add -A && git commit --quiet -m '{text}' && {push}"));
     }

@@ -9,6 +9,7 @@ use crate::globals::Globals;
 use crate::render::text::{clean, quoted};
 use std::path::Path;
 use trunkline_domain::foundation::ProjectKey;
+use trunkline_store::GIT_COOKIES;
 
 /// Where the remote shall lead.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +57,11 @@ fn without_secret(url: &str) -> String {
 /// Makes the remote, and lets git ask this program for the token, so that no token is in git's configuration.
 pub fn connect(repository: &Repository, base: &str, git: &str, globals: &Globals) -> anyhow::Result<()> {
     let url = format!("{base}{git}");
-    match repository.remote_url() {
+    let before = repository.remote_url();
+    if let Some(old) = before.as_deref().and_then(address::remote).filter(|old| old.server != base) {
+        forget(repository, &old.server);
+    }
+    match before {
         Some(_) => repository.change(&["remote", "set-url", REMOTE, &url])?,
         None => repository.change(&["remote", "add", REMOTE, &url])?,
     }
@@ -72,7 +77,10 @@ pub fn connect(repository: &Repository, base: &str, git: &str, globals: &Globals
         repository.change(&["config", DATA, &data.display().to_string()])?;
     }
     let cookies = match globals.server_at(Address::Http(base.to_owned())).owner {
-        Owner::Folder(folder) => Some(folder.join("git.cookies")).filter(|file| file.is_file()),
+        Owner::Folder(folder) => {
+            let port = base.rsplit_once(':').map(|(_, port)| port).unwrap_or_default();
+            Some(folder.join(format!("{GIT_COOKIES}.{port}"))).filter(|file| file.is_file())
+        }
         Owner::Unknown(_) => None,
     };
     if let Some(cookies) = cookies {
@@ -84,6 +92,14 @@ pub fn connect(repository: &Repository, base: &str, git: &str, globals: &Globals
         repository.change(&["config", &format!("http.{base}.proxy"), ""])?;
     }
     Ok(())
+}
+
+/// Takes out what leads git to a server that is left: whoever listens there later must get nothing from here.
+fn forget(repository: &Repository, base: &str) {
+    for key in [format!("credential.{base}.helper"), format!("http.{base}.cookieFile"), format!("http.{base}.proxy")] {
+        // It may never have been there.
+        let _ = repository.change(&["config", "--unset-all", &key]);
+    }
 }
 
 /// The command that git runs through `sh -c`.
@@ -114,6 +130,10 @@ mod tests {
         let helpers: Vec<&str> = helpers.lines().collect();
         assert_eq!((helpers.len(), helpers[0]), (2, ""));
         assert!(helpers[1].starts_with("!'/") && helpers[1].ends_with(r" --data '/data of ana'\''s' credential"), "{}", helpers[1]);
+        // Led elsewhere, git has nothing left for whoever listens at the old address.
+        connect(&repository, "http://127.0.0.1:7421", "/git/shop.git", &globals).unwrap();
+        let left = crate::git::run(folder.path(), &["config", "--get-regexp", "7420"]);
+        assert!(left.is_err(), "{left:?}");
     }
 
     #[test]
