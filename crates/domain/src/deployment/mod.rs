@@ -304,8 +304,14 @@ impl Deployment {
 impl Progress {
     /// Whether something may have changed on a target, if it ended like this.
     pub fn touched(&self, result: DeploymentResult) -> bool {
+        // Where nothing runs, nothing runs on: what the record has of such a target is not true any more.
+        let runs_on = !self.disturbed && self.before.last().is_none_or(|before| before.live != Live::Nothing);
         // A target that refused, or could not even try, was not changed by that apply.
-        let idle = matches!(result, DeploymentResult::Failed(FailureCause::Stale | FailureCause::Hindered)) && !self.disturbed;
+        let idle = match result {
+            DeploymentResult::Failed(FailureCause::Stale) => true,
+            DeploymentResult::Failed(FailureCause::Hindered) => runs_on,
+            _ => false,
+        };
         !self.applied.is_empty() || self.applies > u32::from(idle)
     }
 

@@ -261,6 +261,7 @@ fn only_a_release_that_was_found_bad_on_a_target_is_vetoed() {
         let outcome = CheckOutcome { verdict, evidence: "seen".to_owned(), tests: None, took: Millis(1), sandbox: None };
         Command::ReportChecked { work: WorkKey::Verify(0), epoch: 7, outcome: Box::new(outcome), log: log() }
     };
+    let over_old = || applying_over(true, Live::Named("0.9".to_owned()));
     let hindered = |touched| ApplyOutcome::Hindered { reason: "the port is taken".to_owned(), touched };
     let cancelling = |deployment: &Deployment| given(deployment.clone(), &[Fact::CancelRequested]);
     let failed = |cause| DeploymentResult::Failed(cause);
@@ -268,9 +269,10 @@ fn only_a_release_that_was_found_bad_on_a_target_is_vetoed() {
     let settle = |runs| Command::Settle { runs };
     for (case, before, command, result, touched, vetoes) in [
         ("refused by its target", applying(true), apply(ApplyOutcome::Stale { held: 9 }), failed(FailureCause::Stale), false, false),
-        ("not even tried", applying(true), apply(hindered(false)), failed(FailureCause::Hindered), false, false),
-        ("not even tried, cancelled", cancelling(&applying(true)), apply(hindered(false)), failed(FailureCause::Hindered), false, false),
-        ("hindered on the way", applying(true), apply(hindered(true)), failed(FailureCause::Hindered), true, false),
+        ("not even tried", over_old(), apply(hindered(false)), failed(FailureCause::Hindered), false, false),
+        ("not even tried, cancelled", cancelling(&over_old()), apply(hindered(false)), failed(FailureCause::Hindered), false, false),
+        ("not even tried, where nothing runs", applying(true), apply(hindered(false)), failed(FailureCause::Hindered), true, false),
+        ("hindered on the way", over_old(), apply(hindered(true)), failed(FailureCause::Hindered), true, false),
         ("not put in place", applying(true), apply(ApplyOutcome::Failed("full".into())), failed(FailureCause::Health), true, true),
         (
             "the same, cancelled",

@@ -158,7 +158,7 @@ fn environment_help(refusal: &environment::Refusal) -> Option<Cow<'static, str>>
             format!("where its target lost it: trunkline promote {environment} --again").into()
         }
         environment::Refusal::NotVerifiedHere { environment } => {
-            format!("trunkline environments view {environment} lists what one can go back to; trunkline promote brings any other").into()
+            format!("trunkline environments view {environment} lists what one can go back to").into()
         }
         environment::Refusal::AlreadyAccepted | environment::Refusal::NotWaiting(_) => return None,
     })

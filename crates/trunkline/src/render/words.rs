@@ -84,6 +84,7 @@ pub fn runs_unverified(environment: &EnvironmentView) -> Option<String> {
             format!("{} runs on, unverified", clean(&failed.release.version))
         }
         DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Settled)) => "the old release runs, as a person said".to_owned(),
+        DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Hindered)) => "nothing that is verified was seen to run".to_owned(),
         _ => format!("what runs is not verified: {} may be in place, or a part of it", clean(&failed.release.version)),
     };
     let back = match environment.back_to.first() {
@@ -99,6 +100,7 @@ pub fn part(part: &PartView, deployment: DeploymentStatus) -> (Mark, &'static st
     match (part.applied_at, deployment) {
         (Some(_), _) => (Mark::Passed, "in place"),
         (None, DeploymentStatus::Ended(_)) => (Mark::Skipped, "not put in place"),
+        (None, DeploymentStatus::Unknown | DeploymentStatus::Asking) => (Mark::Unknown, "may be in place"),
         (None, _) => (Mark::Ahead, "not in place yet"),
     }
 }
