@@ -48,3 +48,4 @@ pub use supervisor::{
 };
 pub use told::try_out;
 pub use worker::{Config, Runner};
+pub use workspace::remove_tree;

@@ -71,3 +71,24 @@ fn a_shell_is_opened_where_it_failed() {
     let text = said(&run);
     assert!(run.status.code() == Some(1) && text.contains("dirty") && text.contains("trunkline.yaml"), "{text}");
 }
+
+#[test]
+fn the_shell_opens_at_the_end_where_nothing_takes_its_workspace() {
+    let folder = copy();
+    let tmp = tempfile::tempdir().unwrap();
+    let (shell, file) = (folder.path().join("shell"), folder.path().join("trunkline.yaml"));
+    let jobs = "a: { run: 'mkdir shut; touch shut/mine; chmod 500 shut; exit 1' }\n  b: { run: 'sleep 0.5; touch other; echo b-ends' }\n  c: { run: 'touch other; exit 2' }\n";
+    fs::write(file, format!("on: push\njobs:\n  {jobs}")).unwrap();
+    fs::write(&shell, "#!/bin/sh\necho shell-begins >&2\nsleep 0.5\ntest ! -e other && echo \"found $(ls shut)\" >&2\n").unwrap();
+    fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_trunkline"))
+        .args(["run", "--shell"])
+        .current_dir(folder.path())
+        .envs([("SHELL", shell.as_path()), ("TMPDIR", tmp.path())])
+        .output()
+        .unwrap();
+    let text = said(&run);
+    let at = |word: &str| text.rfind(word).unwrap_or_else(|| panic!("{word}: {text}"));
+    assert!(run.status.code() == Some(1) && at("b-ends") < at("shell-begins") && at("shell-begins") < at("found mine"), "{text}");
+    assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 0, "nothing stays behind");
+}

@@ -15,18 +15,19 @@ use crate::render::Screen;
 use crate::render::paint::{Mark, Style};
 use crate::render::table::align;
 use crate::render::text::clean;
-use port::LocalServer;
+use port::{LocalServer, Shelf};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
-use trunkline_domain::foundation::Timestamp;
+use trunkline_domain::foundation::{RunId, Timestamp};
 use trunkline_domain::pipeline::Definition;
 use trunkline_domain::run::{JobResult, JobState, Run, RunResult, RunStatus};
+use trunkline_engine::Request;
 use trunkline_runner::{Config, Runner};
 
-/// The slot whose workspace a shell is opened in.
+/// The workspace of the only slot.
 const WORKSPACE: &str = "slots/1/workspace";
 /// How often it is looked whether the run has ended or somebody wants it to.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -39,7 +40,7 @@ pub struct Arguments {
     /// Only show what would run, in which order
     #[arg(long)]
     plan: bool,
-    /// Open a shell in the workspace of the first job that fails
+    /// When all jobs have ended, open a shell in the workspace of the one that failed first; one job at a time
     #[arg(long, conflicts_with = "plan")]
     shell: bool,
     /// An input of on.manual; may be given more than once
@@ -60,25 +61,48 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         return show_plan(&definition, &screen);
     }
     let inputs = super::start::inputs(&arguments.inputs)?;
+    let begun = start::request(&repository, definition, &inputs)?;
     let folder = tempfile::Builder::new().prefix("trunkline-run-").tempdir()?;
-    let server = Arc::new(LocalServer::open(folder.path(), repository.root(), screen)?);
-    let id = server.begin(start::request(&repository, definition, &inputs)?)?;
-    // A shell wants to see the one workspace of the job that failed, not that of the next one.
-    let slots = if arguments.shell { 1 } else { slots(arguments.slots) };
-    let program = std::env::current_exe()?.display().to_string();
-    let config = Config::new("local".parse()?, slots, folder.path().join("runner"), vec![program, "supervise".to_owned()]);
-    // Behind the same wall as on a server, so that what passes here passes there.
-    let launcher = super::serve::launcher()?;
-    let config = Config { launcher, renew_every: Duration::from_millis(100), grace: Duration::from_secs(5), ..config };
-    let runner = Runner::start(config, server.clone()).map_err(|failure| anyhow::anyhow!("{failure}"))?;
-    let run = follow(&server, id, arguments.shell)?;
-    if arguments.shell && failed(&run).is_some() {
-        shell(&folder.path().join("runner").join(WORKSPACE), &screen)?;
-    }
-    server.end();
-    runner.stop();
+    let run = Place { folder: folder.path(), root: repository.root(), screen }.run(begun, arguments);
+    // Also what a job took the write permission from.
+    trunkline_runner::remove_tree(folder.path())?;
+    let run = run?;
     tell(&run, &screen)?;
     Ok(exit(&run))
+}
+
+/// Where a run happens.
+struct Place<'a> {
+    /// Its own folder.
+    folder: &'a Path,
+    /// The files that the jobs see.
+    root: &'a Path,
+    screen: Screen,
+}
+
+impl Place<'_> {
+    fn run(&self, begun: (RunId, Request), arguments: &Arguments) -> anyhow::Result<Run> {
+        let own = self.folder.join("runner");
+        let shelf = arguments.shell.then(|| Shelf { workspace: own.join(WORKSPACE), folder: self.folder.join("failed") });
+        let server = Arc::new(LocalServer::open(&self.folder.join("blobs"), self.root, shelf, self.screen)?);
+        let id = server.begin(begun)?;
+        // Of several slots nobody could say whose workspace is to be laid aside.
+        let slots = if arguments.shell { 1 } else { slots(arguments.slots) };
+        let program = std::env::current_exe()?.display().to_string();
+        let config = Config::new("local".parse()?, slots, own, vec![program, "supervise".to_owned()]);
+        // Behind the same wall as on a server, so that what passes here passes there.
+        let launcher = super::serve::launcher()?;
+        let config = Config { launcher, renew_every: Duration::from_millis(100), grace: Duration::from_secs(5), ..config };
+        let runner = Runner::start(config, server.clone()).map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        let run = follow(&server, id);
+        server.end();
+        runner.stop();
+        let run = run?;
+        if let Some((job, shelf)) = failed(&run).zip(server.shelf()) {
+            shell(job, &shelf.place(job), &self.screen)?;
+        }
+        Ok(run)
+    }
 }
 
 fn slots(asked: Option<u16>) -> usize {
@@ -115,14 +139,14 @@ fn show_plan(definition: &Definition, screen: &Screen) -> anyhow::Result<Exit> {
     Ok(Exit::Good)
 }
 
-/// Waits for the end; Ctrl-C cancels. With `until_failure` a failed job is the end.
-fn follow(server: &LocalServer, id: trunkline_domain::foundation::RunId, until_failure: bool) -> anyhow::Result<Run> {
+/// Waits for the end; Ctrl-C cancels.
+fn follow(server: &LocalServer, id: RunId) -> anyhow::Result<Run> {
     let (sender, interrupted) = channel();
     interrupt::listen(sender);
     let mut cancelled = false;
     loop {
         let run = server.run(id)?;
-        if matches!(run.status, RunStatus::Ended { .. }) || until_failure && failed(&run).is_some() {
+        if matches!(run.status, RunStatus::Ended { .. }) {
             return Ok(run);
         }
         if !cancelled && interrupted.try_recv().is_ok() {
@@ -134,15 +158,19 @@ fn follow(server: &LocalServer, id: trunkline_domain::foundation::RunId, until_f
     }
 }
 
-/// The first job that failed.
+/// The job that failed first.
 fn failed(run: &Run) -> Option<&str> {
-    let failed = |state: &JobState| state.ended().is_some_and(|ended| ended.result == JobResult::Failed);
-    run.jobs().find(|job| failed(job.state)).map(|job| job.skeleton.key.as_str())
+    let ends = run.jobs().filter_map(|job| Some((job.state.ended()?, job.skeleton.key.as_str())));
+    let failed = ends.filter(|(ended, _)| ended.result == JobResult::Failed);
+    failed.min_by_key(|(ended, _)| ended.at).map(|(_, job)| job)
 }
 
-fn shell(workspace: &Path, screen: &Screen) -> anyhow::Result<()> {
+fn shell(job: &str, workspace: &Path, screen: &Screen) -> anyhow::Result<()> {
     let program = std::env::var_os("SHELL").unwrap_or_else(|| "sh".into());
-    screen.note(&format!("a shell in the workspace of the failed job; it is gone when you leave: {}", workspace.display()));
+    screen.note(&format!("a shell in the workspace of {job}, which failed; it is gone when you leave: {}", workspace.display()));
+    // Ctrl-C in the shell must not end this program before it has removed its folder.
+    let (sender, _interrupted) = channel();
+    interrupt::listen(sender);
     let status = Command::new(program).current_dir(workspace).env("TRUNKLINE_WORKSPACE", workspace).status();
     status.map(drop).map_err(|error| Failure::new(Code::Unexpected, "the shell cannot be started").why(error).into())
 }

@@ -7,15 +7,16 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use trunkline_api::runner::{CallRefusal, ClaimRequest, Lease, RenewReply, RenewRequest, ReportRequest, WorkReply};
+use trunkline_api::runner::{CallRefusal, ClaimRequest, Lease, Outcome, RenewReply, RenewRequest, ReportRequest, WorkReply};
 use trunkline_domain::foundation::{Actor, Digest, ProjectKey, Revision, RunId};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::record::{Command, Key, State};
-use trunkline_domain::run::{self, Run};
+use trunkline_domain::run::{self, AttemptResult, Run};
 use trunkline_engine::{Answer, BlobError, Blobs, Call, Engine, Report, Request};
 use trunkline_runner::{CallError, Port};
 use trunkline_store::{FileBlobs, MemoryStore};
@@ -32,6 +33,32 @@ pub struct LocalServer {
     /// The files that the jobs see.
     root: PathBuf,
     output: Mutex<Output>,
+    shelf: Option<Shelf>,
+}
+
+/// Where workspaces of failed jobs are laid aside, so that no other job takes or removes them.
+pub struct Shelf {
+    /// The workspace of the only slot.
+    pub workspace: PathBuf,
+    /// Where they go, each under its job's name.
+    pub folder: PathBuf,
+}
+
+impl Shelf {
+    /// Where a job's workspace is laid.
+    pub fn place(&self, job: &str) -> PathBuf {
+        self.folder.join(job)
+    }
+
+    /// Lays the workspace aside; a later attempt of the same job takes the place of an earlier one.
+    fn keep(&self, job: &str) -> std::io::Result<()> {
+        let place = self.place(job);
+        trunkline_runner::remove_tree(&place)?;
+        fs::create_dir_all(&self.folder)?;
+        // A folder without write permission cannot be moved to another parent.
+        fs::set_permissions(&self.workspace, fs::Permissions::from_mode(0o700))?;
+        fs::rename(&self.workspace, place)
+    }
 }
 
 /// Lines of several jobs, each whole.
@@ -42,17 +69,18 @@ struct Output {
 }
 
 impl LocalServer {
-    /// For the files of `root`, with a folder for its own.
-    pub fn open(folder: &Path, root: &Path, screen: Screen) -> anyhow::Result<Self> {
+    /// For the files of `root`, with a folder for what jobs keep.
+    pub fn open(blobs: &Path, root: &Path, shelf: Option<Shelf>, screen: Screen) -> anyhow::Result<Self> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;
         Ok(Self {
             engine: Mutex::new(Engine::open(MemoryStore::default(), super::now(), seed)?),
             bell: Condvar::new(),
             ended: AtomicBool::new(false),
-            blobs: FileBlobs::open(&folder.join("blobs"))?,
+            blobs: FileBlobs::open(blobs)?,
             root: root.to_owned(),
             output: Mutex::new(Output { screen, logs: HashMap::new() }),
+            shelf,
         })
     }
 
@@ -100,6 +128,22 @@ impl LocalServer {
         Ok(())
     }
 
+    /// Where workspaces of failed jobs lie.
+    pub fn shelf(&self) -> Option<&Shelf> {
+        self.shelf.as_ref()
+    }
+
+    /// Lays the workspace of a failed job aside, while its slot still waits for the answer to its report.
+    fn shelve(&self, request: &ReportRequest) {
+        let failed =
+            matches!(&request.outcome, Outcome::Job(outcome) if matches!(outcome.result, AttemptResult::Failed | AttemptResult::TimedOut));
+        let Some(shelf) = self.shelf.as_ref().filter(|_| failed) else { return };
+        if let Err(error) = shelf.keep(job_of(&request.lease)) {
+            let output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+            output.screen.say(&format!("the workspace of {} cannot be kept: {error}", job_of(&request.lease)));
+        }
+    }
+
     /// Waits until something happens.
     pub fn rest(&self, until: Instant) {
         let engine = self.engine();
@@ -129,6 +173,11 @@ impl LocalServer {
     }
 }
 
+/// The job that a lease is for.
+fn job_of(lease: &Lease) -> &str {
+    lease.work.rsplit('/').next().unwrap_or_default()
+}
+
 /// Copies a file or a link. One that was removed here is left out, as a commit would.
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     let Ok(metadata) = fs::symlink_metadata(from) else { return Ok(()) };
@@ -153,7 +202,7 @@ impl Output {
     }
 
     fn print(&self, lease: &Lease, bytes: &[u8]) {
-        let job = lease.work.rsplit('/').next().unwrap_or_default();
+        let job = job_of(lease);
         let prefix = self.screen.err.paint.text(Style::Muted, &format!("{job} │ "));
         let shown = Filter::new(self.screen.err_terminal).pass(bytes);
         for line in String::from_utf8_lossy(&shown).lines() {
@@ -204,8 +253,8 @@ impl Port for LocalServer {
             }
             output.finish(&request.lease);
         }
+        self.shelve(request);
         let mut request = request.clone();
-        // With --shell nothing may take the workspace of the job that has just failed.
         request.claim_next &= !self.ended.load(Ordering::Acquire);
         match self.call(Call::Report(Box::new(Report { request, log_sealed: true })))? {
             Answer::Work(reply) => Ok(*reply),
