@@ -47,3 +47,21 @@ fn outside_of_a_repository_the_printed_commands_lead_to_a_run() {
     let runs = run(&mut shell(home.path(), &shop, "trunkline runs list"), "runs");
     assert!(runs.contains("Begin"), "{runs}");
 }
+
+#[test]
+fn a_commit_that_never_ran_is_not_watched_as_another() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(home.path(), folder.path(), "trunkline serve --slots 1");
+    let shop = folder.path().join("shop");
+    std::fs::create_dir(&shop).unwrap();
+    std::fs::write(shop.join("trunkline.yaml"), "on: push\ndefaults: { sandbox: host }\njobs: { a: { run: 'true' } }\n").unwrap();
+    let trunkline = |text: &str| run_to(shell(home.path(), &shop, text).env("TRUNKLINE_SERVER", &server.address));
+    git(home.path(), &shop, "git init -q -b main && git add -A && git commit -qm Begin");
+    assert_eq!(trunkline("trunkline project add shop && git push -q trunkline main && trunkline watch").0, Some(0));
+    for (text, push) in [("Not pushed", "true"), ("Left out [skip ci]", "git push -q trunkline main")] {
+        let (code, said) = trunkline(&format!("git commit -q --allow-empty -m '{text}' && {push} && trunkline watch --timeout 20s"));
+        assert!(code == Some(5) && said.contains("the newest run: trunkline watch 1"), "{text}: {said}");
+        assert_eq!(trunkline("trunkline watch 1").0, Some(0));
+        assert_eq!(trunkline("trunkline runs view").0, Some(0), "what only reads may fall back");
+    }
+}

@@ -24,7 +24,12 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
     let project = remote.project_of(arguments.what.as_deref())?;
-    let subject = match which::work(&remote, &project, arguments.what.as_deref())? {
+    let work = match arguments.what.as_deref() {
+        // The end of another run would be taken for that of this commit, by scripts above all.
+        None => Work::Run(Box::new(which::run_here_alone(&remote, &project)?)),
+        what => which::work(&remote, &project, what)?,
+    };
+    let subject = match work {
         Work::Deployment(number) => Subject::Deployment(project, number),
         Work::Run(run) => Subject::Run(project, run.number),
     };

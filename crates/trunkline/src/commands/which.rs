@@ -70,6 +70,22 @@ pub fn run(remote: &Remote, project: &ProjectKey, text: Option<&str>) -> Result<
     }
 }
 
+/// The run of the commit that is checked out, and no other; outside of any repository the newest.
+pub fn run_here_alone(remote: &Remote, project: &ProjectKey) -> Result<RunView, Failure> {
+    if Repository::here().is_none() {
+        return run_here(remote, project);
+    }
+    match change(remote, project, None) {
+        Ok(change) => Ok(change.run),
+        Err(failure) if failure.exit == Exit::NotFound => {
+            let newest = newest(remote, project)?.map(|run| format!("the newest run: trunkline watch {}", run.number));
+            let help: Vec<String> = failure.help.iter().map(ToString::to_string).chain(newest).collect();
+            Err(if help.is_empty() { failure } else { failure.help(help.join("; ")) })
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
 /// The run with a number.
 pub fn run_numbered(remote: &Remote, project: &ProjectKey, number: u32) -> Result<RunView, Failure> {
     remote.client.get(&format!("projects/{project}/runs/{number}"))
@@ -117,14 +133,18 @@ fn run_here(remote: &Remote, project: &ProjectKey) -> Result<RunView, Failure> {
             Err(failure) => return Err(failure),
         }
     }
-    let newest: Vec<RunView> = remote.client.get(&format!("projects/{project}/runs?limit=1"))?;
-    let Some(run) = newest.into_iter().next() else {
+    let Some(run) = newest(remote, project)? else {
         return Err(Failure::new(Code::NothingThere, format!("project {project} has no run yet")).help("git push trunkline main"));
     };
     if let Some(revision) = missing {
         remote.screen.note(&format!("{} has no run; this is the newest, run {}", revision.short(), run.number));
     }
     Ok(run)
+}
+
+fn newest(remote: &Remote, project: &ProjectKey) -> Result<Option<RunView>, Failure> {
+    let newest: Vec<RunView> = remote.client.get(&format!("projects/{project}/runs?limit=1"))?;
+    Ok(newest.into_iter().next())
 }
 
 fn head() -> Result<String, Failure> {
