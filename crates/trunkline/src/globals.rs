@@ -5,7 +5,7 @@ use crate::choice::{self, Choice, Site, Token, Words};
 use crate::client::Client;
 use crate::code::Code;
 use crate::failure::Failure;
-use crate::git::Repository;
+use crate::git::{REMOTE, Repository};
 use crate::reference;
 use crate::render::{ColorChoice, Screen, Wish};
 use crate::token;
@@ -145,15 +145,29 @@ fn client(choice: &Choice) -> Result<(Client, Option<Tunnel>), Failure> {
 }
 
 impl Remote {
-    /// The project that is meant: the option, the git remote, the only one.
+    /// The project that is meant: the option, the git remote, the only one, which is said. For what only reads.
     pub fn project(&self) -> Result<ProjectKey, Failure> {
-        match &self.project {
-            Some(project) => Ok(project.clone()),
-            None => {
-                let folder = Repository::here().and_then(|here| Some(here.root().file_name()?.to_string_lossy().into_owned()));
-                only_project(&self.status()?, folder.as_deref())
-            }
+        if let Some(project) = &self.project {
+            return Ok(project.clone());
         }
+        let only = only_project(&self.status()?, folder_here().as_deref())?;
+        if !self.screen.json() {
+            self.screen.note(&format!("project {only}, the server's only one"));
+        }
+        Ok(only)
+    }
+
+    /// The project that an act is for. Of a repository that names none, nobody can say that it is the server's only one.
+    pub fn project_to_act(&self) -> Result<ProjectKey, Failure> {
+        match (&self.project, folder_here()) {
+            (None, Some(folder)) => Err(unnamed(&self.status()?, &folder)),
+            _ => self.project(),
+        }
+    }
+
+    /// As [`Self::project_to_act`], or the project in `shop/812`.
+    pub fn project_to_act_of(&self, text: &str) -> Result<ProjectKey, Failure> {
+        reference::project_of(text).map_or_else(|| self.project_to_act(), Ok)
     }
 
     /// The project in `shop/812`, or the one that is meant.
@@ -185,6 +199,21 @@ fn choose_project(given: Option<&str>, remote: Option<&address::Remote>, address
         Address::Ssh { .. } => true,
     };
     Ok(remote.filter(here).map(|remote| remote.project.clone()))
+}
+
+/// The name of this repository's folder.
+fn folder_here() -> Option<String> {
+    Some(Repository::here()?.root().file_name()?.to_string_lossy().into_owned())
+}
+
+/// Why an act in a repository without a project needs a name.
+fn unnamed(status: &StatusView, folder: &str) -> Failure {
+    match only_project(status, Some(folder)) {
+        Ok(only) => Failure::new(Code::WhichProject, "this repository does not say which project is meant")
+            .why(format!("it has no git remote '{REMOTE}' that leads to a project of this server"))
+            .help(format!("if you mean the server's only project: --project {only}")),
+        Err(failure) => failure,
+    }
 }
 
 /// Where there are several, one is suggested only if this repository's folder has its name: any other would be a guess.
@@ -242,6 +271,9 @@ mod tests {
         assert!(unclear(&many, None).why[0].ends_with("billing and 3 more"));
         status.projects.truncate(1);
         assert_eq!(only_project(&status, None).unwrap().as_str(), "billing");
+        let unnamed = unnamed(&status, "play");
+        assert_eq!((unnamed.code.as_str(), unnamed.exit.number()), (Code::WhichProject.as_str(), 2));
+        assert!(unnamed.help.unwrap().ends_with("--project billing"));
         status.projects.clear();
         assert_eq!(only_project(&status, None).unwrap_err().exit.number(), 5);
     }

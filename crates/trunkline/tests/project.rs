@@ -65,3 +65,26 @@ fn a_commit_that_never_ran_is_not_watched_as_another() {
         assert_eq!(trunkline("trunkline runs view").0, Some(0), "what only reads may fall back");
     }
 }
+
+#[test]
+fn an_act_in_a_foreign_repository_wants_its_project_named() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(home.path(), folder.path(), "trunkline serve --slots 0");
+    let inside = |name: &str, text: &str| {
+        let folder = folder.path().join(name);
+        run_to(shell(home.path(), &folder, text).env("TRUNKLINE_SERVER", &server.address))
+    };
+    git(home.path(), folder.path(), "mkdir plain; git init -q -b main shop; git init -q -b main other");
+    assert_eq!(inside("shop", "git commit -q --allow-empty -m Begin && trunkline project add shop").0, Some(0));
+    let acts = ["start", "promote 1 qa --yes", "rollback qa --yes", "settle deployment/1 --live --yes", "cancel 1 --yes"];
+    for act in acts.into_iter().chain(["environments accept qa --yes"]) {
+        let (code, said) = inside("other", &format!("trunkline {act}"));
+        assert!(code == Some(2) && said.contains("--project shop"), "{act}: {said}");
+        for (place, named) in [("other", " --project shop"), ("plain", ""), ("shop", "")] {
+            let (code, said) = inside(place, &format!("trunkline {act}{named}"));
+            assert!(code != Some(2) && !said.contains("--project"), "{act} in {place}: {said}");
+        }
+    }
+    let (code, said) = inside("other", "trunkline runs list");
+    assert!(code == Some(0) && said.contains("project shop, the server's only one"), "{said}");
+}

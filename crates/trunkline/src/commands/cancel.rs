@@ -23,7 +23,7 @@ pub struct Arguments {
 /// Ends it.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
-    let project = remote.project_of(Some(&arguments.what))?;
+    let project = remote.project_to_act_of(&arguments.what)?;
     let screen = remote.screen;
     let before = match which::work(&remote, &project, Some(&arguments.what))? {
         Work::Deployment(number) => return deployment(&remote, &project, number, &arguments.consent),

@@ -36,7 +36,10 @@ enum Act {
 /// Does it.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
-    let project = remote.project()?;
+    let project = match &arguments.act {
+        Some(Act::Accept { .. }) => remote.project_to_act()?,
+        Some(Act::List | Act::View { .. }) | None => remote.project()?,
+    };
     let screen = remote.screen;
     let environment = match arguments.act.as_ref().unwrap_or(&Act::List) {
         Act::List => {

@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     }
     let name = reference::environment(&arguments.environment)?;
     let remote = globals.connect()?;
-    let project = remote.project()?;
+    let project = remote.project_to_act()?;
     let environment = which::environment(&remote, &project, name.as_str())?;
     let wanted = wanted(arguments.release.as_deref(), &environment)?;
     let release: ReleaseView = remote.client.get(&format!("projects/{project}/releases/{}", segment(&wanted)))?;

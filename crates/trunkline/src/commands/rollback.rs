@@ -33,7 +33,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let name = reference::environment(&arguments.environment)?;
     let remote = globals.connect()?;
-    let project = remote.project()?;
+    let project = remote.project_to_act()?;
     let environment = which::environment(&remote, &project, name.as_str())?;
     let target = target(&remote, &project, &environment, arguments.to.as_deref())?;
     let screen = remote.screen;

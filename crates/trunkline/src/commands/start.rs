@@ -38,7 +38,7 @@ pub struct Arguments {
 /// Starts it.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
-    let project = remote.project()?;
+    let project = remote.project_to_act()?;
     let revision = arguments.commit.as_deref().map(str::parse).transpose();
     let revision = revision.map_err(|error| Failure::new(Code::StartInput, format!("--commit: {error}")))?;
     let asked = StartRun { reference: arguments.reference.clone(), revision, inputs: inputs(&arguments.inputs)? };
