@@ -219,6 +219,9 @@ fn run_words(shared: &Shared, answer: Answer) -> Result<String, Failure> {
     });
     let words = started.map(|started| {
         let (project, number, short) = (&started.project, started.number, started.revision.short());
+        if run::refused_beyond_file(&started.refused).is_some() {
+            return format!("run {project}/{number} refused for the reason above · trunkline where {short}\n");
+        }
         if started.plan.is_none() {
             return format!("run {project}/{number} refused: the delivery file has errors · trunkline check\n");
         }

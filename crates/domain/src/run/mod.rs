@@ -18,7 +18,9 @@ pub use decide::decide;
 pub use evolve::evolve;
 pub use outcome::{Artifact, ArtifactForm, AttemptResult, JobOutcome, StepOutcome, Usage, UsageSource};
 pub use scope::change_scope;
-pub use state::{EndedJob, Job, JobResult, JobState, LeasedJob, ReleaseVerdict, Run, RunResult, RunStatus, SkipCause, Want, wants};
+pub use state::{
+    EndedJob, Job, JobResult, JobState, LeasedJob, ReleaseVerdict, Run, RunResult, RunStatus, SkipCause, Want, refused_beyond_file, wants,
+};
 
 use crate::foundation::Millis;
 

@@ -285,3 +285,10 @@ impl fmt::Display for RunResult {
         })
     }
 }
+
+/// Why a run was refused whose delivery file has no errors of its own: what no look at the file alone shows. None where
+/// its errors, told as `TL0142 trunkline.yaml:3:1`, are why.
+pub fn refused_beyond_file(refused: &[String]) -> Option<&str> {
+    let is_place = |why: &str| why.strip_prefix("TL").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    refused.first().map(String::as_str).filter(|why| !is_place(why))
+}

@@ -6,7 +6,7 @@ use super::time;
 use maud::{Markup, html};
 use trunkline_api::view::{StationKind, StationState, StationView, WhereView};
 use trunkline_domain::foundation::Timestamp;
-use trunkline_domain::run::{ReleaseVerdict, RunResult};
+use trunkline_domain::run::{ReleaseVerdict, RunResult, refused_beyond_file};
 
 /// The answer.
 pub struct Answer {
@@ -62,6 +62,10 @@ pub fn answer(view: &WhereView, now: Timestamp) -> Answer {
 }
 
 fn refused(view: &WhereView) -> Option<Answer> {
+    if let Some(why) = refused_beyond_file(&view.run.refused) {
+        let big = "Refused, though the delivery file has no errors of its own".to_owned();
+        return Some(Answer { tone: Tone::Fail, icon: Icon::Fail, big, detail: html! { "Nothing ran: " (why) }, commands: Vec::new() });
+    }
     (view.run.result == Some(RunResult::Refused)).then(|| Answer {
         tone: Tone::Fail,
         icon: Icon::Fail,

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use trunkline_api::view::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView, SafeMode, StatusView};
 use trunkline_domain::deployment::{DeploymentResult, FailureCause};
 use trunkline_domain::foundation::{ProjectKey, Timestamp};
-use trunkline_domain::run::{JobResult, RunResult};
+use trunkline_domain::run::{JobResult, RunResult, refused_beyond_file};
 
 /// Entries shown; the rest is counted.
 const SHOWN_MAX: usize = 8;
@@ -125,6 +125,15 @@ pub fn has_command(items: &[Item<'_>]) -> bool {
     items.iter().take(SHOWN_MAX).any(|item| item.command.is_some())
 }
 
+/// Why a run was refused, and what shows more.
+fn refusal(run: &RunView) -> (Markup, String) {
+    if let Some(why) = refused_beyond_file(&run.refused) {
+        return (html! { b { (why) } }, format!("trunkline where {}", run.commit.revision.short()));
+    }
+    let place = run.refused.first().map(String::as_str).unwrap_or("trunkline.yaml");
+    (html! { "the delivery file has errors, first " b { (place) } }, "trunkline check".to_owned())
+}
+
 struct Scope {
     now: Timestamp,
     several: bool,
@@ -138,9 +147,8 @@ impl Scope {
         let (reason, command, headline) = match run.result? {
             RunResult::Failed => (failure(run), None, format!("{name} is failing: run {} did not pass", run.number)),
             RunResult::Refused => {
-                let place = run.refused.first().map(String::as_str).unwrap_or("trunkline.yaml");
-                let reason = html! { "the delivery file has errors, first " b { (place) } };
-                (reason, Some("trunkline check".to_owned()), format!("{name} is failing: run {} was refused", run.number))
+                let (reason, command) = refusal(run);
+                (reason, Some(command), format!("{name} is failing: run {} was refused", run.number))
             }
             RunResult::Passed | RunResult::Cancelled => return None,
         };

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::render::words;
 use trunkline_api::view::{DeploymentStatus, DeploymentView, EnvironmentView, RunView, StationKind, StationState, StationView, WhereView};
 use trunkline_domain::deployment::{DeploymentResult, FailureCause};
-use trunkline_domain::run::{ReleaseVerdict, RunResult};
+use trunkline_domain::run::{ReleaseVerdict, RunResult, refused_beyond_file};
 
 /// How following ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +43,14 @@ fn of_run(run: &RunView) -> Option<Ending> {
         RunResult::Failed => Some(failed_run(run)),
         RunResult::Cancelled => Some(Ending::new(Exit::Failed, [format!("run {number} was cancelled")])),
         RunResult::Refused => {
-            let mut words = vec![format!("the delivery file of {} was refused", run.commit.revision.short())];
+            let short = run.commit.revision.short();
+            let mut words = vec![format!("the delivery file of {short} was refused")];
             words.extend(run.refused.iter().map(|refused| format!("  {}", crate::render::text::clean(refused))));
-            words.push("next: trunkline check".to_owned());
+            // A check of the file finds nothing in one that only this server, or this commit, refuses.
+            words.push(match refused_beyond_file(&run.refused) {
+                Some(_) => format!("next: trunkline where {short}"),
+                None => "next: trunkline check".to_owned(),
+            });
             Some(Ending { exit: Exit::Failed, words })
         }
         RunResult::Passed => match run.verdict.as_ref().and_then(|verdict| without_release(number, verdict)) {
@@ -274,6 +279,19 @@ mod tests {
             run.verdict = Some(verdict);
             let ending = of_run(&run).unwrap();
             assert!(ending.words[0].starts_with("run 812 passed; no release: ") && ending.words[1].starts_with(next), "{:?}", ending.words);
+        }
+    }
+
+    #[test]
+    fn a_refusal_leads_to_where_its_reason_is_seen() {
+        let mut run = sample::change().run;
+        run.result = Some(RunResult::Refused);
+        let why = "job a asks for 'sandbox: host', and this server allows no less than 'landlock'";
+        let where_is = format!("next: trunkline where {}", run.commit.revision.short());
+        for (refused, next) in [("TL0142 trunkline.yaml:3:1", "next: trunkline check"), (why, where_is.as_str())] {
+            run.refused = vec![refused.to_owned()];
+            let words = of_run(&run).unwrap().words;
+            assert_eq!(words[1..], [format!("  {refused}"), next.to_owned()]);
         }
     }
 
