@@ -44,7 +44,8 @@ pub use sandbox::{
     Levels as SandboxLevels, Missing as SandboxMissing, Places as SandboxPlaces, Sandboxes, VERB as SANDBOX_VERB, sandbox_main,
 };
 pub use supervisor::{
-    Spec as SupervisorSpec, Status as SupervisorStatus, Supervised, service_logs, supervise_list, supervise_main, supervise_stop,
+    Spec as SupervisorSpec, Status as SupervisorStatus, Supervised, is_begun as supervise_is_begun, service_logs, supervise_list,
+    supervise_main, supervise_stop,
 };
 pub use told::try_out;
 pub use worker::{Config, Runner};

@@ -98,6 +98,13 @@ fn nobody_else_is_asked(world: &World, address: &str) {
 }
 
 #[test]
+fn a_supervisor_of_nothing_does_not_begin() {
+    let world = World::new();
+    let (code, said) = world.try_in_shop("timeout 5 trunkline supervise ../part");
+    assert!(code == Some(5) && said.contains("--stop") && !world.folder.path().join("part").exists(), "{said}");
+}
+
+#[test]
 fn where_no_server_ever_was_the_usual_port_is_not_asked() {
     let world = World::new();
     let (code, said) = world.try_in_shop("cd .. && trunkline status");

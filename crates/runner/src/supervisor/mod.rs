@@ -48,6 +48,11 @@ pub fn was_used(folder: &Path) -> bool {
     durable::status_path(folder).exists()
 }
 
+/// Whether a runner has begun a part there: it makes the log before it starts the supervisor.
+pub fn is_begun(folder: &Path) -> bool {
+    was_used(folder) || folder.join(socket::LOG).exists()
+}
+
 /// The body of `trunkline supervise DIR`. Returns when it was told to stop, or at once where DIR has a supervisor.
 pub fn supervise_main(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(durable::release_folders(folder))?;

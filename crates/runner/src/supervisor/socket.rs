@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const NAME: &str = "control.sock";
+/// What a supervisor itself says.
+pub const LOG: &str = "supervisor.log";
 const MESSAGE_BYTES_MAX: u64 = 4 << 20;
 /// How long a started supervisor may take until it answers.
 const START_WITHIN: Duration = Duration::from_secs(10);
@@ -53,7 +55,7 @@ pub fn ensure(folder: &Path, argv: &[String]) -> Result<(), Failure> {
     }
     let [program, arguments @ ..] = argv else { return Err(Failure("no command is configured to start a supervisor".to_owned())) };
     fs::create_dir_all(folder).doing(format!("make {}", folder.display()))?;
-    let log = OpenOptions::new().create(true).append(true).open(folder.join("supervisor.log")).doing("open the supervisor's log")?;
+    let log = OpenOptions::new().create(true).append(true).open(folder.join(LOG)).doing("open the supervisor's log")?;
     let err = log.try_clone().doing("open the supervisor's log")?;
     let mut child = Command::new(program)
         .args(arguments)
@@ -71,7 +73,7 @@ pub fn ensure(folder: &Path, argv: &[String]) -> Result<(), Failure> {
         if ended.is_some() || Instant::now() >= deadline {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(Failure(format!("the supervisor did not start; see {}", folder.join("supervisor.log").display())));
+            return Err(Failure(format!("the supervisor did not start; see {}", folder.join(LOG).display())));
         }
         std::thread::sleep(Duration::from_millis(5));
     }

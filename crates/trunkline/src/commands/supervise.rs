@@ -24,6 +24,10 @@ pub struct Arguments {
 /// Supervises, or ends that.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     if !arguments.stop {
+        if !trunkline_runner::supervise_is_begun(&arguments.folder) {
+            let failure = Failure::new(Code::NothingThere, "no runner has begun a part there").place(arguments.folder.display());
+            anyhow::bail!(failure.help("runners start this by themselves; for people it ends a part: trunkline supervise FOLDER --stop"));
+        }
         trunkline_runner::supervise_main(&arguments.folder)?;
         return Ok(Exit::Good);
     }
