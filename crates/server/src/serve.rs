@@ -84,7 +84,7 @@ pub enum StartError {
     Clock(#[from] ClockAhead),
     /// Listening beyond this machine would send tokens in the clear.
     #[error(
-        "{0} is not on this machine: there is no TLS in this version, so the server listens on loopback only. Reach it through ssh: TRUNKLINE_SERVER=ssh://HOST"
+        "{0} is not loopback: there is no TLS in this version, so the server listens on loopback only. Reach it through ssh: TRUNKLINE_SERVER=ssh://HOST"
     )]
     NotLoopback(SocketAddr),
     /// The address is taken.

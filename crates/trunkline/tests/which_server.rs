@@ -105,6 +105,20 @@ fn a_supervisor_of_nothing_does_not_begin() {
 }
 
 #[test]
+fn what_is_written_wrongly_is_told_how_it_is_written() {
+    let world = World::new();
+    for (text, code, words) in [
+        ("trunkline serve --listen localhost:17804", 2, "an address of numbers and a port, such as 127.0.0.1:7420"),
+        ("trunkline serve --listen 0.0.0.0:7420", 1, "0.0.0.0:7420 is not loopback"),
+        ("trunkline runs list --before x", 2, "write a number of the list"),
+        ("TRUNKLINE_DATA= TRUNKLINE_SERVER= trunkline status", 7, "/.local/state/trunkline is not running"),
+    ] {
+        let (found, said) = world.try_in_shop(text);
+        assert!(found == Some(code) && said.contains(words), "{text}: {found:?} {said}");
+    }
+}
+
+#[test]
 fn where_no_server_ever_was_the_usual_port_is_not_asked() {
     let world = World::new();
     let (code, said) = world.try_in_shop("cd .. && trunkline status");

@@ -277,8 +277,12 @@ pub struct Page {
     #[arg(long, default_value_t = LIST_ITEMS, value_parser = clap::value_parser!(u32).range(1..=i64::from(LIST_ITEMS_MAX)))]
     limit: u32,
     /// Only those with a lower number
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = number)]
     before: Option<u32>,
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "write a number of the list, such as 812".to_owned())
 }
 
 impl Default for Page {
@@ -298,6 +302,9 @@ impl Page {
 /// are seen.
 pub fn command() -> clap::Command {
     let command = Line::command().mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
+    // A variable that is empty counts as unset, as everywhere; to clap it would be a folder without a name.
+    let is_empty = std::env::var_os("TRUNKLINE_DATA").is_some_and(|data| data.is_empty());
+    let command = command.mut_arg("data", |arg| if is_empty { arg.env(clap::builder::Resettable::Reset) } else { arg });
     help::with_shared_line(command)
 }
 

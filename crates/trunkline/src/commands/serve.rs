@@ -29,7 +29,7 @@ const SAFE_MODE: &str = "safe mode: the record was restored from a backup, nothi
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Where to listen; port 0 takes a free one and prints it
-    #[arg(long, default_value = "127.0.0.1:7420", value_name = "ADDRESS")]
+    #[arg(long, default_value = "127.0.0.1:7420", value_name = "ADDRESS", value_parser = listen)]
     listen: SocketAddr,
     /// Pieces of work at a time; 0 starts no runner [default: the machine's cores, at least 2]
     #[arg(long, value_parser = clap::value_parser!(u16).range(0..=256))]
@@ -49,6 +49,11 @@ pub struct Arguments {
     /// Believe a wall clock that is more than seven days ahead of the record
     #[arg(long)]
     accept_clock: bool,
+}
+
+/// A name could be that of several addresses, and beyond loopback.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an address of numbers and a port, such as 127.0.0.1:7420".to_owned())
 }
 
 fn level(text: &str) -> Result<SandboxLevel, String> {
