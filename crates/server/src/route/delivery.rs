@@ -33,12 +33,15 @@ pub fn routes() -> Table {
         .get("/deployments", deployments, "Deployments, newest first.")
         .get("/deployments/{number}", one_deployment, "One deployment.")
         .post("/deployments/{number}/cancel", cancel_deployment, "Ends a deployment.")
+        .post("/deployments/{number}/cancel/dry-run", try_cancel_deployment, "Says whether it could be ended; nothing is done.")
         .post("/deployments/{number}/settle", settle, "Says what runs after an apply whose end nobody knows.")
+        .post("/deployments/{number}/settle/dry-run", try_settle, "Says whether that could be said; nothing is done.")
         .get("/environments", environments, "Environments, in the order of the newest release's delivery file.")
         .get("/environments/{name}", one_environment, "One environment.")
         .post("/environments/{name}/rollback", roll_back, "Brings an earlier release back.")
         .post("/environments/{name}/rollback/dry-run", try_roll_back, "Says what a rollback would bring about, or the no; nothing is done.")
         .post("/environments/{name}/accept", accept, "Lets releases into a new environment.")
+        .post("/environments/{name}/accept/dry-run", try_accept, "Says whether it waits to be accepted; nothing is done.")
         .get("/trace/{name}", trace, "From what runs in an environment back to the pull request.")
 }
 
@@ -167,6 +170,47 @@ async fn on_deployment(
     let command = move |shared: &Shared| Ok(Command::Deployment(view::deployment(shared, &key, number)?.id, command));
     act(shared, by.actor, once, command).await?;
     answer(shared, move |shared| view::deployment(shared, &project, number)).await
+}
+
+/// The deployment as it is, where the command would be taken.
+async fn try_on_deployment(
+    shared: &Arc<Shared>,
+    by: Authorized<Operate>,
+    (project, DeploymentNumber(number)): (ProjectKey, DeploymentNumber),
+    command: deployment::Command,
+) -> Answer<DeploymentView> {
+    let key = project.clone();
+    try_out(shared, by.actor, move |shared| Ok(Command::Deployment(view::deployment(shared, &key, number)?.id, command))).await?;
+    answer(shared, move |shared| view::deployment(shared, &project, number)).await
+}
+
+async fn try_cancel_deployment(
+    by: Authorized<Operate>,
+    State(shared): Server,
+    Place(place): Place<(ProjectKey, DeploymentNumber)>,
+    Body(Act {}): Body<Act>,
+) -> Answer<DeploymentView> {
+    try_on_deployment(&shared, by, place, deployment::Command::Cancel).await
+}
+
+async fn try_settle(
+    by: Authorized<Operate>,
+    State(shared): Server,
+    Place(place): Place<(ProjectKey, DeploymentNumber)>,
+    Body(asked): Body<Settle>,
+) -> Answer<DeploymentView> {
+    try_on_deployment(&shared, by, place, deployment::Command::Settle { runs: asked.runs }).await
+}
+
+async fn try_accept(
+    by: Authorized<Operate>,
+    State(shared): Server,
+    Place((project, name)): Place<(ProjectKey, EnvironmentName)>,
+    Body(Act {}): Body<Act>,
+) -> Answer<EnvironmentView> {
+    let key = EnvironmentKey { project: project.clone(), name: name.clone() };
+    try_out(&shared, by.actor, |_: &Shared| Ok(Command::Environment(key, environment::Command::Accept))).await?;
+    answer(&shared, move |shared| view::environment(shared, &project, &name)).await
 }
 
 async fn cancel_deployment(

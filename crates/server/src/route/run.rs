@@ -2,11 +2,11 @@
 
 use super::Problem;
 use super::api::Server;
-use super::asked::{Nothing, Order, Place, Read};
+use super::asked::{Body, Nothing, Order, Place, Read};
 use super::document::ROOT;
 use super::named::{Question, RunNumber};
 use super::table::Table;
-use super::told::{Answer, LogText, act, answer, look};
+use super::told::{Answer, LogText, act, answer, look, try_out};
 use crate::access::{Authorized, Look, Operate};
 use crate::shared::Shared;
 use crate::view;
@@ -30,6 +30,7 @@ pub fn routes() -> Table {
         .post("/projects/{project}/runs", start_run, "Starts a run by hand; the delivery file must allow it.")
         .get("/projects/{project}/runs/{number}", one_run, "One run.")
         .post("/projects/{project}/runs/{number}/cancel", cancel_run, "Ends a run.")
+        .post("/projects/{project}/runs/{number}/cancel/dry-run", try_cancel_run, "Says whether it could be ended; nothing is done.")
         .get("/projects/{project}/log", log, "The log of a job, of a part of a deployment, or of a check.")
         .get("/projects/{project}/where/{question}", where_is, "Where a change is: a commit (at least 4 digits), or `pr-` and a number.")
 }
@@ -99,6 +100,17 @@ async fn one_run(
     Place((project, RunNumber(number))): Place<(ProjectKey, RunNumber)>,
     Read(Nothing {}): Read<Nothing>,
 ) -> Answer<RunView> {
+    answer(&shared, move |shared| view::run(shared, &project, number)).await
+}
+
+async fn try_cancel_run(
+    by: Authorized<Operate>,
+    State(shared): Server,
+    Place((project, RunNumber(number))): Place<(ProjectKey, RunNumber)>,
+    Body(Act {}): Body<Act>,
+) -> Answer<RunView> {
+    let key = project.clone();
+    try_out(&shared, by.actor, move |shared| Ok(Command::Run(view::run(shared, &key, number)?.id, run::Command::Cancel))).await?;
     answer(&shared, move |shared| view::run(shared, &project, number)).await
 }
 

@@ -52,6 +52,11 @@ fn a_dry_run_meets_the_no_of_the_act() {
         (format!("releases/9/{promote}"), to("test"), 404, "no release"),
         (format!("releases/1/{promote}"), json!({"environment": "test", "again": true}), 409, "not taken"),
         (back.to_owned(), json!({"to": "3"}), 409, "verified"),
+        ("deployments/1/settle".to_owned(), json!({"runs": "live"}), 409, "ended"),
+        ("deployments/1/cancel".to_owned(), json!({}), 409, "ended"),
+        ("deployments/99/cancel".to_owned(), json!({}), 404, "no deployment"),
+        ("runs/1/cancel".to_owned(), json!({}), 409, "ended"),
+        ("environments/test/accept".to_owned(), json!({}), 409, "already"),
         ("environments/nowhere/rollback".to_owned(), json!({}), 409, "no such environment yet"),
     ]);
     push("good and fine but slow\n");

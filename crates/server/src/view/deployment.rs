@@ -62,6 +62,7 @@ pub fn by_id(shared: &Shared, id: DeploymentId) -> Result<DeploymentView, Failur
         undoes,
         status,
         reason,
+        cancelling: deployment.progress().is_some_and(|progress| progress.cancelling),
         requested_at: deployment.requested_at,
         began: progress.map(|progress| progress.began),
         ended_at: match &deployment.stage {

@@ -60,6 +60,11 @@ pub fn consent(screen: &Screen, plan: &str, question: &str, consent: &Consent) -
     if screen.ask(question) { Ok(Answer::Go) } else { Err(Failure::new(Code::Declined, "you said no; nothing was changed")) }
 }
 
+/// What a dry run ends with: the thing as it is, which the server would have acted on.
+pub fn tried(screen: &Screen, as_it_is: &impl serde::Serialize) -> anyhow::Result<()> {
+    if screen.json() { Ok(screen.print_json(as_it_is)?) } else { Ok(()) }
+}
+
 /// How an act is undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undo {

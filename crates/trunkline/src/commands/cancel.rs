@@ -1,6 +1,6 @@
 //! `trunkline cancel`: end a run or a deployment.
 
-use super::act::{Answer, Consent, consent};
+use super::act::{Answer, Consent, consent, tried};
 use super::deployments::around;
 use super::which::{self, Work};
 use crate::exit::Exit;
@@ -30,8 +30,13 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         Work::Run(run) => run,
     };
     let number = before.number;
-    if consent(&screen, &run_renderer::view(&before, &screen.err), &format!("Cancel run {number}?"), &arguments.consent)? == Answer::Go {
-        let after: RunView = remote.client.post(&format!("projects/{project}/runs/{number}/cancel"), &Act {})?;
+    let path = format!("projects/{project}/runs/{number}/cancel");
+    if consent(&screen, &run_renderer::view(&before, &screen.err), &format!("Cancel run {number}?"), &arguments.consent)?
+        == Answer::PlanOnly
+    {
+        tried(&screen, &remote.client.post::<_, RunView>(&format!("{path}/dry-run"), &Act {})?)?;
+    } else {
+        let after: RunView = remote.client.post(&path, &Act {})?;
         if screen.json() {
             screen.print_json(&after)?
         } else {
@@ -49,7 +54,9 @@ fn deployment(remote: &Remote, project: &ProjectKey, number: u32, given: &Consen
     let path = format!("projects/{project}/deployments/{number}");
     let before: DeploymentView = remote.client.get(&path)?;
     let plan = deployment_renderer::view(&before, &around(remote, &before)?, &screen.err);
-    if consent(&screen, &plan, &format!("Cancel deployment {number}?"), given)? == Answer::Go {
+    if consent(&screen, &plan, &format!("Cancel deployment {number}?"), given)? == Answer::PlanOnly {
+        tried(&screen, &remote.client.post::<_, DeploymentView>(&format!("{path}/cancel/dry-run"), &Act {})?)?;
+    } else {
         let after: DeploymentView = remote.client.post(&format!("{path}/cancel"), &Act {})?;
         if screen.json() {
             screen.print_json(&after)?

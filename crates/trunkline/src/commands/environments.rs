@@ -1,6 +1,6 @@
 //! `trunkline environments`: list, view, accept.
 
-use super::act::{Answer, Consent, consent};
+use super::act::{Answer, Consent, consent, tried};
 use super::which;
 use crate::exit::Exit;
 use crate::globals::Globals;
@@ -53,9 +53,8 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
             let before = which::environment(&remote, &project, name.as_str())?;
             let plan = render::environment::view(&before, &screen.err);
             if consent(&screen, &plan, &format!("Let releases come to {name}?"), given)? == Answer::PlanOnly {
-                if screen.json() {
-                    screen.print_json(&before)?;
-                }
+                let path = format!("projects/{project}/environments/{name}/accept/dry-run");
+                tried(&screen, &remote.client.post::<_, EnvironmentView>(&path, &Nothing {})?)?;
                 return Ok(Exit::Good);
             }
             let accepted = remote.client.post(&format!("projects/{project}/environments/{name}/accept"), &Nothing {})?;

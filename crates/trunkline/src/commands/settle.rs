@@ -1,6 +1,6 @@
 //! `trunkline settle`: say what runs after a deployment that nobody knows the end of.
 
-use super::act::{Answer, Consent, consent};
+use super::act::{Answer, Consent, consent, tried};
 use super::deployments::around;
 use crate::exit::Exit;
 use crate::globals::Globals;
@@ -35,11 +35,14 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let before: DeploymentView = remote.client.get(&path)?;
     let version = clean(&before.release.version);
     let (runs, words) = match arguments.live {
+        true if before.cancelling => (SettledAs::Live, cancelled(&version, &before)),
         true => (SettledAs::Live, format!("{version} runs in {}", before.environment)),
         false => (SettledAs::Old, format!("{version} does not run in {}", before.environment)),
     };
     let plan = format!("{}\nThe record will say: {words}", deployment::view(&before, &around(&remote, &before)?, &screen.err));
-    if consent(&screen, &plan, "Is it so?", &arguments.consent)? == Answer::Go {
+    if consent(&screen, &plan, "Is it so?", &arguments.consent)? == Answer::PlanOnly {
+        tried(&screen, &remote.client.post::<_, DeploymentView>(&format!("{path}/settle/dry-run"), &Settle { runs })?)?;
+    } else {
         let after: DeploymentView = remote.client.post(&format!("{path}/settle"), &Settle { runs })?;
         if screen.json() {
             screen.print_json(&after)?
@@ -49,4 +52,10 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         screen.note(&format!("next: trunkline watch deployment/{number}"));
     }
     Ok(Exit::Good)
+}
+
+/// Whoever had it cancelled wanted it gone: what runs now is not what stays.
+fn cancelled(version: &str, deployment: &DeploymentView) -> String {
+    let environment = &deployment.environment;
+    format!("{version} runs in {environment}. It was to be cancelled, so it ends as cancelled, and what was verified there last comes back")
 }

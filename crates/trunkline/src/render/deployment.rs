@@ -53,6 +53,9 @@ pub fn view(deployment: &DeploymentView, around: &Around, look: &Look) -> String
     if let Some(reason) = &deployment.reason {
         line("why", &clean(reason));
     }
+    if deployment.cancelling {
+        line("cancelling", "somebody asked for its end; it ends when it is known what runs");
+    }
     if let (Some(began), Some(ended)) = (deployment.began, deployment.ended_at) {
         line("took", &ended.since(began).to_string());
     }

@@ -226,6 +226,7 @@ pub fn deployment() -> DeploymentView {
         undoes: None,
         status: DeploymentStatus::Ended(DeploymentResult::Succeeded),
         reason: None,
+        cancelling: false,
         requested_at: before(400),
         began: Some(before(399)),
         ended_at: Some(before(390)),
