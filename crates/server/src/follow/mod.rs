@@ -8,7 +8,7 @@ pub use address::checked;
 pub use fetch::{Seen, look};
 
 use crate::about::About;
-use crate::git::RefUpdate;
+use crate::git::{GitError, RefUpdate};
 use crate::push::{Mover, Starts, move_ref};
 use crate::shared::{Failure, Shared};
 use crate::view;
@@ -137,10 +137,10 @@ fn take_in(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure>
     }
     let token = shared.credentials.get(key)?;
     let path = shared.repositories.path(key);
-    let seen = look(&path, &address, token.as_deref())?;
+    let seen = look(&path, &address, token.as_deref()).map_err(unreadable)?;
     let moved: Vec<&str> = seen.refs.iter().filter(|(name, at)| state.refs.get(*name) != Some(at)).map(|(name, _)| name.as_str()).collect();
     if !moved.is_empty() {
-        fetch::fetch(&path, &address, token.as_deref(), &moved)?;
+        fetch::fetch(&path, &address, token.as_deref(), &moved).map_err(unreadable)?;
     }
     let first = state.refs.is_empty();
     let by = Mover { actor: Actor::system(), via: Via::Poll };
@@ -157,6 +157,14 @@ fn take_in(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure>
         }
     }
     Ok(words)
+}
+
+/// What git said of a repository elsewhere is no failure of this server.
+fn unreadable(failure: impl Into<Failure>) -> Failure {
+    match failure.into() {
+        Failure::Git(error @ GitError::Refused { .. }) => Failure::Unfit(About::Address, error.to_string()),
+        other => other,
+    }
 }
 
 /// What has gone goes first: its name may be a folder of others now.

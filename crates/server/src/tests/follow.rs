@@ -77,7 +77,7 @@ fn a_followed_repository_starts_runs_like_a_pushed_one() {
     // It vanishes, and comes back: said, and mended by itself.
     std::fs::rename(forge.path(), forge.folder.path().join("away")).unwrap();
     let (status, body) = server.post("projects/shop/sync", json!({}));
-    assert!(status >= 400 && body["message"].as_str().unwrap().contains("shop.git"), "{body}");
+    assert!(status == 409 && body["message"].as_str().unwrap().contains("shop.git") && body["help"].is_string(), "{body}");
     assert!(server.get("projects/shop")["source"]["failed"].as_str().unwrap().contains("shop.git"));
     std::fs::rename(forge.folder.path().join("away"), forge.path()).unwrap();
     assert_eq!(sync(&server), "");
