@@ -46,6 +46,11 @@ pub struct SafeMode {
     pub since: Timestamp,
 }
 
+impl SafeMode {
+    /// Why a deployment does not begin in it.
+    pub const WHY: &'static str = "the record was restored from a backup: an operator confirms with trunkline resume";
+}
+
 /// A project: its last run and its environments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProjectView {

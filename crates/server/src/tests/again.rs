@@ -9,9 +9,11 @@ fn a_lost_release_is_deployed_once_more_by_the_command_that_the_refusal_names() 
     let live = tempfile::tempdir().unwrap();
     let clone = add_project(&server);
     let file = delivery_to(live.path(), &[("test", "")]);
-    clone.commit(&[("trunkline.yaml", &file), ("deploy.sh", DEPLOY), ("app.txt", "good and fine\n")], "Begin");
+    let revision = clone.commit(&[("trunkline.yaml", &file), ("deploy.sh", DEPLOY), ("app.txt", "good and fine\n")], "Begin");
     clone.push();
     server.until("projects/shop/environments/test", |body| body["runs"].is_object());
+    let arrived = || server.get(&format!("projects/shop/where/{revision}"))["stations"].as_array().unwrap().last().unwrap()["at"].clone();
+    let first = arrived();
     for name in ["test", "test.observed"] {
         std::fs::remove_file(live.path().join(name)).unwrap();
     }
@@ -28,4 +30,5 @@ fn a_lost_release_is_deployed_once_more_by_the_command_that_the_refusal_names() 
     assert!(observed.contains("fence=2"), "{observed}");
     let environment = server.get("projects/shop/environments/test");
     assert_eq!((environment["runs"]["deployment"].as_u64(), &environment["back_to"]), (Some(2), &json!([])), "{environment}");
+    assert_eq!(arrived(), first, "a change arrives once: its lead time does not grow");
 }

@@ -217,10 +217,26 @@ fn environment_station(
         return station;
     };
     match last {
-        Some(deployment) => stand(&mut station, deployment, release, environment),
+        Some(deployment) => {
+            stand(&mut station, deployment, release, environment);
+            arrive(&mut station, deployments);
+        }
         None => expect(&mut station, run, release, environment),
     }
     station
+}
+
+/// A change arrives once: deployed again where it was verified before, it has been there since then.
+fn arrive(station: &mut StationView, deployments: &[DeploymentView]) {
+    if !matches!(station.state, StationState::Passed | StationState::Replaced) {
+        return;
+    }
+    let succeeded = DeploymentStatus::Ended(DeploymentResult::Succeeded);
+    let first = deployments.iter().find(|deployment| deployment.environment.as_str() == station.name && deployment.status == succeeded);
+    if let Some(first) = first {
+        station.at = first.ended_at;
+        station.took = first.began.zip(first.ended_at).map(|(began, ended)| ended.since(began));
+    }
 }
 
 fn stand(station: &mut StationView, deployment: &DeploymentView, release: &ReleaseView, environment: &EnvironmentView) {

@@ -5,15 +5,12 @@ use super::run::tests_with_messages;
 use super::{missing, row, rows};
 use crate::about::About;
 use crate::shared::{Failure, Shared};
-use trunkline_api::view::{CheckView, DeploymentRef, DeploymentStatus, DeploymentView, PartView};
+use trunkline_api::view::{CheckView, DeploymentRef, DeploymentStatus, DeploymentView, PartView, SafeMode};
 use trunkline_domain::deployment::{Deployment, Progress, Stage, WorkKey, WorkState};
 use trunkline_domain::environment::Cause;
 use trunkline_domain::foundation::{DeploymentId, ProjectKey, Timestamp};
 use trunkline_domain::reading::{DeploymentRow, Table, numbered};
 use trunkline_domain::record::{Key, State};
-
-/// Why nothing begins in safe mode.
-const SAFE_MODE: &str = "the record was restored from a backup: an operator confirms with trunkline resume";
 
 /// One deployment by its number.
 pub fn deployment(shared: &Shared, project: &ProjectKey, number: u32) -> Result<DeploymentView, Failure> {
@@ -84,7 +81,7 @@ fn standing(shared: &Shared, deployment: &Deployment) -> Result<(DeploymentStatu
     let applies = deployment.progress().filter(|progress| matches!(progress.work, WorkKey::Apply(_)));
     let (status, reason, since) = standing_by_itself(deployment);
     if (waits || applies.is_some()) && super::safe_mode(shared)?.is_some() {
-        return Ok((DeploymentStatus::Waiting, Some(SAFE_MODE.to_owned()), since));
+        return Ok((DeploymentStatus::Waiting, Some(SafeMode::WHY.to_owned()), since));
     }
     Ok((status, reason, since))
 }

@@ -4,7 +4,9 @@ use super::Sight;
 use super::sight::rollback_of;
 use crate::exit::Exit;
 use crate::render::words;
-use trunkline_api::view::{DeploymentStatus, DeploymentView, EnvironmentView, RunView, StationKind, StationState, StationView, WhereView};
+use trunkline_api::view::{
+    DeploymentStatus, DeploymentView, EnvironmentView, RunView, SafeMode, StationKind, StationState, StationView, WhereView,
+};
 use trunkline_domain::deployment::{DeploymentResult, FailureCause};
 use trunkline_domain::run::{ReleaseVerdict, RunResult, refused_beyond_file};
 
@@ -115,6 +117,9 @@ fn of_change(change: &WhereView, environments: &[EnvironmentView]) -> Option<End
 fn blocked(station: &StationView, environment: Option<&EnvironmentView>) -> Option<Ending> {
     let environment = environment?;
     let name = &environment.name;
+    if station.state == StationState::Waiting && station.reason.as_deref() == Some(SafeMode::WHY) {
+        return Some(Ending::new(Exit::Blocked, resume(name.as_str())));
+    }
     if matches!(station.state, StationState::Waiting | StationState::Running) && asks(Some(environment)) {
         // Of the one that has the environment: this change's own may still wait for it.
         let deployment = environment.incoming.as_ref().map(|incoming| incoming.number).unwrap_or_default();
@@ -131,6 +136,10 @@ fn blocked(station: &StationView, environment: Option<&EnvironmentView>) -> Opti
 
 fn asks(environment: Option<&EnvironmentView>) -> bool {
     environment.and_then(|environment| environment.incoming.as_ref()).is_some_and(|incoming| incoming.status == DeploymentStatus::Asking)
+}
+
+fn resume(environment: &str) -> [String; 2] {
+    [format!("nothing is deployed to {environment}: {}", SafeMode::WHY), "next: trunkline resume".to_owned()]
 }
 
 fn settle(deployment: u32, environment: &str) -> [String; 2] {
@@ -218,6 +227,9 @@ fn of_deployment(deployment: &DeploymentView, environment: &EnvironmentView) -> 
     let version = crate::render::text::clean(&deployment.release.version);
     match deployment.status {
         DeploymentStatus::Asking => Some(Ending::new(Exit::Blocked, settle(number, name.as_str()))),
+        DeploymentStatus::Waiting if deployment.reason.as_deref() == Some(SafeMode::WHY) => {
+            Some(Ending::new(Exit::Blocked, resume(name.as_str())))
+        }
         DeploymentStatus::Ended(DeploymentResult::Succeeded) => Some(succeeded(number, &version, environment)),
         DeploymentStatus::Ended(_) if comes_back(Some(environment), Some(number)) => None,
         DeploymentStatus::Ended(result) => {
@@ -311,6 +323,17 @@ mod tests {
         for (states, expected) in table {
             assert_eq!(exit(states), expected, "{states:?}");
         }
+    }
+
+    #[test]
+    fn in_safe_mode_a_person_is_waited_for() {
+        let (mut change, environments) = change([StationState::Waiting, StationState::Ahead, StationState::Ahead]);
+        assert_eq!(of_change(&change, &environments), None);
+        for station in &mut change.stations {
+            station.reason = (station.state == StationState::Waiting).then(|| SafeMode::WHY.to_owned());
+        }
+        let ending = of_change(&change, &environments).unwrap();
+        assert_eq!((ending.exit, ending.words[1].as_str()), (Exit::Blocked, "next: trunkline resume"));
     }
 
     #[test]
