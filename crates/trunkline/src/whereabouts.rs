@@ -7,8 +7,8 @@ use crate::failure::Failure;
 use crate::render::text::quoted;
 use crate::token;
 use std::io::Read;
-use std::path::Path;
-use trunkline_store::DataFolder;
+use std::path::{Path, PathBuf};
+use trunkline_store::{DataFolder, GIT_COOKIES};
 
 /// The file in which a server says where it listens.
 const FILE: &str = "address";
@@ -62,6 +62,11 @@ pub fn required(folder: &Path) -> Result<Address, Failure> {
             .why(error)
             .help("work as the user that runs the server, or name the server with --server and set TRUNKLINE_TOKEN")),
     }
+}
+
+/// Where the server of this folder keeps the token for git, as long as it listens at this port.
+pub fn git_cookies(folder: &Path, port: &str) -> PathBuf {
+    folder.join(format!("{GIT_COOKIES}.{port}"))
 }
 
 /// The command that starts the server of a folder where it was: git remotes lead there.

@@ -30,13 +30,12 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         Work::Run(run) => run,
     };
     let number = before.number;
-    let path = format!("projects/{project}/runs/{number}/cancel");
     if consent(&screen, &run_renderer::view(&before, &screen.err), &format!("Cancel run {number}?"), &arguments.consent)?
         == Answer::PlanOnly
     {
-        tried(&screen, &remote.client.post::<_, RunView>(&format!("{path}/dry-run"), &Act {})?)?;
+        tried(&screen, &remote.client.post::<_, RunView>(&format!("projects/{project}/runs/{number}/cancel/dry-run"), &Act {})?)?;
     } else {
-        let after: RunView = remote.client.post(&path, &Act {})?;
+        let after: RunView = remote.client.post(&format!("projects/{project}/runs/{number}/cancel"), &Act {})?;
         if screen.json() {
             screen.print_json(&after)?
         } else {

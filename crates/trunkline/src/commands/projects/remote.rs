@@ -7,9 +7,9 @@ use crate::failure::Failure;
 use crate::git::{DATA, REMOTE, Repository};
 use crate::globals::Globals;
 use crate::render::text::{clean, quoted};
+use crate::whereabouts;
 use std::path::Path;
 use trunkline_domain::foundation::ProjectKey;
-use trunkline_store::GIT_COOKIES;
 
 /// Where the remote shall lead.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub fn connect(repository: &Repository, base: &str, git: &str, globals: &Globals
     let cookies = match globals.server_at(Address::Http(base.to_owned())).owner {
         Owner::Folder(folder) => {
             let port = base.rsplit_once(':').map(|(_, port)| port).unwrap_or_default();
-            Some(folder.join(format!("{GIT_COOKIES}.{port}"))).filter(|file| file.is_file())
+            Some(whereabouts::git_cookies(&folder, port)).filter(|file| file.is_file())
         }
         Owner::Unknown(_) => None,
     };
