@@ -92,3 +92,20 @@ fn the_shell_opens_at_the_end_where_nothing_takes_its_workspace() {
     assert!(run.status.code() == Some(1) && at("b-ends") < at("shell-begins") && at("shell-begins") < at("found mine"), "{text}");
     assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 0, "nothing stays behind");
 }
+
+#[test]
+fn in_a_folder_that_is_a_project_its_own_file_is_run_there() {
+    let folder = copy();
+    let web = folder.path().join("services/web");
+    fs::create_dir_all(web.join("src")).unwrap();
+    fs::write(web.join("trunkline.yaml"), "on: push\njobs: { web: { run: 'cat page.txt ../../src/new.txt' } }\n").unwrap();
+    fs::write(web.join("page.txt"), "the page\n").unwrap();
+    for place in [&web, &web.join("src")] {
+        let ran = trunkline(place, &["run"]);
+        assert!(ran.status.success() && said(&ran).contains("the page") && said(&ran).contains("dirty"), "{}", said(&ran));
+        let checked = trunkline(place, &["check"]);
+        assert!(said(&checked).contains("trunkline.yaml is good") && !said(&checked).contains("build"), "{}", said(&checked));
+    }
+    let around = trunkline(&folder.path().join("src"), &["run", "--plan"]);
+    assert!(said(&around).contains("build"), "the root's, where there is none nearer: {}", said(&around));
+}

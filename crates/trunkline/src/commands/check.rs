@@ -17,7 +17,7 @@ pub const FILE: &str = "trunkline.yaml";
 /// Which file.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The file; trunkline.yaml at the root of the repository if left out
+    /// The file; if left out the nearest trunkline.yaml, from this folder up to the root of the repository
     file: Option<PathBuf>,
 }
 
@@ -45,9 +45,18 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     Ok(if lines.is_some() { Exit::Good } else { Exit::Usage })
 }
 
-/// The delivery file of the repository around the current folder, or of this folder.
+/// The delivery file of the project that the current folder belongs to, or of this folder.
 pub fn default_path() -> PathBuf {
-    Repository::here().map_or_else(|| PathBuf::from(FILE), |repository| repository.root().join(FILE))
+    Repository::here().map_or_else(|| PathBuf::from(FILE), |repository| repository.root().join(project_folder(&repository)).join(FILE))
+}
+
+/// The folder of the repository that is the project here, from its root: the nearest one with a delivery file, from the
+/// current folder upwards. The root, which is empty, where there is none.
+pub fn project_folder(repository: &Repository) -> PathBuf {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
+    let root = repository.root().canonicalize().unwrap_or_default();
+    let below = here.strip_prefix(&root).unwrap_or(Path::new(""));
+    below.ancestors().find(|folder| root.join(folder).join(FILE).is_file()).unwrap_or(Path::new("")).to_owned()
 }
 
 /// The file's name for people and its text.

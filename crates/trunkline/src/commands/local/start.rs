@@ -1,5 +1,6 @@
 //! From a definition to a run: which jobs, and what it begins with.
 
+use super::super::check;
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::git::Repository;
@@ -69,7 +70,7 @@ pub fn request(repository: &Repository, definition: Definition, inputs: &BTreeMa
         schema: 1,
         project: project(&definition).parse()?,
         revision: revision.clone(),
-        folder: String::new(),
+        folder: check::project_folder(repository).display().to_string(),
         delivery_file: Digest::of(b""),
         definition,
         files: Vec::new(),
