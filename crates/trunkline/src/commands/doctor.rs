@@ -58,7 +58,7 @@ pub fn run(globals: &Globals) -> anyhow::Result<Exit> {
     findings.extend(runner.as_ref().map(|runner| Finding::good("limits", words::limits(runner))));
     findings.extend(server);
     let screen = globals.screen();
-    let mut table = Table::new(["", "FOUND", "WHAT TO DO"]);
+    let mut table = Table::new(["", "FOUND", "WHAT TO DO"]).whole();
     for finding in &findings {
         let state = match finding.mark {
             Mark::Passed => "good",

@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
 
 /// One name alone. The parser takes it for the environment, but whoever wrote a release alone is helped by the form too.
 fn no_release_named(name: &str) -> Failure {
-    Failure::new(Code::NotAReference, format!("it is not said which release shall come to '{name}'"))
+    Failure::new(Code::NotAReference, format!("'{name}' alone does not say which release shall come where"))
         .why("the form is: trunkline promote RELEASE ENVIRONMENT")
         .help(format!("trunkline promote 1.42 {name}, or trunkline promote {name} --again; trunkline releases list shows which there are"))
 }
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(read(&["qa", "--again"]), Some((None, text("qa"), true)));
         assert_eq!(read(&["qa"]), Some((None, text("qa"), false)));
         let failure = no_release_named("qa");
-        assert!(failure.what.contains("which release shall come to 'qa'") && failure.exit.number() == 2);
+        assert!(failure.what.contains("'qa' alone does not say which release") && failure.exit.number() == 2);
         assert!(failure.help.unwrap().starts_with("trunkline promote 1.42 qa"));
     }
 }

@@ -43,7 +43,7 @@ pub fn matrix(view: &StatusView, look: &Look) -> String {
         }
         lines.push(line);
     }
-    super::table::align(&lines, look.columns)
+    super::table::whole(&lines, look.columns)
 }
 
 /// One line for each environment, for programs: project, environment, state, release, since, incoming, its state.

@@ -22,6 +22,7 @@ enum CellLook {
 pub struct Table {
     headings: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
+    whole: bool,
 }
 
 impl Cell {
@@ -59,7 +60,12 @@ impl Cell {
 impl Table {
     /// An empty table.
     pub fn new(headings: impl Into<Vec<&'static str>>) -> Self {
-        Self { headings: headings.into(), rows: Vec::new() }
+        Self { headings: headings.into(), rows: Vec::new(), whole: false }
+    }
+
+    /// Nothing of it may be cut: on a terminal that is too narrow each row becomes lines of its own.
+    pub fn whole(self) -> Self {
+        Self { whole: true, ..self }
     }
 
     /// One more row.
@@ -77,7 +83,7 @@ impl Table {
         let headings = self.headings.iter().map(|heading| paint.text(Style::Muted, heading)).collect();
         let mut lines: Vec<Vec<String>> = if self.headings.is_empty() { Vec::new() } else { vec![headings] };
         lines.extend(self.rows.iter().map(|row| row.iter().map(|cell| cell.human(paint)).collect()));
-        align(&lines, columns)
+        if self.whole { whole(&lines, columns) } else { align(&lines, columns) }
     }
 
     /// For programs: tab-separated, one row a line.
@@ -85,6 +91,25 @@ impl Table {
         let line = |row: &Vec<Cell>| row.iter().map(|cell| cell.plain.as_str()).collect::<Vec<_>>().join("\t") + "\n";
         self.rows.iter().map(line).collect()
     }
+}
+
+/// As [`align`], but where that is wider than the terminal nothing is cut: of each row the first cell stands alone, and the
+/// others below it with their headings, which are the first line.
+pub fn whole(lines: &[Vec<String>], columns: Option<usize>) -> String {
+    let aligned = align(lines, None);
+    let Some((headings, rows)) = lines.split_first() else { return aligned };
+    if columns.is_none_or(|columns| aligned.lines().all(|line| width(line) <= columns)) {
+        return aligned;
+    }
+    let widest = headings.iter().skip(1).map(|heading| width(heading)).max().unwrap_or(0);
+    let mut out = String::new();
+    for row in rows {
+        out += &format!("{}\n", row.first().map(String::as_str).unwrap_or_default());
+        for (heading, cell) in headings.iter().zip(row).skip(1).filter(|(_, cell)| !cell.is_empty()) {
+            out += &format!("  {heading}{}  {cell}\n", " ".repeat(widest - width(heading)));
+        }
+    }
+    out
 }
 
 /// Columns two spaces apart; no spaces at the end of lines.
@@ -122,6 +147,13 @@ mod tests {
     fn people_see_columns_and_programs_read_tabs() {
         assert_eq!(table().human(Paint::PLAIN, None), "RUN  STATE     COMMIT\n812  X failed  Add a coupon\n7    V passed\n");
         assert_eq!(table().plain(), "812\tfailed\tAdd a coupon\n7\tpassed\t\n");
+    }
+
+    #[test]
+    fn what_may_not_be_cut_is_stacked_on_a_narrow_terminal() {
+        let (wide, narrow) = (table().whole().human(Paint::PLAIN, Some(30)), table().whole().human(Paint::PLAIN, Some(20)));
+        assert_eq!(wide, table().human(Paint::PLAIN, None));
+        assert_eq!(narrow, "812\n  STATE   X failed\n  COMMIT  Add a coupon\n7\n  STATE   V passed\n");
     }
 
     #[test]
