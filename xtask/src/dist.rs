@@ -27,17 +27,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let target = crate::check::target_folder()?;
     let out = arguments.out.clone().unwrap_or_else(|| target.join("dist"));
     fs::create_dir_all(&out)?;
-    // Debian's systems have the library that the package's program is linked with: a static one starts processes by `fork`,
-    // since Rust's library looks for the quick way at run time, and takes twice as long where many jobs are short.
-    let (program, packaged) = match &arguments.program {
-        Some(program) => (program.clone(), program.clone()),
-        None => (build_static(&target)?, build(&target)?),
+    let program = match &arguments.program {
+        Some(program) => program.clone(),
+        None => build(&target)?,
     };
     let version = version(&program)?;
     let name = format!("trunkline-{version}-{}-linux", std::env::consts::ARCH);
     let stage = tempfile::tempdir()?;
     let archive = archive(&program, stage.path(), &out, &name)?;
-    let package = package(&packaged, stage.path(), &out, &version)?;
+    let package = package(&program, stage.path(), &out, &version)?;
     let sums = call(Command::new("sha256sum").args([file_name(&archive), file_name(&package)]).current_dir(&out))?;
     fs::write(out.join("SHA256SUMS"), sums)?;
     for path in [&archive, &package, &out.join("SHA256SUMS")] {
@@ -46,16 +44,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// A program that needs this system's C library, or a newer one.
-fn build(target: &Path) -> Result<PathBuf> {
-    let mut command = Command::new("cargo");
-    command.args(["build", "--profile", "dist", "--locked", "--package", "trunkline"]).current_dir(tidy::root());
-    ensure!(command.status()?.success(), "the build failed");
-    Ok(target.join("dist/trunkline"))
-}
-
 /// A static program. The target is named, since otherwise macros and build scripts would be linked so too, and cannot.
-fn build_static(target: &Path) -> Result<PathBuf> {
+fn build(target: &Path) -> Result<PathBuf> {
     let host = host()?;
     let mut command = Command::new("cargo");
     command.args(["build", "--profile", "dist", "--locked", "--package", "trunkline", "--target", &host]).current_dir(tidy::root());

@@ -12,7 +12,7 @@ mod follow;
 mod git;
 mod globals;
 mod interrupt;
-mod lookup;
+mod own_libc;
 mod reference;
 mod render;
 mod token;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if wrong { exit::Exit::Usage.number() } else { exit::Exit::Good.number() });
         }
     };
-    lookup::pin();
+    own_libc::pin_lookups();
     match commands::run(line.verb, &line.globals) {
         Ok(exit) => ExitCode::from(exit.number()),
         // As of other programs in a pipe: who closed it wants no more.
