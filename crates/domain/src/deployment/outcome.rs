@@ -67,11 +67,13 @@ pub enum ApplyOutcome {
     Applied,
     /// It is not; the reason in one sentence.
     Failed(String),
-    /// Its machine stood in the way, which says nothing of the release. What ran before runs on.
+    /// Its machine stood in the way, which says nothing of the release. What ran before runs on, unless a
+    /// person stopped it.
     Hindered {
         /// Why, in one sentence.
         reason: String,
-        /// Whether something was changed on the way there: what ran was interrupted, or the release ran for a moment.
+        /// Whether something was changed on the way there, by the apply: what ran was interrupted, or the release ran for a
+        /// moment.
         touched: bool,
     },
     /// The target holds a higher fence and refused.

@@ -40,7 +40,8 @@ pub struct Environment {
     pub queue: Vec<Slot>,
     /// What was deployed last, and whether it is verified here.
     pub current: Option<Current>,
-    /// The deployment that its target's machine hindered last, if nothing has come since: what ran before runs on.
+    /// The deployment that its target's machine hindered last, if nothing has come since. What ran before runs on, unless
+    /// a person stopped it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hindered: Option<DeploymentId>,
     /// Releases verified here, newest first, each once.

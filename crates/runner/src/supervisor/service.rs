@@ -122,7 +122,9 @@ impl Service {
         // apply "resumed", never accepted twice.
         let accepted = match verdict {
             Verdict::Accept | Verdict::Resume => {
-                self.record(|status| status.accept(spec, &verdict)).map_err(|error| Setback::unrecorded(&error))
+                // Whoever was interrupted may have started it.
+                let begun = matches!(verdict, Verdict::Resume);
+                self.record(|status| status.accept(spec, &verdict)).map_err(|error| Setback::unrecorded(&error).touched_if(begun))
             }
             _ => Ok(()),
         };
@@ -191,7 +193,7 @@ impl Service {
         state.pause = RESTART_FIRST;
         drop(state);
         // On failure the old release is still the live one; where it had to make room, it is started again.
-        let old = swapped.map_err(|setback| setback.touched_if(interrupted))?;
+        let old = swapped.map_err(|setback| setback.touched_if(interrupted && !self.stopping.load(Ordering::Acquire)))?;
         self.end_all(old, STOP_GRACE);
         Ok(())
     }
@@ -237,7 +239,7 @@ impl Service {
     /// While an apply waits: whether it may go on, and what the watcher cannot do, since the apply has the turn.
     fn meanwhile(&self, spec: &Spec) -> Result<(), Setback> {
         if self.stopping.load(Ordering::Acquire) {
-            return Err(Setback::of_machine("the supervisor was told to stop").touched_if(true));
+            return Err(Setback::of_stop());
         }
         if self.wanted.load(Ordering::Acquire) > spec.fence {
             return Err(Setback::of_machine("it was cancelled, or a newer deployment came, before it was ready").touched_if(true));

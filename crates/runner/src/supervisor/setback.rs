@@ -3,14 +3,15 @@
 use super::status::Reply;
 use std::io;
 
-/// Why a release was not put in place. What ran before runs on.
+/// Why a release was not put in place. What ran before runs on, unless a person stopped it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setback {
     /// Why, in one sentence.
     pub reason: String,
     /// Whether the machine stood in the way, which says nothing of the release.
     pub hindered: bool,
-    /// Whether something was changed on the way there: what ran was interrupted, or the release ran for a moment.
+    /// Whether something was changed on the way there, by the apply: what ran was interrupted, or the release ran for a
+    /// moment.
     pub touched: bool,
 }
 
@@ -23,6 +24,12 @@ impl Setback {
     /// The machine stood in the way before anything was changed.
     pub fn of_machine(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), hindered: true, touched: false }
+    }
+
+    /// A person stopped the service meanwhile. Whatever that interrupted is his to start again: were it called touched, the
+    /// rollback would do it for him. It still does where nothing ran before, or where another part is in place already.
+    pub fn of_stop() -> Self {
+        Self { reason: "the supervisor was told to stop".to_owned(), hindered: true, touched: false }
     }
 
     /// The same, where something was changed by then.
