@@ -243,7 +243,8 @@ fn start_slots(shared: &Arc<Shared>, slots: Vec<Slot>) -> Result<Vec<JoinHandle<
         gates.push(gate);
         // A group takes in the thread that asks for it.
         threads.push(spawn(format!("slot-{}", index + 1), move || {
-            let _ = tell.send(join(&shared, &mut slot, index + 1));
+            let group = shared.groups.slot(index + 1);
+            let _ = tell.send(group.map(|group| group.into_iter().for_each(|group| slot.join(group))));
             drop(tell);
             if opened.recv().is_ok() {
                 work(&shared, &mut slot);
@@ -256,16 +257,6 @@ fn start_slots(shared: &Arc<Shared>, slots: Vec<Slot>) -> Result<Vec<JoinHandle<
         let _ = gate.send(());
     }
     Ok(threads)
-}
-
-/// Gives the slot its control group. An error where limits were asked for that could not be kept without one.
-fn join(shared: &Shared, slot: &mut Slot, number: usize) -> Result<(), Failure> {
-    match shared.groups.slot(number) {
-        Ok(group) => group.into_iter().for_each(|group| slot.join(group)),
-        Err(error) if shared.config.limits == Limits::default() => eprintln!("slot {number} has no control group: {error}"),
-        Err(error) => return Err(Failure(format!("slot {number} has no control group to keep the limits of jobs: {error}"))),
-    }
-    Ok(())
 }
 
 /// A slot's life: claim, work, report, again.

@@ -79,6 +79,8 @@ struct Found {
     /// The runner's folder in each hierarchy that is used; its slots' folders are in them.
     bases: Vec<PathBuf>,
     limits: Limits,
+    /// Whether somebody asked for limits, so that nothing runs without them.
+    must_keep: bool,
 }
 
 impl Groups {
@@ -93,7 +95,7 @@ impl Groups {
         let found = version.and_then(|version| {
             let bases = version.make_bases(limits)?;
             let processes = limits.processes.or(Some(PROCESSES_MAX));
-            Ok(Found { version, bases, limits: Limits { processes, ..limits } })
+            Ok(Found { version, bases, limits: Limits { processes, ..limits }, must_keep: limits != Limits::default() })
         });
         match &found {
             Err(Missing { why, help }) if limits != Limits::default() => {
@@ -118,14 +120,29 @@ impl Groups {
         self.found.as_ref().ok().map(|found| &found.version)
     }
 
-    /// The group of a slot.
-    pub fn slot(&self, number: usize) -> io::Result<Option<Box<dyn Group>>> {
+    /// The group of a slot. A slot that cannot have one does without, and says so; an error where limits were asked for.
+    pub fn slot(&self, number: usize) -> Result<Option<Box<dyn Group>>, Failure> {
         let Ok(found) = &self.found else { return Ok(None) };
-        let folders: Vec<PathBuf> = found.bases.iter().map(|base| base.join(format!("slot-{number}"))).collect();
-        Ok(Some(match &found.version {
-            Version::One(_) => Box::new(v1::Slot::open(&folders, found.limits)?),
-            Version::Two(_) => Box::new(v2::Slot::new(folders.into_iter().next().unwrap_or_default(), found.limits)),
-        }))
+        match found.open(number) {
+            Ok(group) => Ok(Some(group)),
+            Err(error) if found.must_keep => {
+                Err(Failure(format!("slot {number} has no control group to keep the limits of jobs: {error}")))
+            }
+            Err(error) => {
+                eprintln!("slot {number} has no control group: {error}");
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Found {
+    fn open(&self, number: usize) -> io::Result<Box<dyn Group>> {
+        let folders: Vec<PathBuf> = self.bases.iter().map(|base| base.join(format!("slot-{number}"))).collect();
+        Ok(match &self.version {
+            Version::One(_) => Box::new(v1::Slot::open(&folders, self.limits)?),
+            Version::Two(_) => Box::new(v2::Slot::new(folders.into_iter().next().unwrap_or_default(), self.limits)),
+        })
     }
 }
 
@@ -157,4 +174,22 @@ fn skipped(why: &str) {
     use std::io::Write;
     // Not eprintln: a test that passes hides what that prints.
     let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_does_without_a_group_only_where_nobody_asked_for_limits() {
+        // The folders of the first version's hierarchies have to be there.
+        let without = |must_keep| {
+            let found =
+                Found { version: Version::One(Vec::new()), bases: vec!["/nonexistent".into()], limits: Limits::default(), must_keep };
+            Groups { found: Ok(found) }.slot(3).map(|group| group.is_none()).map_err(|failure| failure.0)
+        };
+        assert_eq!(without(false), Ok(true));
+        let why = without(true).unwrap_err();
+        assert!(why.starts_with("slot 3 has no control group to keep the limits of jobs: "), "{why}");
+    }
 }
