@@ -8,7 +8,7 @@ use trunkline_domain::change::{ChangeNote, pull_request_of};
 use trunkline_domain::foundation::{Digest, ProjectKey, RepositoryKey, Revision, RunId};
 use trunkline_domain::pipeline::{Definition, FrozenFile, Plan, SandboxLevel, VersionRule, limit};
 use trunkline_domain::project::SkipReason;
-use trunkline_domain::run::{PlanNote, StartRun, Trigger};
+use trunkline_domain::run::{PlanNote, StartRun, Trigger, Unplanned};
 use trunkline_engine::{Beside, Blobs, Text};
 
 /// The delivery file's name.
@@ -114,15 +114,15 @@ pub fn plan(repositories: &Repositories, blobs: &dyn Blobs, wanted: &Wanted<'_>,
             // The file is good, but not for this commit: the push is kept, and its run is refused with the reason.
             Err(PlanError::Unfit(why)) => {
                 words.push_str(&format!("{why}\n"));
-                Err(vec![why])
+                Err(Unplanned::Beyond(why))
             }
             Err(error) => return Err(error),
         },
         (_, Err(NoFile { why, help })) => {
             words.push_str(&format!("{why} · {help}\n"));
-            Err(vec![why.clone()])
+            Err(Unplanned::Beyond(why.clone()))
         }
-        (None, Ok(_)) => Err(places(&name, &diagnostics)),
+        (None, Ok(_)) => Err(Unplanned::File(places(&name, &diagnostics))),
     };
     let change = change_note(&commit, &revision, wanted, text.digest());
     let trigger = match wanted.cause {

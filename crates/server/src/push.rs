@@ -13,6 +13,7 @@ use trunkline_domain::project::{Skip, SkipReason};
 use trunkline_domain::reading::ProjectRow;
 use trunkline_domain::record::{Command, Fact, Key, State};
 use trunkline_domain::repository::Repository;
+use trunkline_domain::run::Unplanned;
 use trunkline_domain::{project, repository, run};
 use trunkline_engine::{Answer, Call, CommandKey, KeyScope, Read as _, Request};
 
@@ -219,13 +220,11 @@ fn run_words(shared: &Shared, answer: Answer) -> Result<String, Failure> {
     });
     let words = started.map(|started| {
         let (project, number, short) = (&started.project, started.number, started.revision.short());
-        if run::refused_beyond_file(&started.refused).is_some() {
-            return format!("run {project}/{number} refused for the reason above · trunkline where {short}\n");
+        match &started.refused {
+            Some(Unplanned::Beyond(_)) => format!("run {project}/{number} refused for the reason above · trunkline where {short}\n"),
+            Some(Unplanned::File(_)) => format!("run {project}/{number} refused: the delivery file has errors · trunkline check\n"),
+            None => format!("run {project}/{number} for {short} · {}/c/{short} · trunkline watch {project}/{number}\n", shared.address),
         }
-        if started.plan.is_none() {
-            return format!("run {project}/{number} refused: the delivery file has errors · trunkline check\n");
-        }
-        format!("run {project}/{number} for {short} · {}/c/{short} · trunkline watch {project}/{number}\n", shared.address)
     });
     Ok(words.collect())
 }

@@ -11,7 +11,7 @@ use trunkline_domain::pipeline::{
     ReleaseRule, Retry, RetryCause, RollbackCause, RunPart, Step, Tier, Triggers, VersionRule,
 };
 use trunkline_domain::record::Command;
-use trunkline_domain::run::{self, PlanNote, StartRun};
+use trunkline_domain::run::{self, PlanNote, StartRun, Unplanned};
 use trunkline_engine::{Beside, CommandKey, KeyScope, Request, Text};
 
 /// Every environment that a delivery file may have.
@@ -29,7 +29,7 @@ pub fn push(random: &mut Random, project: &ProjectKey, count: u64, now: Timestam
     let text = Text { salt: [count as u8; 16], text: format!("change {count}") };
     let pull_request = random.chance(50).then_some(PullRequest { number: count as u32, evidence: PullRequestEvidence::MergeMessage });
     let change = ChangeNote { committed_at: now, pull_request, text: text.digest() };
-    let plan = if random.chance(4) { Err(vec!["TL0142 trunkline.yaml:3:1".to_owned()]) } else { Ok(note) };
+    let plan = if random.chance(4) { Err(Unplanned::File(vec!["TL0142 trunkline.yaml:3:1".to_owned()])) } else { Ok(note) };
     let start = StartRun {
         project: project.clone(),
         revision: revision.clone(),

@@ -14,7 +14,7 @@ use trunkline_domain::deployment::DeploymentResult;
 use trunkline_domain::foundation::{Digest, EnvironmentName, JobKey, ProjectKey, ReleaseId, Revision, RunId, Timestamp};
 use trunkline_domain::pipeline::{SandboxLevel, Tier};
 use trunkline_domain::report::TestSummary;
-use trunkline_domain::run::{Artifact, JobResult, ReleaseVerdict, RunResult, StepOutcome, Trigger};
+use trunkline_domain::run::{Artifact, JobResult, ReleaseVerdict, RunResult, StepOutcome, Trigger, Unplanned};
 
 /// All projects: what is where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -136,8 +136,8 @@ pub struct RunView {
     pub jobs: Vec<JobView>,
     /// The sum of all tests.
     pub tests: Option<TestSummary>,
-    /// Why the delivery file was refused: `TL0142 trunkline.yaml:3:1`.
-    pub refused: Vec<String>,
+    /// Why there is no plan: a list, `["TL0142 trunkline.yaml:3:1"]`, where the delivery file has errors, else one sentence.
+    pub refused: Option<Unplanned>,
     /// Whether a release follows; absent while it runs.
     pub verdict: Option<ReleaseVerdict>,
     /// The release that was cut from it.

@@ -1,6 +1,6 @@
 //! What may be asked of a run, what happens to it, and why it refuses.
 
-use super::{Artifact, AttemptResult, JobOutcome, JobResult, ReleaseVerdict, RunResult, StepOutcome};
+use super::{Artifact, AttemptResult, JobOutcome, JobResult, ReleaseVerdict, RunResult, StepOutcome, Unplanned};
 use crate::change::ChangeNote;
 use crate::foundation::{Digest, JobKey, ProjectKey, Revision, RunnerKey};
 use crate::pipeline::{JobSkeleton, ReleaseSkeleton, SandboxLevel};
@@ -80,7 +80,7 @@ pub struct StartRun {
     /// What facts say of the commit.
     pub change: ChangeNote,
     /// The frozen plan, or why there is none.
-    pub plan: Result<PlanNote, Vec<String>>,
+    pub plan: Result<PlanNote, Unplanned>,
 }
 
 /// A plan by its digest, with what decisions need of it.
@@ -168,9 +168,9 @@ pub struct Started {
     pub version: Option<String>,
     /// The plan; absent where the delivery file was refused.
     pub plan: Option<PlanNote>,
-    /// The diagnostics' codes and places where the delivery file was refused.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub refused: Vec<String>,
+    /// Why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Unplanned>,
 }
 
 /// How a job ended.

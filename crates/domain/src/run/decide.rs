@@ -90,8 +90,8 @@ fn begin(start: StartRun, context: &Context) -> Vec<Fact> {
         }
     });
     let (plan, refused) = match plan {
-        Ok(plan) => (Some(plan), Vec::new()),
-        Err(reasons) => (None, reasons),
+        Ok(plan) => (Some(plan), None),
+        Err(why) => (None, Some(why)),
     };
     let started = Started { project, number: context.number, revision, reference, trigger, inputs, change, version, plan, refused };
     let course = Course { run: begin_state(&started, context.now), facts: vec![Fact::Started(Box::new(started))], context };

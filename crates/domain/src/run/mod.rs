@@ -19,7 +19,7 @@ pub use evolve::evolve;
 pub use outcome::{Artifact, ArtifactForm, AttemptResult, JobOutcome, StepOutcome, Usage, UsageSource};
 pub use scope::change_scope;
 pub use state::{
-    EndedJob, Job, JobResult, JobState, LeasedJob, ReleaseVerdict, Run, RunResult, RunStatus, SkipCause, Want, refused_beyond_file, wants,
+    EndedJob, Job, JobResult, JobState, LeasedJob, ReleaseVerdict, Run, RunResult, RunStatus, SkipCause, Unplanned, Want, wants,
 };
 
 use crate::foundation::Millis;

@@ -33,8 +33,8 @@ pub struct Run {
     pub started_at: Timestamp,
     /// The plan; absent where the delivery file was refused. Shared: each decision works on a copy of the run.
     pub plan: Option<Arc<PlanNote>>,
-    /// Why the delivery file was refused.
-    pub refused: Vec<String>,
+    /// Why there is no plan.
+    pub refused: Option<Unplanned>,
     /// Where it stands.
     pub status: RunStatus,
     /// The jobs' states, in the order of the plan.
@@ -165,6 +165,26 @@ pub enum RunResult {
     Refused,
 }
 
+/// Why a run has no plan. As JSON a list, or one text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum Unplanned {
+    /// The delivery file has errors: their codes and places, `TL0142 trunkline.yaml:3:1`.
+    File(Vec<String>),
+    /// What no look at the file alone shows, in a sentence: there is none at this commit, or this server refuses it.
+    Beyond(String),
+}
+
+impl Unplanned {
+    /// All of it, a line each.
+    pub fn lines(&self) -> &[String] {
+        match self {
+            Unplanned::File(places) => places,
+            Unplanned::Beyond(why) => std::slice::from_ref(why),
+        }
+    }
+}
+
 /// Whether a release follows a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -284,11 +304,4 @@ impl fmt::Display for RunResult {
             RunResult::Refused => "refused",
         })
     }
-}
-
-/// Why a run was refused whose delivery file has no errors of its own: what no look at the file alone shows. None where
-/// its errors, told as `TL0142 trunkline.yaml:3:1`, are why.
-pub fn refused_beyond_file(refused: &[String]) -> Option<&str> {
-    let is_place = |why: &str| why.strip_prefix("TL").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    refused.first().map(String::as_str).filter(|why| !is_place(why))
 }

@@ -58,7 +58,7 @@ impl Life {
         Self::start(Ok(PlanNote { digest: Digest::of(b"plan"), jobs, release, described: None }))
     }
 
-    fn start(plan: Result<PlanNote, Vec<String>>) -> (Self, Vec<Fact>) {
+    fn start(plan: Result<PlanNote, Unplanned>) -> (Self, Vec<Fact>) {
         let mut life = Self { run: None };
         let start = StartRun {
             project: "shop".parse().unwrap(),
@@ -313,7 +313,7 @@ fn a_version_is_a_name_that_fits_everywhere() {
 
 #[test]
 fn a_refused_delivery_file_is_a_run_that_ended() {
-    let (life, facts) = Life::start(Err(vec!["TL0142 trunkline.yaml:3:1".to_owned()]));
+    let (life, facts) = Life::start(Err(Unplanned::File(vec!["TL0142 trunkline.yaml:3:1".to_owned()])));
     assert_eq!(end(&facts), Some((RunResult::Refused, ReleaseVerdict::NotAsked)));
     assert_eq!(life.run.unwrap().due(), None);
 }

@@ -8,7 +8,7 @@ use trunkline_api::view::{
     DeploymentStatus, DeploymentView, EnvironmentView, RunView, SafeMode, StationKind, StationState, StationView, WhereView,
 };
 use trunkline_domain::deployment::{DeploymentResult, FailureCause};
-use trunkline_domain::run::{ReleaseVerdict, RunResult, refused_beyond_file};
+use trunkline_domain::run::{ReleaseVerdict, RunResult, Unplanned};
 
 /// How following ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +47,11 @@ fn of_run(run: &RunView) -> Option<Ending> {
         RunResult::Refused => {
             let short = run.commit.revision.short();
             let mut words = vec![format!("the delivery file of {short} was refused")];
-            words.extend(run.refused.iter().map(|refused| format!("  {}", crate::render::text::clean(refused))));
+            words.extend(run.refused.iter().flat_map(Unplanned::lines).map(|refused| format!("  {}", crate::render::text::clean(refused))));
             // A check of the file finds nothing in one that only this server, or this commit, refuses.
-            words.push(match refused_beyond_file(&run.refused) {
-                Some(_) => format!("next: trunkline where {short}"),
-                None => "next: trunkline check".to_owned(),
+            words.push(match run.refused {
+                Some(Unplanned::Beyond(_)) => format!("next: trunkline where {short}"),
+                _ => "next: trunkline check".to_owned(),
             });
             Some(Ending { exit: Exit::Failed, words })
         }
@@ -300,10 +300,12 @@ mod tests {
         run.result = Some(RunResult::Refused);
         let why = "job a asks for 'sandbox: host', and this server allows no less than 'landlock'";
         let where_is = format!("next: trunkline where {}", run.commit.revision.short());
-        for (refused, next) in [("TL0142 trunkline.yaml:3:1", "next: trunkline check"), (why, where_is.as_str())] {
-            run.refused = vec![refused.to_owned()];
+        let place = "TL0142 trunkline.yaml:3:1";
+        let [file, beyond] = [Unplanned::File(vec![place.to_owned()]), Unplanned::Beyond(why.to_owned())];
+        for (refused, line, next) in [(file, place, "next: trunkline check"), (beyond, why, where_is.as_str())] {
+            run.refused = Some(refused);
             let words = of_run(&run).unwrap().words;
-            assert_eq!(words[1..], [format!("  {refused}"), next.to_owned()]);
+            assert_eq!(words[1..], [format!("  {line}"), next.to_owned()]);
         }
     }
 

@@ -108,7 +108,7 @@ pub fn run() -> RunView {
         ended_at: Some(before(3_199)),
         jobs: vec![build, unit],
         tests: Some(tests(1_203)),
-        refused: Vec::new(),
+        refused: None,
         verdict: Some(ReleaseVerdict::Cut),
         release: Some(new_release()),
     }
