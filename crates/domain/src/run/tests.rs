@@ -359,3 +359,13 @@ fn what_kept_the_steps_and_what_they_used_is_written_into_the_run() {
     let ended = life.run.as_ref().unwrap().job(&key("a")).unwrap().state.ended().unwrap().clone();
     assert_eq!((ended.sandbox, ended.steps.len(), &ended.steps[0]), (Some(SandboxLevel::Landlock), 100, &step));
 }
+
+#[test]
+fn why_a_run_has_no_plan_is_a_list_or_a_sentence() {
+    let places = Unplanned::File(vec!["TL0142 trunkline.yaml:3:1".to_owned()]);
+    let why = Unplanned::Beyond("there is no trunkline.yaml at this commit".to_owned());
+    for (written, unplanned) in [(r#"["TL0142 trunkline.yaml:3:1"]"#, places), (r#""there is no trunkline.yaml at this commit""#, why)] {
+        assert_eq!(serde_json::from_str::<Unplanned>(written).unwrap(), unplanned);
+        assert_eq!(serde_json::to_string(&unplanned).unwrap(), written);
+    }
+}

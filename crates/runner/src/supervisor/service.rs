@@ -121,14 +121,13 @@ impl Service {
         // The fence is held before the journal says so, and both before anything starts: a crash in between makes the same
         // apply "resumed", never accepted twice.
         let accepted = match verdict {
-            Verdict::Accept | Verdict::Resume => {
-                // Whoever was interrupted may have started it.
-                let begun = matches!(verdict, Verdict::Resume);
-                self.record(|status| status.accept(spec, &verdict)).map_err(|error| Setback::unrecorded(&error).touched_if(begun))
-            }
+            Verdict::Accept | Verdict::Resume => self.record(|status| status.accept(spec, &verdict)),
             _ => Ok(()),
         };
-        let noted = accepted.and_then(|()| journal(&self.folder, spec, word, held).map_err(|error| Setback::unrecorded(&error)));
+        // Whoever was interrupted may have started it.
+        let begun = verdict == Verdict::Resume;
+        let noted = accepted.and_then(|()| journal(&self.folder, spec, word, held));
+        let noted = noted.map_err(|error| Setback::unrecorded(&error).touched_if(begun));
         match verdict {
             Verdict::Refuse(held) => return Reply::Stale { held },
             Verdict::Repeat(Ok(())) => return Reply::Applied { again: true },
@@ -136,7 +135,6 @@ impl Service {
             Verdict::Accept | Verdict::Resume => {}
         }
         if let Err(setback) = noted {
-            // Nothing was started, and no second look is needed to know that.
             let _ = self.record(|status| status.end(Err(setback.clone())));
             return setback.told();
         }
