@@ -41,6 +41,10 @@ impl Cookies {
 
     /// Writes the file and keeps it fresh.
     pub fn keep(folder: &DataFolder, address: SocketAddr, token: &str) -> io::Result<Self> {
+        Self::keep_anew_every(ANEW_EVERY, folder, address, token)
+    }
+
+    fn keep_anew_every(pause: Duration, folder: &DataFolder, address: SocketAddr, token: &str) -> io::Result<Self> {
         let path = folder.git_cookies(address.port());
         let line = format!("{}\tFALSE\t/git/\tFALSE\t", address.ip());
         let value = format!("\t{GIT_COOKIE}\t{token}\n");
@@ -48,7 +52,7 @@ impl Cookies {
         let (stop, stopped) = mpsc::channel();
         let kept = path.clone();
         let keeper = std::thread::Builder::new().name("cookies".to_owned()).spawn(move || {
-            while stopped.recv_timeout(ANEW_EVERY) == Err(RecvTimeoutError::Timeout) {
+            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 // Where it cannot be written it expires, and git asks its credential helper.
                 let _ = write(&kept, &line, &value);
             }
@@ -97,6 +101,14 @@ mod tests {
         assert_eq!(fs::metadata(folder.git_cookies(41001)).unwrap().permissions().mode() & 0o777, 0o600);
         drop(cookies);
         assert!(!folder.git_cookies(41001).exists());
+        let cookies = Cookies::keep_anew_every(Duration::from_millis(10), &folder, address, "tl_secret").unwrap();
+        fs::remove_file(folder.git_cookies(41001)).unwrap();
+        let patience = SystemTime::now() + Duration::from_secs(10);
+        while !folder.git_cookies(41001).exists() {
+            assert!(SystemTime::now() < patience, "it is written anew before it expires");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        drop(cookies);
         // As a server that is killed, and another one's start at another port.
         std::mem::forget(Cookies::keep(&folder, address, "tl_secret").unwrap());
         Cookies::clear(&folder).unwrap();

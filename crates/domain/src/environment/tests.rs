@@ -170,6 +170,21 @@ fn a_failure_brings_the_last_verified_release_back_before_what_waits() {
 }
 
 #[test]
+fn a_rollback_that_fails_is_left_to_a_person_though_older_ones_were_verified() {
+    let mut life = Life::new();
+    for n in 1..=2 {
+        life.offer(n);
+        life.end(n, DeploymentResult::Succeeded, 9);
+    }
+    life.offer(3);
+    assert_eq!(granted(&life.end(3, FAILED, 8)), [(deployment(8), 4)]);
+    assert_eq!(life.now().holder.as_ref().unwrap().release, release(2));
+    assert_eq!(granted(&life.end(8, FAILED, 7)), [], "release 1 was verified, and yet");
+    assert_eq!(granted(&life.when(Command::RollBack { to: None }, 9).unwrap()), [(deployment(9), 5)]);
+    assert_eq!(life.now().holder.as_ref().unwrap().release, release(1));
+}
+
+#[test]
 fn nothing_is_undone_where_nothing_was_touched() {
     let lost = DeploymentResult::Failed(FailureCause::Lost);
     for (result, touched) in [(FAILED, false), (lost, false), (DeploymentResult::Cancelled, false)] {

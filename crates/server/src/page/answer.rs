@@ -63,7 +63,7 @@ pub fn answer(view: &WhereView, now: Timestamp) -> Answer {
 
 fn refused(view: &WhereView) -> Option<Answer> {
     if let Some(Unplanned::Beyond(why)) = &view.run.refused {
-        let big = "Refused, though the delivery file has no errors of its own".to_owned();
+        let big = "Refused: this commit cannot be run".to_owned();
         return Some(Answer { tone: Tone::Fail, icon: Icon::Fail, big, detail: html! { "Nothing ran: " (why) }, commands: Vec::new() });
     }
     (view.run.result == Some(RunResult::Refused)).then(|| Answer {

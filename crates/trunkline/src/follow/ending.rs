@@ -46,7 +46,8 @@ fn of_run(run: &RunView) -> Option<Ending> {
         RunResult::Cancelled => Some(Ending::new(Exit::Failed, [format!("run {number} was cancelled")])),
         RunResult::Refused => {
             let short = run.commit.revision.short();
-            let mut words = vec![format!("the delivery file of {short} was refused")];
+            let what = if matches!(run.refused, Some(Unplanned::Beyond(_))) { "" } else { "the delivery file of " };
+            let mut words = vec![format!("{what}{short} was refused")];
             words.extend(run.refused.iter().flat_map(Unplanned::lines).map(|refused| format!("  {}", crate::render::text::clean(refused))));
             // A check of the file finds nothing in one that only this server, or this commit, refuses.
             words.push(match run.refused {

@@ -71,6 +71,23 @@ fn a_stop_does_not_wait_for_what_is_not_ready() {
 }
 
 #[test]
+fn what_a_stop_interrupts_is_not_brought_back_by_a_rollback() {
+    const SILENT: &str = "#!/bin/sh\nexec sleep 100\n";
+    let mut target = Target::new(1);
+    target.listens = false;
+    assert_eq!(target.apply(SILENT, "1.0", 1, 1), ApplyOutcome::Applied);
+    let before = target.pids();
+    target.ready_within = Some(Millis::seconds(60));
+    std::thread::scope(|scope| {
+        let silent = scope.spawn(|| target.apply(SILENT, "2.0", 2, 2));
+        eventually("the old one has made room for the new one", || target.pids().len() == 1 && target.pids() != before);
+        supervise_stop(&target.folder()).unwrap();
+        assert_eq!(silent.join().unwrap(), hindered("the supervisor was told to stop", false));
+    });
+    assert_eq!(target.observe().live, Live::Nothing);
+}
+
+#[test]
 fn an_apply_without_a_record_changed_nothing_unless_it_is_resumed() {
     let target = Target::new(1);
     assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);

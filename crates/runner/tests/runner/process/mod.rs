@@ -60,13 +60,15 @@ fn free_address() -> String {
 struct Target {
     bench: Bench,
     address: String,
+    /// Whether the supervisor has the socket.
+    listens: bool,
     instances: u32,
     ready_within: Option<Millis>,
 }
 
 impl Target {
     fn new(instances: u32) -> Self {
-        Self { bench: Bench::new(), address: free_address(), instances, ready_within: None }
+        Self { bench: Bench::new(), address: free_address(), listens: true, instances, ready_within: None }
     }
 
     fn folder(&self) -> PathBuf {
@@ -77,7 +79,7 @@ impl Target {
         let kind = PartKind::Process(ProcessPart {
             artifact: Some("server".to_owned()),
             run: "./server".to_owned(),
-            listen: Some(self.address.clone()),
+            listen: self.listens.then(|| self.address.clone()),
             instances: self.instances,
             env: BTreeMap::new(),
             ready_within: self.ready_within,
