@@ -14,7 +14,7 @@ use trunkline_domain::deployment::DeploymentResult;
 use trunkline_domain::foundation::{Digest, EnvironmentName, JobKey, ProjectKey, ReleaseId, Revision, RunId, Timestamp};
 use trunkline_domain::pipeline::{SandboxLevel, Tier};
 use trunkline_domain::report::TestSummary;
-use trunkline_domain::run::{Artifact, JobResult, ReleaseVerdict, RunResult, StepOutcome, Trigger, Unplanned};
+use trunkline_domain::run::{Artifact, JobResult, ReleaseVerdict, RunResult, StepOutcome, Trigger};
 
 /// All projects: what is where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -136,12 +136,22 @@ pub struct RunView {
     pub jobs: Vec<JobView>,
     /// The sum of all tests.
     pub tests: Option<TestSummary>,
-    /// Why there is no plan: a list, `["TL0142 trunkline.yaml:3:1"]`, where the delivery file has errors, else one sentence.
-    pub refused: Option<Unplanned>,
+    /// Why there is no plan: `TL0142 trunkline.yaml:3:1` for each error of the delivery file, or one sentence.
+    pub refused: Vec<String>,
+    /// Whether it is that sentence: what no look at the delivery file alone shows.
+    #[serde(default)]
+    pub refused_beyond_file: bool,
     /// Whether a release follows; absent while it runs.
     pub verdict: Option<ReleaseVerdict>,
     /// The release that was cut from it.
     pub release: Option<ReleaseRef>,
+}
+
+impl RunView {
+    /// Why it was refused, where its delivery file is not at fault.
+    pub fn beyond_file(&self) -> Option<&str> {
+        self.refused.first().filter(|_| self.refused_beyond_file).map(String::as_str)
+    }
 }
 
 /// A job.
@@ -265,6 +275,9 @@ pub struct EnvironmentView {
     pub runs: Option<RunningView>,
     /// The last deployment that ended, where it is not the one that runs. Beside `runs`: its target's machine stood in the way.
     pub last_failed: Option<DeploymentRef>,
+    /// One that its target's machine hindered after that: it changed nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hindered_since: Option<DeploymentRef>,
     /// What is being deployed.
     pub incoming: Option<DeploymentRef>,
     /// What waits behind it.

@@ -166,7 +166,7 @@ pub struct Started {
     pub change: ChangeNote,
     /// The version that a release of it has or would have.
     pub version: Option<String>,
-    /// The plan; absent where the delivery file was refused.
+    /// The plan, if there is one.
     pub plan: Option<PlanNote>,
     /// Why there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -31,9 +31,10 @@ pub struct Run {
     pub version: Option<String>,
     /// When it began.
     pub started_at: Timestamp,
-    /// The plan; absent where the delivery file was refused. Shared: each decision works on a copy of the run.
+    /// The plan, if there is one. Shared: each decision works on a copy of the run.
     pub plan: Option<Arc<PlanNote>>,
     /// Why there is no plan.
+    #[serde(with = "listed")]
     pub refused: Option<Unplanned>,
     /// Where it stands.
     pub status: RunStatus,
@@ -182,6 +183,24 @@ impl Unplanned {
             Unplanned::File(places) => places,
             Unplanned::Beyond(why) => std::slice::from_ref(why),
         }
+    }
+}
+
+/// In states nothing is an empty list, as it always was: `trunkline ledger verify` compares them to the byte.
+mod listed {
+    use super::Unplanned;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(refused: &Option<Unplanned>, serializer: S) -> Result<S::Ok, S::Error> {
+        match refused {
+            Some(refused) => refused.serialize(serializer),
+            None => serializer.collect_seq(std::iter::empty::<String>()),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Unplanned>, D::Error> {
+        let refused = Unplanned::deserialize(deserializer)?;
+        Ok(Some(refused).filter(|refused| !refused.lines().is_empty()))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::expression::Expression;
 use crate::foundation::{Actor, Digest, JobKey, Timestamp};
 use crate::pipeline::{FailureMode, JobSkeleton, ReleaseSkeleton, Retry, RetryCause, SandboxLevel, VersionRule};
+use serde_json::json;
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -361,11 +362,19 @@ fn what_kept_the_steps_and_what_they_used_is_written_into_the_run() {
 }
 
 #[test]
-fn why_a_run_has_no_plan_is_a_list_or_a_sentence() {
-    let places = Unplanned::File(vec!["TL0142 trunkline.yaml:3:1".to_owned()]);
-    let why = Unplanned::Beyond("there is no trunkline.yaml at this commit".to_owned());
-    for (written, unplanned) in [(r#"["TL0142 trunkline.yaml:3:1"]"#, places), (r#""there is no trunkline.yaml at this commit""#, why)] {
-        assert_eq!(serde_json::from_str::<Unplanned>(written).unwrap(), unplanned);
-        assert_eq!(serde_json::to_string(&unplanned).unwrap(), written);
+fn why_a_run_has_no_plan_is_a_list_or_a_sentence_and_nothing_is_an_empty_list() {
+    let place = "TL0142 trunkline.yaml:3:1".to_owned();
+    let why = "there is no trunkline.yaml at this commit".to_owned();
+    let (mut life, _) = Life::start(Err(Unplanned::File(vec![place.clone()])));
+    for (written, refused) in [
+        (json!([]), None),
+        (json!([place]), Some(Unplanned::File(vec![place.clone()]))),
+        (json!(why), Some(Unplanned::Beyond(why.clone()))),
+    ] {
+        let run = life.run.as_mut().unwrap();
+        run.refused = refused;
+        let state = serde_json::to_value(&*run).unwrap();
+        assert_eq!(state["refused"], written, "as states have always had it");
+        assert_eq!(&serde_json::from_value::<Run>(state).unwrap(), run);
     }
 }

@@ -6,7 +6,7 @@ use super::time;
 use maud::{Markup, html};
 use trunkline_api::view::{StationKind, StationState, StationView, WhereView};
 use trunkline_domain::foundation::Timestamp;
-use trunkline_domain::run::{ReleaseVerdict, RunResult, Unplanned};
+use trunkline_domain::run::{ReleaseVerdict, RunResult};
 
 /// The answer.
 pub struct Answer {
@@ -62,7 +62,7 @@ pub fn answer(view: &WhereView, now: Timestamp) -> Answer {
 }
 
 fn refused(view: &WhereView) -> Option<Answer> {
-    if let Some(Unplanned::Beyond(why)) = &view.run.refused {
+    if let Some(why) = view.run.beyond_file() {
         let big = "Refused: this commit cannot be run".to_owned();
         return Some(Answer { tone: Tone::Fail, icon: Icon::Fail, big, detail: html! { "Nothing ran: " (why) }, commands: Vec::new() });
     }
@@ -72,7 +72,7 @@ fn refused(view: &WhereView) -> Option<Answer> {
         big: "Refused: the delivery file has errors".to_owned(),
         detail: html! {
             "Nothing ran. "
-            @for (at, place) in view.run.refused.iter().flat_map(Unplanned::lines).enumerate() { @if at > 0 { ", " } code { (place) } }
+            @for (at, place) in view.run.refused.iter().enumerate() { @if at > 0 { ", " } code { (place) } }
         },
         commands: vec!["trunkline check".to_owned()],
     })

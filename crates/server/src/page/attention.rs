@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use trunkline_api::view::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView, SafeMode, StatusView};
 use trunkline_domain::deployment::{DeploymentResult, FailureCause};
 use trunkline_domain::foundation::{ProjectKey, Timestamp};
-use trunkline_domain::run::{JobResult, RunResult, Unplanned};
+use trunkline_domain::run::{JobResult, RunResult};
 
 /// Entries shown; the rest is counted.
 const SHOWN_MAX: usize = 8;
@@ -127,13 +127,11 @@ pub fn has_command(items: &[Item<'_>]) -> bool {
 
 /// Why a run was refused, and what shows more.
 fn refusal(run: &RunView) -> (Markup, String) {
-    match &run.refused {
-        Some(Unplanned::Beyond(why)) => (html! { b { (why) } }, format!("trunkline where {}", run.commit.revision.short())),
-        refused => {
-            let place = refused.as_ref().and_then(|refused| refused.lines().first()).map_or("trunkline.yaml", String::as_str);
-            (html! { "the delivery file has errors, first " b { (place) } }, "trunkline check".to_owned())
-        }
+    if let Some(why) = run.beyond_file() {
+        return (html! { b { (why) } }, format!("trunkline where {}", run.commit.revision.short()));
     }
+    let place = run.refused.first().map_or("trunkline.yaml", String::as_str);
+    (html! { "the delivery file has errors, first " b { (place) } }, "trunkline check".to_owned())
 }
 
 struct Scope {

@@ -58,8 +58,10 @@ pub fn facts(view: &WhereView, now: Timestamp) -> Markup {
         section.panel aria-labelledby="evidence" {
             header { h2 #evidence { "Evidence" } }
             dl.facts {
-                @if let Some(refused) = &view.run.refused {
-                    div { dt { "Delivery file" } dd { @for place in refused.lines() { span.more { code { (place) } } } } }
+                @if let Some(why) = view.run.beyond_file() {
+                    div { dt { "Refused" } dd { (why) } }
+                } @else if !view.run.refused.is_empty() {
+                    div { dt { "Delivery file" } dd { @for place in &view.run.refused { span.more { code { (place) } } } } }
                 }
                 div { dt { "Tests" } dd { (tests(view)) } }
                 div { dt { "Commit" } dd { (pick(view.run.commit.revision.as_str())) span.more { "committed " (time::clock(now, view.run.commit.committed_at)) ", pushed to " (super::part::branch(&view.run)) " " (time::clock(now, view.run.started_at)) } } }

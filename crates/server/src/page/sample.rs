@@ -5,7 +5,7 @@ use trunkline_domain::deployment::{DeploymentResult, FailureCause};
 use trunkline_domain::foundation::{Digest, Millis, Timestamp};
 use trunkline_domain::pipeline::Tier;
 use trunkline_domain::report::{TestFailure, TestSummary};
-use trunkline_domain::run::{Artifact, ArtifactForm, JobResult, ReleaseVerdict, RunResult, Unplanned};
+use trunkline_domain::run::{Artifact, ArtifactForm, JobResult, ReleaseVerdict, RunResult};
 
 /// 2026-11-25T14:32:07Z.
 pub const NOW: Timestamp = Timestamp(1_795_617_127_000);
@@ -70,7 +70,8 @@ pub fn run(project: &str, number: u32) -> RunView {
             job("lint", started + Millis::seconds(134), 21, None),
         ],
         tests: Some(tests),
-        refused: None,
+        refused: Vec::new(),
+        refused_beyond_file: false,
         verdict: Some(ReleaseVerdict::Cut),
         release: Some(release(project, number)),
     }
@@ -116,6 +117,7 @@ pub fn environment(project: &str, name: &str, after: &str, runs: u32, seconds: u
         accepted: true,
         runs: Some(runs),
         last_failed: None,
+        hindered_since: None,
         incoming: None,
         queue: Vec::new(),
         fence: 3,
@@ -363,7 +365,7 @@ pub fn asking() -> WhereView {
 pub fn refused() -> WhereView {
     let mut view = live();
     view.run.result = Some(RunResult::Refused);
-    view.run.refused = Some(Unplanned::File(["TL0142 trunkline.yaml:3:1", "TL0117 trunkline.yaml:21:5"].map(str::to_owned).to_vec()));
+    view.run.refused = vec!["TL0142 trunkline.yaml:3:1".to_owned(), "TL0117 trunkline.yaml:21:5".to_owned()];
     (view.run.jobs, view.run.tests, view.run.release, view.release) = (Vec::new(), None, None, None);
     view.run.verdict = Some(ReleaseVerdict::NotAsked);
     view.run.ended_at = Some(view.run.started_at);

@@ -204,8 +204,13 @@ fn reasons_and_proofs_are_said() {
     }
     assert!(page("change-vetoed").contains("Vetoed from <b>qa</b> onwards"));
     assert!(page("change-asking").contains("trunkline settle deployment/44 --old"));
-    let refused = page("change-refused");
-    assert!(refused.contains("TL0142 trunkline.yaml:3:1") && refused.contains("trunkline check"));
+    let by_file = page("change-refused");
+    assert!(by_file.contains("TL0142 trunkline.yaml:3:1") && by_file.contains("trunkline check"));
+    let mut view = refused();
+    (view.run.refused, view.run.refused_beyond_file) = (vec!["there is no trunkline.yaml at this commit".to_owned()], true);
+    let beyond = change(&view, NOW);
+    assert!(beyond.contains("Refused: this commit cannot be run"), "{beyond}");
+    assert!(beyond.contains("<dt>Refused</dt><dd>there is no trunkline.yaml") && !beyond.contains("trunkline check"), "{beyond}");
     assert_eq!(headline(&page("change-unknown")), "Commit 4f2a91c&lt;script&gt; was not seen here");
 }
 

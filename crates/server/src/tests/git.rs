@@ -49,7 +49,8 @@ fn a_delivery_file_that_is_no_file_is_called_so() {
     let said = clone.push();
     assert!(said.contains("trunkline.yaml is a symbolic link at this commit") && !said.contains("/etc/passwd"), "{said}");
     let run = server.get("projects/shop/runs/1");
-    assert_eq!(run["refused"], "trunkline.yaml is a symbolic link at this commit");
+    assert_eq!(run["refused"], json!(["trunkline.yaml is a symbolic link at this commit"]));
+    assert_eq!(run["refused_beyond_file"], true);
     std::fs::remove_file(clone.path().join("trunkline.yaml")).unwrap();
     clone.commit(&[("trunkline.yaml/a", "1")], "Folder");
     assert!(clone.push().contains("trunkline.yaml is a folder"));

@@ -13,7 +13,7 @@ use trunkline_api::view::{
 use trunkline_domain::deployment::DeploymentResult;
 use trunkline_domain::foundation::{ProjectKey, Timestamp};
 use trunkline_domain::reading::{CommitRow, DeploymentRow, ReleaseRow, Row, SkipRow, Table, numbered};
-use trunkline_domain::run::{JobResult, ReleaseVerdict, RunResult, Unplanned};
+use trunkline_domain::run::{JobResult, ReleaseVerdict, RunResult};
 use trunkline_engine::{Read, StoreError};
 
 /// Digits of a commit id that name it at least.
@@ -162,10 +162,9 @@ fn release_station(run: &RunView, release: Option<&ReleaseView>) -> StationView 
             station.state = StationState::Stopped;
             station.at = run.ended_at;
             station.reason = Some(match verdict {
-                ReleaseVerdict::NotAsked if result == Some(RunResult::Refused) => match &run.refused {
-                    Some(Unplanned::Beyond(why)) => why.clone(),
-                    _ => "the delivery file has errors".to_owned(),
-                },
+                ReleaseVerdict::NotAsked if result == Some(RunResult::Refused) => {
+                    run.beyond_file().unwrap_or("the delivery file has errors").to_owned()
+                }
                 ReleaseVerdict::NotAsked => "the delivery file makes no release".to_owned(),
                 ReleaseVerdict::NotPassed => "the run did not pass".to_owned(),
                 ReleaseVerdict::ConditionFalse => "release.if is false for this change".to_owned(),

@@ -10,6 +10,7 @@ use trunkline_domain::foundation::{ProjectKey, Revision, RunId};
 use trunkline_domain::reading::{ReleaseRow, RunRow, Table, numbered};
 use trunkline_domain::record::{Key, State};
 use trunkline_domain::report::TestSummary;
+use trunkline_domain::run::Unplanned;
 use trunkline_domain::run::{Job, JobState, ReleaseVerdict, Run, RunStatus};
 use trunkline_engine::Read;
 
@@ -58,7 +59,8 @@ fn view(shared: &Shared, id: RunId, run: &Run) -> Result<RunView, Failure> {
         ended_at,
         jobs: run.jobs().map(|job| job_view(shared, id, run, job)).collect::<Result<_, _>>()?,
         tests: run.tests(),
-        refused: run.refused.clone(),
+        refused: run.refused.iter().flat_map(Unplanned::lines).cloned().collect(),
+        refused_beyond_file: matches!(run.refused, Some(Unplanned::Beyond(_))),
         verdict,
         release: release_of(shared, run)?,
     })

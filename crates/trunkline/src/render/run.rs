@@ -7,7 +7,7 @@ use super::text::{bytes, clean};
 use super::words;
 use trunkline_api::view::{JobView, RunView, StationState, StationView};
 use trunkline_domain::foundation::Millis;
-use trunkline_domain::run::{RunResult, Trigger, Unplanned};
+use trunkline_domain::run::{RunResult, Trigger};
 
 /// A list of runs.
 pub fn table(runs: &[RunView], look: &Look) -> Table {
@@ -48,7 +48,7 @@ pub fn view(run: &RunView, look: &Look) -> String {
     for (name, value) in run.inputs.iter().filter(|(_, value)| !value.is_empty()) {
         out += &format!("  input {name} = {}\n", clean(value));
     }
-    for refused in run.refused.iter().flat_map(Unplanned::lines) {
+    for refused in &run.refused {
         out += &format!("  {}\n", paint.mark(Mark::Failed, &clean(refused)));
     }
     out += &align(&run.jobs.iter().map(|job| job_line(job, look)).collect::<Vec<_>>(), look.columns);
@@ -143,7 +143,7 @@ release  release 12, 1.42 \"amber-heron\"
     fn a_refused_run_says_why_and_nothing_of_a_release() {
         let mut run = sample::red_run();
         (run.result, run.verdict) = (Some(RunResult::Refused), Some(trunkline_domain::run::ReleaseVerdict::NotAsked));
-        run.refused = Some(Unplanned::File(vec!["TL0142 trunkline.yaml:3:1".to_owned()]));
+        run.refused = vec!["TL0142 trunkline.yaml:3:1".to_owned()];
         run.jobs.clear();
         let text = view(&run, &sample::look(Paint::PLAIN));
         assert!(text.contains("X TL0142 trunkline.yaml:3:1") && !text.contains("release"), "{text}");
