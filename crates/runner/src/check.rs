@@ -178,10 +178,12 @@ fn run_script(site: &mut Site<'_>, work: &VerifyWork, script: &Script<'_>, log: 
     let ran = step.run(site.hold, log, |group| drop(site.slot.note.started(&site.marker, group)))?;
     let (tests, problems) = report::read_all(reports, &folder, || log.head(report::REPORT_BYTES_MAX))?;
     let evidence = |start: String| evidence(start, tests.as_ref(), &problems);
+    // A test's name says more.
+    let said = if tests.as_ref().is_some_and(|tests| tests.failed > 0) { String::new() } else { log.said() };
     let outcome = match ran.end {
         End::Exited(0) => told(CheckVerdict::Passed, evidence("exit 0".to_owned()), tests.clone()),
-        End::Exited(code) => told(CheckVerdict::Failed, evidence(format!("exit {code}{}", ran.want.words())), tests.clone()),
-        End::TimedOut(_) => told(CheckVerdict::Failed, evidence(format!("still running after {timeout}")), tests.clone()),
+        End::Exited(code) => told(CheckVerdict::Failed, evidence(format!("exit {code}{}{said}", ran.want.words())), tests.clone()),
+        End::TimedOut(_) => told(CheckVerdict::Failed, evidence(format!("still running after {timeout}{said}")), tests.clone()),
         End::Stopped(_, standing) => return Err(Failure(stop_reason(standing).to_owned())),
     };
     Ok(CheckOutcome { sandbox: Some(level), ..outcome })

@@ -13,6 +13,7 @@ mod failure;
 mod group;
 mod http;
 mod job;
+mod last_line;
 mod lease;
 mod log;
 mod mask;

@@ -5,6 +5,7 @@
 //! a server that is away for a while costs disk, not bytes. The runner writes nothing of its own into a log but one
 //! line `▸ name` before each step, started on a fresh line, and one where it is full; everything else is byte for byte what the step printed.
 
+use crate::last_line::LastLine;
 use crate::lease::{Hold, Pause, Standing};
 use crate::mask::Masker;
 use crate::port::{CallError, Port};
@@ -40,6 +41,8 @@ pub struct Log {
     /// When the first byte came.
     since: Option<Instant>,
     ends_with_newline: bool,
+    /// Of what the command printed, whether it is kept or not.
+    said: LastLine,
     stream: Option<Stream>,
     scratch: Vec<u8>,
 }
@@ -59,6 +62,7 @@ impl Log {
             memory: Vec::new(),
             since: None,
             ends_with_newline: true,
+            said: LastLine::default(),
             stream: None,
             scratch: Vec::new(),
         }
@@ -73,6 +77,7 @@ impl Log {
         let mut masked = std::mem::take(&mut self.scratch);
         masked.clear();
         self.masker.push(bytes, &mut masked);
+        self.said.push(&masked);
         let kept = self.keep(&masked);
         self.scratch = masked;
         kept
@@ -82,6 +87,17 @@ impl Log {
     pub fn open_step(&mut self, name: &str) -> io::Result<()> {
         let fresh = if self.ends_with_newline { "" } else { "\n" };
         self.write(format!("{fresh}▸ {name}\n").as_bytes())
+    }
+
+    /// A command begins.
+    pub fn begin_command(&mut self) {
+        self.said.clear();
+    }
+
+    /// ": the database is missing": the last line that the command printed, masked, for the reason of its failure. Empty
+    /// where it printed none.
+    pub fn said(&self) -> String {
+        self.said.told()
     }
 
     /// Called now and then: starts sending a log that is short but old enough to be looked at.

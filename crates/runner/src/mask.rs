@@ -3,6 +3,14 @@
 /// What stands where a secret was.
 pub const MASK: &[u8] = b"***";
 
+/// A whole text, masked.
+pub fn masked(texts: &[String], text: &str) -> String {
+    let (mut masker, mut out) = (Masker::new(texts), Vec::new());
+    masker.push(text.as_bytes(), &mut out);
+    masker.finish(&mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// A streaming masker for the raw forms of some texts. The longest text at a place wins.
 pub struct Masker {
     /// Longest first.

@@ -4,6 +4,7 @@ use crate::failure::{Failure, While};
 use crate::group::Group;
 use crate::lease::{Hold, Standing};
 use crate::log::Log;
+use crate::mask::masked;
 use crate::orphan::Note;
 use crate::port::Port;
 use crate::process_tree::{MARKER_VARIABLE, Marker};
@@ -133,13 +134,30 @@ impl Site<'_> {
 pub fn execute(site: &mut Site<'_>, assignment: &Assignment) -> Result<(Outcome, LogEnd), Failure> {
     let spool = site.slot.absent_file(SPOOL)?;
     let mut log = Log::new(site.port.clone(), site.hold.clone(), spool, &assignment.masked);
-    let outcome = match &assignment.work {
+    let mut outcome = match &assignment.work {
         Work::Job(work) => Outcome::Job(job::run(site, work, &mut log)),
         Work::Observe(work) => Outcome::Observe(driver::observe(site, work, &mut log)),
         Work::Apply(work) => Outcome::Apply(driver::apply(site, work, &mut log)),
         Work::Verify(work) => Outcome::Verify(check::run(site, work, &mut log)),
     };
+    // A service or a script may have put anything into a reason.
+    if let Some(words) = words(&mut outcome) {
+        *words = masked(&assignment.masked, words);
+    }
     Ok((outcome, log.finish()))
+}
+
+/// What an outcome says in words.
+fn words(outcome: &mut Outcome) -> Option<&mut String> {
+    match outcome {
+        Outcome::Job(job) => job.reason.as_mut(),
+        Outcome::Observe(Observed { live: Live::Named(text) | Live::Unknown(text), .. }) => Some(text),
+        Outcome::Apply(ApplyOutcome::Failed(text) | ApplyOutcome::Unknown(text) | ApplyOutcome::Hindered { reason: text, .. }) => {
+            Some(text)
+        }
+        Outcome::Verify(check) => Some(&mut check.evidence),
+        Outcome::Observe(_) | Outcome::Apply(ApplyOutcome::Applied | ApplyOutcome::Stale { .. }) => None,
+    }
 }
 
 /// The outcome of work that was never begun, for this reason.

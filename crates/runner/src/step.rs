@@ -95,6 +95,7 @@ pub struct Step<'a> {
 impl Step<'_> {
     /// Runs it. `started` learns the process id at once.
     pub fn run(&self, hold: &Hold, log: &mut Log, started: impl FnOnce(u32)) -> Result<Ran, Failure> {
+        log.begin_command();
         let since = Instant::now();
         if let Some(group) = self.invocation.group {
             group.begin().doing("make the control group ready")?;

@@ -100,7 +100,7 @@ pub fn apply(site: &mut Site<'_>, work: &PartWork, part: &RunPart, log: &mut Log
     log.open_step(name).doing("keep the log").map_err(nothing)?;
     match stage.script(site, part, text, log)? {
         End::Exited(0) => {}
-        end @ End::Exited(_) => return Ok(ApplyOutcome::Failed(sentence(name, end, part.timeout))),
+        end @ End::Exited(_) => return Ok(ApplyOutcome::Failed(sentence(name, end, part.timeout) + &log.said())),
         // It was ended half-way: only the target knows how far it came.
         end => return Ok(ApplyOutcome::Unknown(sentence(name, end, part.timeout))),
     }
@@ -119,7 +119,8 @@ fn healthy(site: &mut Site<'_>, stage: &Stage, part: &RunPart, text: &str, log: 
             End::Exited(0) => return Ok(ApplyOutcome::Applied),
             End::Stopped(..) => return Ok(ApplyOutcome::Unknown(sentence("health", end, part.timeout))),
             _ if Instant::now() + Duration::from_secs(1) >= deadline => {
-                return Ok(ApplyOutcome::Failed(format!("applied, but not healthy: {}", sentence("health", end, part.timeout))));
+                let health = sentence("health", end, part.timeout);
+                return Ok(ApplyOutcome::Failed(format!("applied, but not healthy: {health}{}", log.said())));
             }
             _ => std::thread::sleep(Duration::from_secs(1)),
         }

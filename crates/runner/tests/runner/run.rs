@@ -68,11 +68,11 @@ fn failures_say_what_is_known() {
     let target = bench.folder.join("target");
     let without = RunPart { observe: None, ..part(&target) };
     assert_eq!(observe(&bench, without).live, Live::Unknown("the part has no observe".to_owned()));
-    let red = RunPart { apply: "exit 4".to_owned(), ..part(&target) };
-    assert_eq!(apply(&bench, red), ApplyOutcome::Failed("apply exited with 4".to_owned()));
+    let red = RunPart { apply: "echo no route >&2; echo; exit 4".to_owned(), ..part(&target) };
+    assert_eq!(apply(&bench, red), ApplyOutcome::Failed("apply exited with 4: no route".to_owned()));
     let slow = RunPart { apply: "sleep 600".to_owned(), timeout: Millis(200), ..part(&target) };
     assert_eq!(apply(&bench, slow), ApplyOutcome::Unknown("apply was still running after 200 ms and was ended".to_owned()));
-    let ill = RunPart { health: Some("exit 9".to_owned()), timeout: Millis(900), ..part(&target) };
+    let ill = RunPart { apply: "echo there".to_owned(), health: Some("exit 9".to_owned()), timeout: Millis(900), ..part(&target) };
     assert_eq!(apply(&bench, ill), ApplyOutcome::Failed("applied, but not healthy: health exited with 9".to_owned()));
 }
 

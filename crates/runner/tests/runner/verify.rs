@@ -77,6 +77,28 @@ fn an_open_socket_that_nobody_serves_is_told_with_the_limit_that_ran_out() {
 }
 
 #[test]
+fn a_script_that_fails_is_told_by_its_last_words_without_a_secret() {
+    let bench = Bench::new();
+    let digest = bench.fake.put(b"#!/bin/sh\necho begins; echo 'no answer for hunter2'; echo; exit 3\n");
+    let files = vec![FrozenFile { path: "smoke.sh".to_owned(), digest, executable: true }];
+    let run =
+        |run: &str| Check::Run { run: run.to_owned(), reports: Vec::new(), timeout: Millis::seconds(30), sandbox: Default::default() };
+    let evidence = |run: Check, files: Vec<FrozenFile>| {
+        let contents = Contents { files, ..Contents::default() };
+        let work = Work::Verify(VerifyWork { check: CheckRule { name: "smoke".to_owned(), check: run }, contents, least: None });
+        let lease = bench.fake.offer(work, subject(), &["hunter2"]);
+        match bench.fake.await_report(&lease).outcome {
+            Outcome::Verify(CheckOutcome { verdict: CheckVerdict::Failed, evidence, .. }) => evidence,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(evidence(run("./smoke.sh"), files), "exit 3: no answer for ***");
+    assert_eq!(evidence(run("exit 4"), Vec::new()), "exit 4", "its own line in the log is no word of the script");
+    let told = evidence(http(&serve(&[r#"{"version":"hunter2"}"#]), 300), Vec::new());
+    assert!(told.starts_with("200, but version is '***', expected '1.42'"), "{told}");
+}
+
+#[test]
 fn a_script_runs_in_a_folder_of_the_release_and_its_report_is_counted() {
     let bench = Bench::new();
     let script = "#!/bin/sh\ncat $TRUNKLINE_CONFIG; ls; echo '<testsuite><testcase name=\"ok\"/><testcase name=\"price\" file=\"smoke.py\" line=\"12\"><failure/></testcase></testsuite>' > smoke.xml; exit 1\n";

@@ -94,3 +94,12 @@ fn a_release_that_does_not_start_leaves_the_old_one_alone() {
     assert_eq!(target.observe().live, Live::Release(Digest::of(b"1.0")));
     assert_eq!(target.observe().fence, Some(3));
 }
+
+#[test]
+fn what_a_service_prints_of_a_secret_is_no_part_of_the_reason() {
+    let target = Target::new(1);
+    let work = Work::Apply(target.work("#!/bin/sh\necho 'cannot log in with hunter2'\nexit 4\n"));
+    let lease = target.bench.fake.offer(work, target.subject("1.0", 1, 1), &["hunter2"]);
+    let Outcome::Apply(ApplyOutcome::Failed(reason)) = target.bench.fake.await_report(&lease).outcome else { panic!() };
+    assert_eq!(reason, "instance 1 exited with 4 before it was ready: cannot log in with ***");
+}
