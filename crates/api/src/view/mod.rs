@@ -295,6 +295,9 @@ pub struct RunningView {
     pub release: ReleaseRef,
     /// The deployment that put it there.
     pub deployment: u32,
+    /// The number of the deployment that this one undid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<u32>,
     /// Since when it is verified.
     pub since: Timestamp,
     /// The commit.

@@ -103,6 +103,7 @@ pub fn environment(project: &str, name: &str, after: &str, runs: u32, seconds: u
     let runs = RunningView {
         release: release(project, runs),
         deployment: 40 + runs,
+        undoes: None,
         since: before(seconds),
         revision,
         run: 800 + runs,

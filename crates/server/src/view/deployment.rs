@@ -104,7 +104,7 @@ fn standing_by_itself(deployment: &Deployment) -> (DeploymentStatus, Option<Stri
 }
 
 /// The number of the deployment that it undoes.
-fn undoes(shared: &Shared, deployment: &Deployment) -> Result<Option<u32>, Failure> {
+pub fn undoes(shared: &Shared, deployment: &Deployment) -> Result<Option<u32>, Failure> {
     match &deployment.cause {
         Cause::Rollback { undoes: Some(undone), .. } => Ok(Some(state(shared, *undone)?.number)),
         Cause::Rollback { undoes: None, .. } | Cause::Promotion | Cause::Person(_) | Cause::Again(_) => Ok(None),

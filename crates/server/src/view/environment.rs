@@ -1,6 +1,6 @@
 //! Environments: what runs there, what comes, what waits.
 
-use super::deployment::{named, state as deployment_state};
+use super::deployment::{named, state as deployment_state, undoes};
 use super::release::{reference, state as release_state};
 use super::rows;
 use crate::about::About;
@@ -108,6 +108,7 @@ fn running(shared: &Shared, state: &Environment) -> Result<Option<RunningView>, 
     Ok(Some(RunningView {
         release: reference(current.release, &release),
         deployment: deployment.number,
+        undoes: undoes(shared, &deployment)?,
         since: current.at,
         revision: release.cut.revision,
         run: release.cut.run_number,

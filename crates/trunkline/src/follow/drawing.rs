@@ -187,10 +187,16 @@ run 812 4f2a91c Add coupon field (ana, #482)
         (qa.state, qa.reason) = (trunkline_api::view::StationState::Failed, Some("smoke failed".to_owned()));
         let mut environments = sample::status().projects[1].environments.clone();
         environments[1].incoming = Some(sample::rollback(trunkline_api::view::DeploymentStatus::Deploying));
-        let text = picture(&Sight::Change { change: Box::new(change), environments }, &sample::look(Paint::PLAIN), ROWS_MAX);
+        let sight = Sight::Change { change: Box::new(change.clone()), environments: environments.clone() };
+        let text = picture(&sight, &sample::look(Paint::PLAIN), ROWS_MAX);
         let lines: Vec<String> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         let at = lines.iter().position(|line| line == "X qa failed smoke failed").unwrap();
         assert_eq!(lines[at + 1], "> qa rollback deploying 30.0 s back to 1.41");
+        environments[1].incoming = None;
+        environments[1].runs.as_mut().unwrap().undoes = change.stations.iter().find(|station| station.name == "qa").unwrap().deployment;
+        let text = picture(&Sight::Change { change: Box::new(change), environments }, &sample::look(Paint::PLAIN), ROWS_MAX);
+        let lines: Vec<String> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(lines[at + 1], "V qa rollback succeeded back to 1.41", "it stays in sight");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::render::{Look, change, release, words};
 use trunkline_api::view::{
     DeploymentRef, DeploymentStatus, DeploymentView, EnvironmentView, JobView, RunView, StationKind, StationState, StationView, WhereView,
 };
+use trunkline_domain::deployment::DeploymentResult;
 use trunkline_domain::foundation::{Millis, Timestamp};
 
 /// What is seen.
@@ -103,13 +104,21 @@ pub fn rollback_of(environment: &EnvironmentView, undone: u32) -> Option<&Deploy
     environment.incoming.iter().chain(&environment.queue).find(|coming| coming.undoes == Some(undone))
 }
 
+/// What became of the rollback of a deployment: one that ended is what runs, or what failed last.
 fn rollback_line(environment: &EnvironmentView, undone: u32) -> Option<Line> {
-    let rollback = rollback_of(environment, undone)?;
+    let name = format!("{} rollback", environment.name);
+    if let Some(runs) = environment.runs.as_ref().filter(|runs| runs.undoes == Some(undone)) {
+        let (mark, word) = words::deployment(DeploymentStatus::Ended(DeploymentResult::Succeeded));
+        let note = format!("back to {}", clean(&runs.release.version));
+        return Some(Line { name, mark, word: word.to_owned(), took: None, since: None, note });
+    }
+    let failed = environment.last_failed.as_ref().filter(|failed| failed.undoes == Some(undone));
+    let rollback = rollback_of(environment, undone).or(failed)?;
     let (mark, word) = words::deployment(rollback.status);
     let why = rollback.reason.as_deref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
     let note = format!("back to {}{why}", clean(&rollback.release.version));
-    let name = format!("{} rollback", environment.name);
-    Some(Line { name, mark, word: word.to_owned(), took: None, since: Some(rollback.since), note })
+    let since = Some(rollback.since).filter(|_| !matches!(rollback.status, DeploymentStatus::Ended(_)));
+    Some(Line { name, mark, word: word.to_owned(), took: None, since, note })
 }
 
 fn run_title(run: &RunView, look: &Look) -> String {

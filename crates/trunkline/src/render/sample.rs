@@ -144,6 +144,7 @@ fn environment(name: &str, tier: Tier, runs: ReleaseRef, deployment: u32, since:
         runs: Some(RunningView {
             release: runs,
             deployment,
+            undoes: None,
             since: before(since),
             revision: revision('b'),
             run: 811,
