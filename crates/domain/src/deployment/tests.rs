@@ -111,6 +111,7 @@ fn what_an_observation_means_for_an_unknown_part() {
         ("an older fence: this apply did not take effect", true, ours.clone(), ours.clone(), Some(2), &again),
         ("an older fence, but it was not there before", true, old.clone(), ours.clone(), Some(2), &None),
         ("the old release", true, old.clone(), old.clone(), Some(2), &again),
+        ("accepted, but the old release still runs", true, old.clone(), old.clone(), Some(3), &again),
         ("a second apply is not declared harmless", false, old.clone(), old.clone(), Some(2), &None),
         ("nothing was ever there", true, Live::Nothing, Live::Nothing, None, &again),
         ("neither this one nor the old one", true, old.clone(), third, Some(2), &None),
@@ -129,6 +130,38 @@ fn what_an_observation_means_for_an_unknown_part() {
             None => assert!(matches!(facts[1], Fact::Asking { .. }), "{case}: {facts:?}"),
         }
     }
+}
+
+#[test]
+fn a_deployment_gets_its_number_and_its_fence() {
+    let waiting = requested(true, &["smoke"]);
+    let Stage::Waiting { .. } = waiting.stage else { panic!("{:?}", waiting.stage) };
+    let asked = Requested {
+        number: 0,
+        project: "shop".parse().unwrap(),
+        environment: "qa".parse().unwrap(),
+        release: ReleaseId::new(uuid::Uuid::nil()),
+        brief: brief(),
+        cause: Cause::Promotion,
+        skeleton: Box::new(skeleton(true, &["smoke"])),
+    };
+    let facts = decide(None, Command::Request(Box::new(asked)), &context()).unwrap();
+    assert!(matches!(&facts[..], [Fact::Requested(requested)] if requested.number == 31), "{facts:?}");
+    assert_eq!(decide(None, Command::Cancel, &context()), Err(Refusal::Missing));
+    assert_eq!(decide(Some(&waiting), Command::Begin { fence: 3 }, &context()), Ok(vec![Fact::Begun { fence: 3 }]));
+}
+
+#[test]
+fn only_what_is_queued_and_due_is_leased() {
+    let lease =
+        |deployment: &Deployment, work| decide(Some(deployment), Command::Lease { work, runner: "r1".parse().unwrap() }, &context());
+    let begun = given(requested(true, &["smoke"]), &[Fact::Begun { fence: 3 }]);
+    assert_eq!(lease(&begun, WorkKey::Observe(0)), Ok(vec![leased(WorkKey::Observe(0))]));
+    for other in [WorkKey::Apply(0), WorkKey::Verify(0), WorkKey::Observe(1)] {
+        assert_eq!(lease(&begun, other), Err(Refusal::NotQueued(other)));
+    }
+    let asked_again = given(unknown(true), &[Fact::AskedAgain { part: 0 }]);
+    assert_eq!(lease(&asked_again, WorkKey::Observe(0)), Err(Refusal::NotQueued(WorkKey::Observe(0))), "it is not due");
 }
 
 #[test]
@@ -209,6 +242,7 @@ fn cancelling_waits_for_an_apply_under_way() {
     let cancel = |deployment: &Deployment| decide(Some(deployment), Command::Cancel, &context()).unwrap();
     assert_eq!(cancel(&applying(true)), [Fact::CancelRequested]);
     let between = given(requested(true, &[]), &[Fact::Begun { fence: 3 }]);
+    assert_eq!(cancel(&given(applying(true), &[Fact::CancelRequested])), [], "said once");
     assert!(matches!(cancel(&between)[1], Fact::Ended { result: DeploymentResult::Cancelled, .. }));
     assert!(matches!(cancel(&requested(true, &[]))[0], Fact::Ended { result: DeploymentResult::Cancelled, .. }));
     let cancelling = given(applying(true), &[Fact::CancelRequested]);
@@ -366,6 +400,34 @@ fn a_restored_deployment_looks_at_every_part_before_it_goes_on() {
         assert_eq!((progress.work, progress.unknown_since), (WorkKey::Observe(1), Some(NOW)), "the next part is unknown as well");
         assert!(matches!(&decide(Some(&next), Command::Settle { runs: SettledAs::Live }, &context()).unwrap()[..], [Fact::Settled { .. }]));
     }
+}
+
+#[test]
+fn what_a_restored_record_does_not_know_is_asked_and_what_it_knows_is_not() {
+    let (old, third) = (Live::Release(Digest::of(b"the old release")), Live::Release(Digest::of(b"a third release")));
+    let applied = given(applying_over(true, old.clone()), &[Fact::Applied { part: 0, log: None }]);
+    let doubted = given(applied, &[Fact::Restored, leased(WorkKey::Observe(0))]);
+    assert_eq!(observe(&doubted, seen(old, Some(2)))[1], Fact::AppliesAgain { part: 0 }, "it was there before");
+    let facts = observe(&doubted, seen(third, Some(2)));
+    assert!(matches!(&facts[1], Fact::Asking { reason } if reason.starts_with("the record was restored")), "{facts:?}");
+}
+
+#[test]
+fn a_check_without_tests_counts_as_one() {
+    let checking = given(applying(true), &[Fact::Applied { part: 0, log: None }, leased(WorkKey::Verify(0))]);
+    let counted = |verdict, attempts: u32| {
+        let tried = [Fact::TriedAgain { work: WorkKey::Verify(0) }, leased(WorkKey::Verify(0))];
+        let checking = (1..attempts).fold(checking.clone(), |checking, _| given(checking, &tried));
+        let outcome = CheckOutcome { verdict, evidence: String::new(), tests: None, took: Millis(1), sandbox: None };
+        let report = Command::ReportChecked { work: WorkKey::Verify(0), epoch: 7, outcome: Box::new(outcome), log: log() };
+        match decide(Some(&checking), report, &context()).unwrap().swap_remove(0) {
+            Fact::Checked { tests, .. } => (tests.passed, tests.failed),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(counted(CheckVerdict::Passed, 1), (1, 0));
+    assert_eq!(counted(CheckVerdict::Failed, 1), (0, 1));
+    assert_eq!(counted(CheckVerdict::Lost, TRIES_MAX), (0, 0), "nothing was found out");
 }
 
 #[test]
