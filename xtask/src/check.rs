@@ -15,6 +15,9 @@ pub struct Arguments {
     /// Leave out the demo, which takes half a minute and a release build
     #[arg(long)]
     no_demo: bool,
+    /// Also make what is installed, and have its program do the demo; takes some minutes
+    #[arg(long)]
+    dist: bool,
 }
 
 /// Programs that the tests use, with the Debian package that brings each.
@@ -47,6 +50,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let trunkline = target_folder()?.join("release/trunkline");
     step("faults", &xtask.to_string_lossy(), &["faults", "--count", "10", "--program", &trunkline.to_string_lossy()])?;
     step("api", &xtask.to_string_lossy(), &["api", "--program", &trunkline.to_string_lossy()])?;
+    let trunkline = match arguments.dist {
+        true => {
+            println!("── dist");
+            crate::dist::make(&crate::dist::Arguments::default())?
+        }
+        false => trunkline,
+    };
     if !arguments.no_demo {
         step("demo", &trunkline.to_string_lossy(), &["demo", "--once", "--fast"])?;
     }

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 const STATIC: &str = "-C target-feature=+crt-static";
 
 /// Where it goes.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct Arguments {
     /// Use this program instead of building one
     #[arg(long)]
@@ -24,6 +24,11 @@ pub struct Arguments {
 
 /// Makes everything.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    make(arguments).map(drop)
+}
+
+/// The same; says which program is in it.
+pub fn make(arguments: &Arguments) -> Result<PathBuf> {
     let target = crate::check::target_folder()?;
     let out = arguments.out.clone().unwrap_or_else(|| target.join("dist"));
     fs::create_dir_all(&out)?;
@@ -41,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for path in [&archive, &package, &out.join("SHA256SUMS")] {
         println!("{} {}", fs::metadata(path)?.len(), path.display());
     }
-    Ok(())
+    Ok(program)
 }
 
 /// A static program. The target is named, since otherwise macros and build scripts would be linked so too, and cannot.
@@ -53,7 +58,28 @@ fn build(target: &Path) -> Result<PathBuf> {
     ensure!(command.status()?.success(), "the build failed; Debian's libc6-dev has the C library that is linked in");
     let program = target.join(&host).join("dist/trunkline");
     ensure!(is_static(&program)?, "{} still asks for the system's C library", program.display());
+    starts_quickly(&program)?;
     Ok(program)
+}
+
+/// That it starts others by `posix_spawn` (`own_libc.rs`): a copy of a large process for each short step costs as much as
+/// the step. Nothing but the kernel's calls shows it.
+fn starts_quickly(program: &Path) -> Result<()> {
+    if let Err(why) = crate::faults::may_trace() {
+        println!("whether the program starts others quickly is not tried: {why}");
+        return Ok(());
+    }
+    let calls = tempfile::NamedTempFile::new()?;
+    let mut command = Command::new("strace");
+    // It asks git for its version, at least.
+    command.args(["-f", "-qq", "-e", "trace=fork,vfork,clone,clone3", "-o"]).arg(calls.path()).arg(program).arg("doctor");
+    command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null()).status()?;
+    let calls = fs::read_to_string(calls.path())?;
+    ensure!(calls.contains("CLONE_VFORK"), "no process was started: {calls}");
+    let forks = |line: &&str| line.contains(" fork(") || line.contains("clone(child_stack=NULL");
+    let fork = calls.lines().find(forks);
+    ensure!(fork.is_none(), "{} starts processes by fork: {}", program.display(), fork.unwrap_or_default());
+    Ok(())
 }
 
 /// `x86_64-unknown-linux-gnu`.

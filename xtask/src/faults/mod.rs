@@ -22,6 +22,8 @@ mod tracer;
 mod upgrade;
 mod wall;
 
+pub use tracer::is_allowed as may_trace;
+
 use anyhow::{Result, ensure};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
