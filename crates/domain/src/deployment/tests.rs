@@ -284,6 +284,24 @@ fn time_alone_never_frees_the_lock_of_what_nobody_knows() {
 }
 
 #[test]
+fn what_was_not_begun_ends_with_its_time() {
+    let observed = Fact::Observed { part: 0, observed: seen(Live::Nothing, None) };
+    let queued = given(requested(true, &[]), &[Fact::Begun { fence: 3 }, leased(WorkKey::Observe(0)), observed]);
+    let checking = given(applying(true), &[Fact::Applied { part: 0, log: None }, leased(WorkKey::Verify(0))]);
+    let cancelling = given(checking.clone(), &[Fact::CancelRequested]);
+    let late = FailureCause::Lost;
+    for (case, deployment, expected, why) in [
+        ("an apply that nobody took", queued, DeploymentResult::Failed(late), "its time ran out"),
+        ("a check", checking, DeploymentResult::Failed(late), "its time ran out"),
+        ("a check to be cancelled", cancelling, DeploymentResult::Cancelled, "its runner did not answer to cancelling"),
+    ] {
+        let context = Context { now: deployment.due().unwrap(), ..context() };
+        let facts = decide(Some(&deployment), Command::Expire, &context).unwrap();
+        assert_eq!(facts, [Fact::Ended { result: expected, reason: Some(why.to_owned()) }], "{case}");
+    }
+}
+
+#[test]
 fn only_a_release_that_was_found_bad_on_a_target_is_vetoed() {
     let id = crate::foundation::DeploymentId::new(uuid::Uuid::nil());
     let in_place = [Fact::Applied { part: 0, log: None }, leased(WorkKey::Verify(0))];

@@ -79,6 +79,7 @@ fn view(
         accepted: true,
         runs: None,
         last_failed: None,
+        hindered_since: None,
         incoming: None,
         queue: Vec::new(),
         fence: 0,
@@ -87,10 +88,11 @@ fn view(
     let Some(state) = state else { return Ok(view) };
     (view.accepted, view.fence) = (state.accepted, state.fence);
     view.runs = running(shared, state)?;
-    view.last_failed = match &state.current {
-        Some(current) if current.result != DeploymentResult::Succeeded => Some(named(shared, current.deployment)?),
+    let hindered = state.hindered.map(|deployment| named(shared, deployment)).transpose()?;
+    (view.last_failed, view.hindered_since) = match &state.current {
+        Some(current) if current.result != DeploymentResult::Succeeded => (Some(named(shared, current.deployment)?), hindered),
         // What ran before runs on, but what was to come has not, and nobody tries it again by itself.
-        _ => state.hindered.map(|deployment| named(shared, deployment)).transpose()?,
+        _ => (hindered, None),
     };
     view.incoming = state.holder.as_ref().map(|slot| named(shared, slot.deployment)).transpose()?;
     view.queue = state.queue.iter().map(|slot| named(shared, slot.deployment)).collect::<Result<_, _>>()?;

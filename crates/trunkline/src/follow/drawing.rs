@@ -163,7 +163,9 @@ fn picture(sight: &Sight, look: &Look, rows: usize) -> String {
 mod tests {
     use super::*;
     use crate::render::paint::Paint;
-    use crate::render::sample;
+    use crate::render::{sample, words};
+    use trunkline_api::view::DeploymentStatus;
+    use trunkline_domain::deployment::{DeploymentResult, FailureCause};
 
     #[test]
     fn one_line_for_each_job_and_environment() {
@@ -192,7 +194,13 @@ run 812 4f2a91c Add coupon field (ana, #482)
         let lines: Vec<String> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         let at = lines.iter().position(|line| line == "X qa failed smoke failed").unwrap();
         assert_eq!(lines[at + 1], "> qa rollback deploying 30.0 s back to 1.41");
-        environments[1].incoming = None;
+        environments[1].hindered_since = environments[1].incoming.take();
+        let hindered = DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Hindered));
+        environments[1].hindered_since.as_mut().unwrap().status = hindered;
+        let (_, word) = words::deployment(hindered);
+        let sight = Sight::Change { change: Box::new(change.clone()), environments: environments.clone() };
+        let text = picture(&sight, &sample::look(Paint::PLAIN), ROWS_MAX);
+        assert!(text.contains(&format!("X qa rollback  {word}")), "{text}");
         environments[1].runs.as_mut().unwrap().undoes = change.stations.iter().find(|station| station.name == "qa").unwrap().deployment;
         let text = picture(&Sight::Change { change: Box::new(change), environments }, &sample::look(Paint::PLAIN), ROWS_MAX);
         let lines: Vec<String> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();

@@ -8,7 +8,7 @@ use trunkline_api::view::{
     DeploymentStatus, DeploymentView, EnvironmentView, RunView, SafeMode, StationKind, StationState, StationView, WhereView,
 };
 use trunkline_domain::deployment::{DeploymentResult, FailureCause};
-use trunkline_domain::run::{ReleaseVerdict, RunResult, Unplanned};
+use trunkline_domain::run::{ReleaseVerdict, RunResult};
 
 /// How following ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,13 +46,13 @@ fn of_run(run: &RunView) -> Option<Ending> {
         RunResult::Cancelled => Some(Ending::new(Exit::Failed, [format!("run {number} was cancelled")])),
         RunResult::Refused => {
             let short = run.commit.revision.short();
-            let what = if matches!(run.refused, Some(Unplanned::Beyond(_))) { "" } else { "the delivery file of " };
+            let what = if run.refused_beyond_file { "" } else { "the delivery file of " };
             let mut words = vec![format!("{what}{short} was refused")];
-            words.extend(run.refused.iter().flat_map(Unplanned::lines).map(|refused| format!("  {}", crate::render::text::clean(refused))));
+            words.extend(run.refused.iter().map(|refused| format!("  {}", crate::render::text::clean(refused))));
             // A check of the file finds nothing in one that only this server, or this commit, refuses.
-            words.push(match run.refused {
-                Some(Unplanned::Beyond(_)) => format!("next: trunkline where {short}"),
-                _ => "next: trunkline check".to_owned(),
+            words.push(match run.beyond_file() {
+                Some(_) => format!("next: trunkline where {short}"),
+                None => "next: trunkline check".to_owned(),
             });
             Some(Ending { exit: Exit::Failed, words })
         }
@@ -195,7 +195,8 @@ fn runs_now(environment: Option<&EnvironmentView>) -> Option<String> {
         return Some(format!("{} runs {}", environment.name, crate::render::text::clean(&runs.release.version)));
     }
     let unverified = words::runs_unverified(environment)?;
-    let back = environment.last_failed.as_ref().filter(|failed| failed.undoes.is_some()).map(|back| {
+    let failed = environment.hindered_since.iter().chain(&environment.last_failed).find(|failed| failed.undoes.is_some());
+    let back = failed.map(|back| {
         let (_, word) = words::deployment(back.status);
         format!("the rollback to {}, deployment {}, {word}; ", crate::render::text::clean(&back.release.version), back.number)
     });
@@ -302,9 +303,8 @@ mod tests {
         let why = "job a asks for 'sandbox: host', and this server allows no less than 'landlock'";
         let where_is = format!("next: trunkline where {}", run.commit.revision.short());
         let place = "TL0142 trunkline.yaml:3:1";
-        let [file, beyond] = [Unplanned::File(vec![place.to_owned()]), Unplanned::Beyond(why.to_owned())];
-        for (refused, line, next) in [(file, place, "next: trunkline check"), (beyond, why, where_is.as_str())] {
-            run.refused = Some(refused);
+        for (beyond_file, line, next) in [(false, place, "next: trunkline check"), (true, why, where_is.as_str())] {
+            (run.refused, run.refused_beyond_file) = (vec![line.to_owned()], beyond_file);
             let words = of_run(&run).unwrap().words;
             assert_eq!(words[1..], [format!("  {line}"), next.to_owned()]);
         }
@@ -374,6 +374,13 @@ mod tests {
         let expected = "qa: the rollback to 1.41, deployment 31, failed: not healthy; \
             what runs is not verified: 1.41 may be in place, or a part of it; to try again: trunkline rollback qa";
         assert_eq!((ending.exit, ending.words[1].as_str()), (Exit::Failed, expected));
+        environments[1].last_failed = Some(sample::incoming(DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Verify))));
+        let hindered = DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Hindered));
+        environments[1].hindered_since = Some(sample::rollback(hindered));
+        let words = of_change(&change, &environments).unwrap().words;
+        let (_, word) = words::deployment(hindered);
+        let expected = format!("qa: the rollback to 1.41, deployment 31, {word}; 1.42 runs on, unverified; ");
+        assert!(words[1].starts_with(&expected), "{words:?}");
     }
 
     #[test]

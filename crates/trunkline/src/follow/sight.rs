@@ -112,7 +112,7 @@ fn rollback_line(environment: &EnvironmentView, undone: u32) -> Option<Line> {
         let note = format!("back to {}", clean(&runs.release.version));
         return Some(Line { name, mark, word: word.to_owned(), took: None, since: None, note });
     }
-    let failed = environment.last_failed.as_ref().filter(|failed| failed.undoes == Some(undone));
+    let failed = environment.hindered_since.iter().chain(&environment.last_failed).find(|failed| failed.undoes == Some(undone));
     let rollback = rollback_of(environment, undone).or(failed)?;
     let (mark, word) = words::deployment(rollback.status);
     let why = rollback.reason.as_deref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();

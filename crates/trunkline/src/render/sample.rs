@@ -108,7 +108,8 @@ pub fn run() -> RunView {
         ended_at: Some(before(3_199)),
         jobs: vec![build, unit],
         tests: Some(tests(1_203)),
-        refused: None,
+        refused: Vec::new(),
+        refused_beyond_file: false,
         verdict: Some(ReleaseVerdict::Cut),
         release: Some(new_release()),
     }
@@ -151,6 +152,7 @@ fn environment(name: &str, tier: Tier, runs: ReleaseRef, deployment: u32, since:
             reference: "refs/heads/main".to_owned(),
         }),
         last_failed: None,
+        hindered_since: None,
         incoming: None,
         queue: Vec::new(),
         fence: 7,
