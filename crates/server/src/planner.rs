@@ -1,12 +1,13 @@
 //! From a commit to a frozen plan: reads the delivery file, the release's files and the configuration at
 //! that commit. Everything that is decided later is decided on this plan.
 
-use crate::git::{Commit, EntryKind, GitError, Reader, Repositories, changed_paths, commits_between, describe};
+use crate::git::{Commit, Departure, EntryKind, GitError, Reader, Repositories, changed_paths, commits_between, departure, describe};
 use std::collections::BTreeMap;
+use std::path::Path;
 use trunkline_delivery_file as delivery_file;
 use trunkline_domain::change::{ChangeNote, pull_request_of};
 use trunkline_domain::foundation::{Digest, ProjectKey, RepositoryKey, Revision, RunId};
-use trunkline_domain::pipeline::{Definition, FrozenFile, Plan, SandboxLevel, VersionRule, limit};
+use trunkline_domain::pipeline::{Definition, FrozenFile, PathRules, Plan, SandboxLevel, VersionRule, limit};
 use trunkline_domain::project::SkipReason;
 use trunkline_domain::run::{PlanNote, StartRun, Trigger, Unplanned};
 use trunkline_engine::{Beside, Blobs, Text};
@@ -192,14 +193,23 @@ fn wants_nothing(
         return Ok(Some(Planned::Skipped(SkipReason::Asked((*mark).to_owned()))));
     }
     let paths = definition.on.push.as_ref().map(|push| &push.paths).filter(|paths| !paths.is_empty() || !wanted.folder.is_empty());
-    if let (Some(paths), Some(old)) = (paths, old) {
-        let changed = changed_paths(&repositories.path(wanted.repository), old, wanted.revision)?;
-        // A commit that changes nothing was made to start a run.
-        if !changed.is_empty() && !changed.iter().any(|path| paths.names(wanted.folder, path)) {
-            return Ok(Some(Planned::Skipped(SkipReason::PathsUntouched)));
-        }
-    }
-    Ok(None)
+    let touched = match paths {
+        // A tag changes nothing: it says something of a commit.
+        Some(paths) if reference.starts_with("refs/heads/") => touches(&repositories.path(wanted.repository), paths, wanted, old)?,
+        _ => true,
+    };
+    Ok((!touched).then_some(Planned::Skipped(SkipReason::PathsUntouched)))
+}
+
+/// Whether what a branch brings touches one of these paths. Of a new branch that is what it has beyond all others.
+fn touches(repository: &Path, paths: &PathRules, wanted: &Wanted<'_>, old: Option<&Revision>) -> Result<bool, GitError> {
+    let changed = match old.map_or_else(|| departure(repository, wanted.revision), |old| Ok(Departure::Behind(old.clone())))? {
+        Departure::Behind(base) => changed_paths(repository, &base, wanted.revision)?,
+        Departure::Nowhere => return Ok(false),
+        Departure::Anew => return Ok(true),
+    };
+    // A commit that changes nothing was made to start a run.
+    Ok(changed.is_empty() || changed.iter().any(|path| paths.names(wanted.folder, path)))
 }
 
 /// Every declared input with its value.

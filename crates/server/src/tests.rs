@@ -3,6 +3,7 @@
 mod access;
 mod again;
 mod api;
+mod branches;
 mod claim;
 mod dry_run;
 mod events;
@@ -17,7 +18,7 @@ mod view;
 use crate::serve::{Options, Serving, serve};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trunkline_api::runner::Lease;
@@ -171,6 +172,17 @@ impl Clone {
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "git {arguments:?}: {said}");
         said
+    }
+
+    /// What git prints when it is given this.
+    fn feed(&self, arguments: &[&str], input: &[u8]) -> String {
+        use std::io::Write;
+        let mut command = Command::new("git");
+        let mut child = command.args(arguments).current_dir(self.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "git {arguments:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     fn commit(&self, files: &[(&str, &str)], message: &str) -> String {

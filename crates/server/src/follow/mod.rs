@@ -12,10 +12,10 @@ use crate::git::{GitError, RefUpdate};
 use crate::push::{Mover, Starts, move_ref};
 use crate::shared::{Failure, Shared};
 use crate::view;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use trunkline_domain::foundation::{Actor, RepositoryKey, Timestamp};
+use trunkline_domain::foundation::{Actor, RepositoryKey, Revision, Timestamp};
 use trunkline_domain::ledger::Via;
 use trunkline_domain::record::{Key, State};
 use trunkline_domain::repository::Repository;
@@ -32,7 +32,21 @@ const WHY_BYTES_MAX: usize = 500;
 /// What is known of each followed repository since the start of the server.
 #[derive(Debug, Default)]
 pub struct Followed {
-    known: Mutex<HashMap<RepositoryKey, Arc<Mutex<Progress>>>>,
+    known: Mutex<HashMap<RepositoryKey, Arc<One>>>,
+}
+
+/// One of them.
+#[derive(Debug, Default)]
+struct One {
+    /// Held while it is looked at, which may take minutes: who only wants to know how it goes must not wait for it.
+    turn: Mutex<()>,
+    progress: Mutex<Progress>,
+}
+
+impl One {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What is known of one.
@@ -42,19 +56,21 @@ pub struct Progress {
     pub seen_at: Option<Timestamp>,
     /// Why it was not seen the last time.
     pub failed: Option<String>,
+    /// Tags that lead to no commit, and where they stand: nothing of them can be delivered.
+    passed_over: BTreeMap<String, Revision>,
     /// Failures in a row.
     failures: u32,
     due: Option<Instant>,
 }
 
 impl Followed {
-    fn of(&self, key: &RepositoryKey) -> Arc<Mutex<Progress>> {
+    fn of(&self, key: &RepositoryKey) -> Arc<One> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone()
     }
 
     /// What is known of a repository.
     pub fn progress(&self, key: &RepositoryKey) -> Progress {
-        self.of(key).lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.of(key).progress().clone()
     }
 }
 
@@ -83,15 +99,15 @@ fn due(shared: &Shared) -> Result<Vec<RepositoryKey>, Failure> {
     for project in view::project_rows(shared)? {
         let known = shared.followed.of(&project.repository);
         // One that is being looked at is not due.
-        let Ok(mut progress) = known.try_lock() else { continue };
-        if progress.due.is_some_and(|at| Instant::now() < at) || due.contains(&project.repository) {
+        let Ok(_turn) = known.turn.try_lock() else { continue };
+        if known.progress().due.is_some_and(|at| Instant::now() < at) || due.contains(&project.repository) {
             continue;
         }
         if source(shared, &project.repository)?.is_some() {
             due.push(project.repository);
         } else {
             // Pushed to, not followed; asked again now and then.
-            progress.due = Some(Instant::now() + EVERY_AFTER_FAILURES);
+            known.progress().due = Some(Instant::now() + EVERY_AFTER_FAILURES);
         }
     }
     Ok(due)
@@ -104,30 +120,58 @@ fn source(shared: &Shared, key: &RepositoryKey) -> Result<Option<(String, Reposi
     }
 }
 
+/// What came of a look.
+#[derive(Debug, Default)]
+struct Taken {
+    /// What was started, and what was not taken in.
+    words: Vec<String>,
+    /// Branches and tags that could not be taken in, with why; they are tried again at every look.
+    refused: Vec<String>,
+    /// Tags that lead to no commit, of earlier looks too.
+    passed_over: BTreeMap<String, Revision>,
+}
+
+impl Taken {
+    /// What people see of it until it is mended.
+    fn failed(&self) -> Option<String> {
+        let first = self.refused.first()?;
+        let more = if self.refused.len() > 1 { format!(" (and {} more)", self.refused.len() - 1) } else { String::new() };
+        Some(format!("not taken in: {first}{more}"))
+    }
+}
+
 /// Looks at a repository now, and takes in what is new. What went wrong is kept for people to see.
 pub fn sync(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure> {
     let known = shared.followed.of(key);
-    let mut progress = known.lock().unwrap_or_else(PoisonError::into_inner);
-    let taken = take_in(shared, key);
+    let _turn = known.turn.lock().unwrap_or_else(PoisonError::into_inner);
+    let passed_over = known.progress().passed_over.clone();
+    let taken = take_in(shared, key, &passed_over);
     let jitter = u64::from(shared.random::<1>().map_or(0, |bytes| bytes[0])) * 50;
-    match &taken {
-        Ok(_) => *progress = Progress { seen_at: Some(shared.clock.now()), due: Some(Instant::now() + EVERY), ..Progress::default() },
-        Err(failure) => {
-            let why = failure.to_string();
-            if progress.failed.as_deref() != Some(&why) {
-                eprintln!("repository {key} could not be followed: {why}");
-            }
-            progress.failed = Some(why[..why.floor_char_boundary(WHY_BYTES_MAX)].to_owned());
-            progress.failures += 1;
-            progress.due = Some(Instant::now() + (EVERY * progress.failures).min(EVERY_AFTER_FAILURES));
-        }
+    let mut progress = known.progress();
+    let failed = taken.as_ref().map_or_else(|failure| Some(failure.to_string()), Taken::failed);
+    let failed = failed.map(|why| why[..why.floor_char_boundary(WHY_BYTES_MAX)].to_owned());
+    if let Some(why) = failed.as_ref().filter(|why| progress.failed.as_ref() != Some(why)) {
+        eprintln!("repository {key} could not be followed: {why}");
     }
-    progress.due = progress.due.map(|due| due + Duration::from_millis(jitter));
-    taken
+    let pause = match &taken {
+        // One branch that is refused is no reason to look at the others less often.
+        Ok(taken) => {
+            let passed_over = taken.passed_over.clone();
+            *progress = Progress { seen_at: Some(shared.clock.now()), passed_over, ..Progress::default() };
+            EVERY
+        }
+        Err(_) => {
+            progress.failures += 1;
+            (EVERY * progress.failures).min(EVERY_AFTER_FAILURES)
+        }
+    };
+    progress.failed = failed;
+    progress.due = Some(Instant::now() + pause + Duration::from_millis(jitter));
+    taken.map(|taken| taken.words)
 }
 
 /// Moves every ref that stands elsewhere there. The words say what was started.
-fn take_in(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure> {
+fn take_in(shared: &Shared, key: &RepositoryKey, passed_over: &BTreeMap<String, Revision>) -> Result<Taken, Failure> {
     let Some((address, state)) = source(shared, key)? else {
         return Err(Failure::Unfit(About::Other, format!("repository {key} is pushed to, not followed: each push is seen at once")));
     };
@@ -137,26 +181,38 @@ fn take_in(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure>
     }
     let token = shared.credentials.get(key)?;
     let path = shared.repositories.path(key);
-    let seen = look(&path, &address, token.as_deref()).map_err(unreadable)?;
+    let mut seen = look(&path, &address, token.as_deref()).map_err(unreadable)?;
+    let mut taken = Taken { passed_over: passed_over.clone(), ..Taken::default() };
+    taken.passed_over.retain(|name, at| seen.refs.get(name) == Some(at));
+    seen.refs.retain(|name, _| !taken.passed_over.contains_key(name));
     let moved: Vec<&str> = seen.refs.iter().filter(|(name, at)| state.refs.get(*name) != Some(at)).map(|(name, _)| name.as_str()).collect();
     if !moved.is_empty() {
         fetch::fetch(&path, &address, token.as_deref(), &moved).map_err(unreadable)?;
     }
     let first = state.refs.is_empty();
     let by = Mover { actor: Actor::system(), via: Via::Poll };
-    let mut words = Vec::new();
     for update in updates(&seen, &state) {
         // At the first look only the default branch starts anything: the others are history.
         let starts = if first && seen.default.as_ref() != Some(&update.name) { Starts::Nothing } else { Starts::Runs };
+        if let Some(at) = update.new.as_ref().filter(|at| leads_nowhere(shared, key, at)) {
+            taken.words.push(format!("passed over: {} leads to no commit", update.name));
+            taken.passed_over.insert(update.name, at.clone());
+            continue;
+        }
         let outcome = move_ref(shared, &by, key, &update, starts)?;
         if let Some(why) = outcome.refusal {
-            return Err(Failure::Invalid(About::Other, format!("{}: {why}", outcome.name)));
-        }
-        if starts == Starts::Runs {
-            words.extend(outcome.words.lines().map(str::to_owned));
+            taken.words.push(format!("not taken in: {}: {why}", outcome.name));
+            taken.refused.push(format!("{}: {why}", outcome.name));
+        } else if starts == Starts::Runs {
+            taken.words.extend(outcome.words.lines().map(str::to_owned));
         }
     }
-    Ok(words)
+    Ok(taken)
+}
+
+/// Whether an object that was fetched is no commit, and no tag of one.
+fn leads_nowhere(shared: &Shared, key: &RepositoryKey, at: &Revision) -> bool {
+    matches!(shared.repositories.read(key, |reader| reader.commit(at)), Err(GitError::Missing(_)))
 }
 
 /// What git said of a repository elsewhere is no failure of this server.

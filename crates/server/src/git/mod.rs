@@ -10,7 +10,7 @@ mod refs;
 mod tree;
 
 pub use command::{GitError, converse, git, outward, upload_pack};
-pub use describe::{changed_paths, commits_between, describe};
+pub use describe::{Departure, changed_paths, commits_between, departure, describe};
 pub use read::{Commit, EntryKind, Reader};
 pub use receive::{Push, RefUpdate, advertise, parse_push, report};
 pub use refs::{is_valid_name as is_valid_ref_name, list as refs_on_disk, write as write_ref};

@@ -1,6 +1,6 @@
 //! Taking in the pack of a push: into a folder of its own first, then, checked and flushed, among the others.
 
-use super::command::{GitError, command, converse};
+use super::command::{GitError, OLD_FAULTS, command, converse};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -23,11 +23,9 @@ pub fn take_in(repository: &Path, pack: &mut (dyn Read + Send)) -> Result<(), Gi
     }
     let objects = repository.join("objects");
     let incoming = tempfile::Builder::new().prefix(INCOMING).tempdir_in(&objects).map_err(failed)?;
-    let arguments: &[&str] = if count <= UNPACK_OBJECTS_MAX {
-        &["unpack-objects", "-q", "--strict"]
-    } else {
-        &["index-pack", "--stdin", "--strict", "--fix-thin"]
-    };
+    let strict = format!("--strict={}", OLD_FAULTS.map(|fault| format!("{fault}=ignore")).join(","));
+    let arguments: &[&str] =
+        if count <= UNPACK_OBJECTS_MAX { &["unpack-objects", "-q", &strict] } else { &["index-pack", "--stdin", &strict, "--fix-thin"] };
     let mut command = command(repository);
     command.args(arguments).env("GIT_OBJECT_DIRECTORY", incoming.path()).env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &objects);
     converse(&mut command, arguments[0], &mut head.as_slice().chain(pack), &mut io::sink())?;

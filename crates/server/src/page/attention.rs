@@ -5,7 +5,9 @@ use super::look::{self, Look, ROLLED_BACK, STANDS_STILL, TO_ACCEPT};
 use super::part::{badge, branch, change_href, clip, command, revision_of, subject};
 use super::time;
 use maud::{Markup, html};
-use trunkline_api::view::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView, SafeMode, StatusView};
+use trunkline_api::view::{
+    DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView, SafeMode, SourceView, StatusView,
+};
 use trunkline_domain::deployment::{DeploymentResult, FailureCause};
 use trunkline_domain::foundation::{ProjectKey, Timestamp};
 use trunkline_domain::run::{JobResult, RunResult};
@@ -49,6 +51,7 @@ pub fn items(status: &StatusView) -> Vec<Item<'_>> {
     let mut items: Vec<Item<'_>> = status.disk_full.iter().map(|free| disk_full(*free)).collect();
     items.extend(status.safe_mode.iter().map(|safe| safe_mode(status.at, safe)));
     for project in &status.projects {
+        items.extend(project.source.as_ref().and_then(|source| unfollowed(project, source)));
         items.extend(project.last_run.as_ref().and_then(|run| scope.run(project, run)));
         for environment in &project.environments {
             items.extend(scope.incoming(project, environment));
@@ -92,6 +95,22 @@ fn safe_mode<'a>(now: Timestamp, safe: &SafeMode) -> Item<'a> {
         },
         command: Some("trunkline resume".to_owned()),
     }
+}
+
+/// What is new in its repository does not arrive, or not all of it.
+fn unfollowed<'a>(project: &'a ProjectView, source: &'a SourceView) -> Option<Item<'a>> {
+    let why = source.failed.as_deref()?;
+    let name = &project.name;
+    Some(Item {
+        kind: Kind::Fails,
+        project: Some(name),
+        headline: format!("{name} cannot follow its repository"),
+        look: STANDS_STILL,
+        what: format!("{name}'s repository"),
+        href: None,
+        why: html! { (clip(why, WORDS_MAX)) },
+        command: Some(format!("trunkline sync {name}")),
+    })
 }
 
 /// The list; nothing where all is well.

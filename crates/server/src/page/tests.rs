@@ -108,6 +108,12 @@ fn the_headline_of_the_board_answers() {
     for (name, words) in expected {
         assert_eq!(headline(&page(name)), words, "{name}");
     }
+    let mut shop = project("shop", 3, &["test"]);
+    let failed = Some("git ls-remote: could not read <from> shop.git".to_owned());
+    shop.source = Some(SourceView { address: "https://example.com/shop.git".to_owned(), seen_at: None, failed });
+    let unfollowed = board(&status(vec![shop]));
+    assert_eq!(headline(&unfollowed), "shop cannot follow its repository");
+    assert!(unfollowed.contains("could not read &lt;from&gt; shop.git") && unfollowed.contains("trunkline sync shop"));
     let three = status(["a", "b", "c"].iter().map(|name| project(name, 1, &["test", "production"])).collect());
     assert_eq!(headline(&board(&three)), "All is quiet: three projects run in production");
 }

@@ -5,16 +5,16 @@ use serde_json::json;
 use std::path::Path;
 use std::process::Command;
 
-const FILE: &str = "on: push\njobs: { a: { run: cat text } }\n";
+pub const FILE: &str = "on: push\njobs: { a: { run: cat text } }\n";
 
 /// A bare repository in a folder, and a clone that pushes to it.
-struct Forge {
+pub struct Forge {
     folder: tempfile::TempDir,
-    clone: Clone,
+    pub clone: Clone,
 }
 
 impl Forge {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let made = Command::new("git").args(["init", "-q", "--bare", "-b", "main", "shop.git"]).current_dir(folder.path()).status();
         assert!(made.unwrap().success());
@@ -24,16 +24,16 @@ impl Forge {
         Self { folder, clone }
     }
 
-    fn path(&self) -> std::path::PathBuf {
+    pub fn path(&self) -> std::path::PathBuf {
         self.folder.path().join("shop.git")
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("file://{}", self.path().display())
     }
 }
 
-fn sync(server: &Server) -> String {
+pub fn sync(server: &Server) -> String {
     let (status, body) = server.post("projects/shop/sync", json!({}));
     assert_eq!(status, 200, "{body}");
     body["words"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect::<Vec<_>>().join("\n")

@@ -1,6 +1,6 @@
 //! Hostile and unusual pushes.
 
-use super::{Server, add_project};
+use super::{Clone, Server, add_project};
 use serde_json::json;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -78,21 +78,23 @@ fn bomb(folder: &std::path::Path, levels: u32) -> String {
     tree
 }
 
+/// A commit with the delivery file of the last one and a tree in `bomb/` that unfolds without end.
+pub fn endless(clone: &Clone) -> String {
+    let tree = bomb(clone.path(), 40);
+    let file = clone.git(&["rev-parse", "HEAD:trunkline.yaml"]);
+    let listing = format!("040000 tree {tree}\tbomb\n100644 blob {}\ttrunkline.yaml\n", file.trim());
+    let root = clone.feed(&["mktree"], listing.as_bytes());
+    clone.git(&["commit-tree", "-m", "Bomb", &root]).trim().to_owned()
+}
+
 #[test]
 fn a_tree_that_unfolds_without_end_is_refused_in_time() {
     let server = Server::start(1);
     let clone = add_project(&server);
     clone.commit(&[("trunkline.yaml", "on: push\njobs: { a: { run: 'true' } }\nrelease: { version: calver, files: [bomb/] }\n")], "Begin");
-    let tree = bomb(clone.path(), 40);
-    let file = clone.git(&["rev-parse", "HEAD:trunkline.yaml"]);
-    let mut child =
-        Command::new("git").arg("mktree").current_dir(clone.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let listing = format!("040000 tree {tree}\tbomb\n100644 blob {}\ttrunkline.yaml\n", file.trim());
-    child.stdin.take().unwrap().write_all(listing.as_bytes()).unwrap();
-    let root = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    let commit = clone.git(&["commit-tree", "-m", "Bomb", root.trim()]);
+    let commit = endless(&clone);
     let began = std::time::Instant::now();
-    let pushed = clone.try_git(&["push", "trunkline", &format!("{}:refs/heads/main", commit.trim())]);
+    let pushed = clone.try_git(&["push", "trunkline", &format!("{commit}:refs/heads/main")]);
     let said = String::from_utf8_lossy(&pushed.stderr).into_owned();
     assert!(said.contains("more than 200000 files and folders"), "{said}");
     assert!(began.elapsed().as_secs() < 60);

@@ -43,6 +43,9 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     if let Some(free) = view.disk_full {
         screen.note(&render::status::disk_full(free, &screen.err));
     }
+    for words in render::status::unfollowed(&view, &screen.err) {
+        screen.note(&words);
+    }
     if view.projects.is_empty() {
         screen.note("next: in a repository, trunkline project add NAME");
     }
