@@ -13,9 +13,10 @@ if [ ! -e "$root/usr/lib/systemd/systemd" ]; then
     mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,libnss-myhostname,openssh-server,dbus,procps,git,ca-certificates,python3,curl bookworm "$root"
 fi
 # The root may be used again; what an earlier try left is not.
-rm -rf "$root/var/lib/trunkline" "$root/root/shop" "$root/root/greedy" "$root/root/.ssh"
+rm -rf "$root/var/lib/trunkline" "$root/usr/local/bin/trunkline" "$root/etc/systemd/system/trunkline.service" "$root/root/shop" "$root/root/greedy" "$root/root/.ssh"
 rm -f "$root/etc/systemd/system/trunkline.service.d/limits.conf"
 cp "$package" "$root/root/trunkline.deb"
+cp "$(dirname "$package")"/trunkline-*-linux.tar.gz "$root/root/trunkline.tar.gz"
 cp "$here/inside.sh" "$root/root/inside.sh"
 cp -r "$here/../../examples/shop" "$root/root/shop"
 : > "$root/etc/machine-id"

@@ -16,6 +16,7 @@ if [ ! -e "$root/usr/lib/systemd/systemd" ]; then
 fi
 rm -rf "$root/root/shop"
 cp "$package" "$root/root/trunkline.deb"
+cp "$(dirname "$package")"/trunkline-*-linux.tar.gz "$root/root/trunkline.tar.gz"
 cp "$here/inside.sh" "$root/root/inside.sh"
 cp -r "$here/../../examples/shop" "$root/root/shop"
 # Each boot does its half and tells the console; the first one reboots, the second ends the machine.

@@ -1,6 +1,7 @@
 #!/bin/bash
 # What a machine with systemd and without Rust is put through: `first`, and `again` after a reboot. As root, in that
-# machine: the package at /root/trunkline.deb, the example at /root/shop. The hosts beside this file call it.
+# machine: the package at /root/trunkline.deb, the archive at /root/trunkline.tar.gz, the example at /root/shop. The hosts
+# beside this file call it.
 set -euo pipefail
 export HOME=/root TRUNKLINE_DATA=/var/lib/trunkline
 
@@ -13,6 +14,32 @@ deliver() {
     [ -d .git ] || { git init -q -b main; commit "Add the shop"; trunkline project add shop; }
     echo "# $1" >> README.md
     push "$1"
+}
+# A repository elsewhere, through the ssh of the user that the server runs as.
+follow() {
+    install -d -m 700 -o trunkline -g trunkline /var/lib/trunkline/.ssh
+    install -m 600 -o trunkline -g trunkline /root/.ssh/id_ed25519 /root/.ssh/known_hosts /var/lib/trunkline/.ssh/
+    rm -rf /root/far /root/far.git; git init -q --bare -b main /root/far.git; git init -q -b main /root/far; cd /root/far
+    echo 'on: push
+jobs: { hello: { run: echo hello } }' > trunkline.yaml
+    commit "Begin"; git push -q /root/far.git main
+    trunkline project add far --git ssh://root@127.0.0.1/root/far.git; trunkline watch far/1 --timeout 1m
+    echo "# more" >> trunkline.yaml; commit "Go on"; git push -q /root/far.git main; trunkline sync far; trunkline watch far/2 --timeout 1m
+    mv /root/far.git /root/moved.git
+    if trunkline sync far 2> /tmp/gone; then echo "it has moved"; exit 1; fi
+    cat /tmp/gone; trunkline status 2>&1 | grep "far: its repository: "
+    mv /root/moved.git /root/far.git; trunkline sync far
+}
+# The archive in place of the package, on the same record: the way of a machine without dpkg.
+by_hand() {
+    dpkg -r trunkline; hash -r
+    cd /root; tar -xzf /root/trunkline.tar.gz; install trunkline-*-linux/bin/trunkline /usr/local/bin/; hash -r
+    trunkline service install; trunkline service status
+    say "an upgrade"; cp /usr/local/bin/trunkline /root/newer; trunkline service upgrade /root/newer; trunkline service status
+    say "an upgrade to what does not answer is taken back"
+    printf '#!/bin/sh\n[ "$1" = serve ] && exec sleep 1000\nexec /root/newer "$@"\n' > /root/broken; chmod +x /root/broken
+    if trunkline service upgrade /root/broken 2> /tmp/taken-back; then echo "it was put in place"; exit 1; fi
+    cat /tmp/taken-back; trunkline service status; cmp /root/newer /usr/local/bin/trunkline
 }
 # A server whose jobs have limits, where this machine's control groups can keep them.
 limited() {
@@ -58,6 +85,7 @@ first)
     mkdir -p -m 700 /root/.ssh; ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519
     cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys; ssh-keyscan 127.0.0.1 > /root/.ssh/known_hosts 2> /dev/null
     (cd /; unset TRUNKLINE_DATA; TRUNKLINE_SERVER=ssh://root@127.0.0.1 trunkline status > /tmp/status; cat /tmp/status; grep -q shop /tmp/status)
+    say "follow a repository through ssh"; follow
     say "restart the server: what is deployed lives on"
     before=$(pgrep -f shop/server | sort | tr '\n' ' ')
     systemctl restart trunkline; [ "$(pgrep -f shop/server | sort | tr '\n' ' ')" = "$before" ]; [ "$(version)" = "$(cat /root/first)" ]
@@ -69,6 +97,8 @@ again)
     for _ in $(seq 60); do [ "$(version || true)" = "$(cat /root/first)" ] && break; sleep 0.5; done; [ "$(version)" = "$(cat /root/first)" ]
     say "deliver again"; deliver "Go on (#2)"; [ "$(version)" != "$(cat /root/first)" ]
     trunkline trace production; trunkline ledger verify
+    say "the archive instead of the package"; by_hand
+    say "deliver once more"; deliver "Further (#3)"; trunkline ledger verify
     say "all is well"
     ;;
 esac
