@@ -1,6 +1,6 @@
 //! A delivery file in the making: jobs with commands, and what could not be taken over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A delivery file in the making.
 #[derive(Debug, Default)]
@@ -73,6 +73,51 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// Our names of the jobs before a job. What the file does not hold, because another one gives it, cannot be waited for.
+    pub fn needs(&mut self, place: &str, wanted: &[String], names: &Names) -> Vec<String> {
+        let mut needs: Vec<String> = Vec::new();
+        for need in wanted {
+            match names.ours(need) {
+                Some(ours) if needs.iter().any(|known| known == ours) => {}
+                Some(ours) => needs.push(ours.to_owned()),
+                None => self.left_out.push(format!("{place}: it waits for {need}, which this file does not hold")),
+            }
+        }
+        needs
+    }
+}
+
+/// The jobs of another system's file by their names there, each with a name of ours that no other job has.
+pub struct Names(BTreeMap<String, String>);
+
+impl Names {
+    /// Names beside those that the draft has already, which are those of other files: a name taken there is told apart by `file`.
+    pub fn of<'a>(draft: &Draft, file: &str, keys: impl Iterator<Item = &'a String>) -> Self {
+        let elsewhere: BTreeSet<&str> = draft.jobs.iter().map(|job| job.name.as_str()).collect();
+        let mut taken: BTreeSet<String> = elsewhere.iter().map(|name| (*name).to_owned()).collect();
+        let mut names = BTreeMap::new();
+        for key in keys {
+            let plain = job_name(key);
+            let first = if elsewhere.contains(plain.as_str()) { job_name(&format!("{file} {key}")) } else { plain };
+            // `test:a` and `test a` are two jobs there and one name here.
+            let mut name = first.clone();
+            let mut count = 1;
+            while !taken.insert(name.clone()) {
+                count += 1;
+                name = format!("{first}-{count}");
+            }
+            names.insert(key.clone(), name);
+        }
+        Self(names)
+    }
+
+    /// Ours.
+    pub fn ours(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+}
+
 impl Job {
     fn text(&self) -> String {
         let mut out = format!("  {}:\n", self.name);
@@ -138,7 +183,8 @@ pub fn job_name(text: &str) -> String {
         name = name.replace("--", "-");
     }
     let name = name.trim_matches(['-', '_']).to_owned();
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+    // `null` would be no text in YAML.
+    if name.is_empty() || name == "null" || name.starts_with(|c: char| c.is_ascii_digit()) {
         format!("job-{name}").trim_end_matches('-').to_owned()
     } else {
         name
@@ -165,7 +211,9 @@ pub fn plain(value: &serde_json::Value) -> Option<String> {
     (!text.contains("${{")).then_some(text)
 }
 
-/// Whether a name can be that of an environment variable.
+/// Whether a name can be that of an environment variable; those of Trunkline are its own.
 pub fn is_variable(name: &str) -> bool {
-    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    !name.starts_with("TRUNKLINE_")
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
 }

@@ -1,6 +1,6 @@
 //! Taking over the commands of GitHub Actions workflows.
 
-use super::draft::{Draft, Job, is_variable, items, job_name, plain};
+use super::draft::{Draft, Job, Names, is_variable, items, plain};
 use crate::code::Code;
 use crate::failure::Failure;
 use serde_json::Value;
@@ -58,21 +58,19 @@ fn take_workflow(draft: &mut Draft, file: &str, workflow: &Value) {
         draft.left_out.push(format!("{file}: the event {event}"));
     }
     for branch in items(&on["push"]["branches"]).iter().filter_map(|branch| plain(branch)) {
-        if !draft.branches.contains(&branch) {
+        if branch.starts_with('!') {
+            draft.left_out.push(format!("{file}: the branches {branch}, which start no run there"));
+        } else if !draft.branches.contains(&branch) {
             draft.branches.push(branch);
         }
     }
     let Value::Object(jobs) = &workflow["jobs"] else { return };
-    let taken: Vec<String> = draft.jobs.iter().map(|job| job.name.clone()).collect();
-    // The same job name in two workflows: the later one is called by its file too.
-    let ours = |key: &str| {
-        let name = job_name(key);
-        if taken.contains(&name) { job_name(&format!("{} {key}", file.trim_end_matches(".yml").trim_end_matches(".yaml"))) } else { name }
-    };
+    let names = Names::of(draft, file.trim_end_matches(".yml").trim_end_matches(".yaml"), jobs.keys());
     for (key, job) in jobs {
         let place = format!("{file}, job {key}");
-        let mut lifted = Job { name: ours(key), ..Job::default() };
-        lifted.needs = items(&job["needs"]).iter().filter_map(|need| plain(need)).map(|need| ours(&need)).collect();
+        let wanted: Vec<String> = items(&job["needs"]).iter().filter_map(|need| plain(need)).collect();
+        let needs = draft.needs(&place, &wanted, &names);
+        let mut lifted = Job { name: names.ours(key).unwrap_or(key).to_owned(), needs, ..Job::default() };
         env(draft, &mut lifted, &place, &workflow["env"]);
         env(draft, &mut lifted, &place, &job["env"]);
         for step in items(&job["steps"]) {
@@ -92,6 +90,7 @@ fn env(draft: &mut Draft, job: &mut Job, place: &str, env: &Value) {
     for (name, value) in env.as_object().into_iter().flatten() {
         match plain(value).filter(|_| is_variable(name)) {
             Some(value) => drop(job.env.insert(name.clone(), value)),
+            None if !is_variable(name) => draft.left_out.push(format!("{place}: env {name}, which cannot have that name here")),
             None => draft.left_out.push(format!("{place}: env {name}, which an expression gives")),
         }
     }
@@ -105,7 +104,7 @@ fn take_step(draft: &mut Draft, job: &mut Job, place: &str, step: &Value) {
         }
         return;
     }
-    let Some(run) = step["run"].as_str() else { return };
+    let Some(run) = step["run"].as_str().filter(|run| !run.trim().is_empty()) else { return };
     if run.contains("${{") {
         draft.left_out.push(format!("{place}: an expression in '{}'; values reach a script as environment variables", first_line(run)));
     }
@@ -116,7 +115,8 @@ fn take_step(draft: &mut Draft, job: &mut Job, place: &str, step: &Value) {
     }
     // What cannot run as it stands must not look as if it could.
     let run = if run.contains("${{") { stands_still(run) } else { run.to_owned() };
-    job.steps.push((step["name"].as_str().map(str::to_owned), run));
+    // A name with an expression is none here; the commands tell what the step does.
+    job.steps.push((plain(&step["name"]), run));
 }
 
 /// The lines as comments, and a failure that says why.
@@ -198,5 +198,45 @@ jobs:
         fs::create_dir_all(folder.path().join(FOLDER)).unwrap();
         fs::write(folder.path().join(FOLDER).join("ci.yml"), "a: [").unwrap();
         assert!(lift(folder.path()).unwrap_err().to_string().contains("not YAML"));
+    }
+
+    /// The draft of these workflows, which must pass, its jobs with what they need, and what was left out.
+    fn lifted(files: &[(&str, &str)]) -> (Vec<(String, Vec<String>)>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join(FOLDER)).unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(FOLDER).join(name), text).unwrap();
+        }
+        let draft = lift(folder.path()).unwrap();
+        let text = draft.text("shop");
+        let (definition, diagnostics) = read(text.as_bytes());
+        let job = |job: &trunkline_domain::pipeline::JobRule| {
+            (job.key.as_str().to_owned(), job.needs.iter().map(|need| need.as_str().to_owned()).collect())
+        };
+        let jobs = definition.unwrap_or_else(|| panic!("{diagnostics:?}\n{text}")).jobs;
+        (jobs.iter().map(job).collect(), draft.left_out.join("\n"))
+    }
+
+    #[test]
+    fn no_two_jobs_get_one_name() {
+        let one = "on: push\njobs: { Build: { steps: [{ run: a }] }, build: { needs: Build, steps: [{ run: b }] }, \
+                   ship: { needs: [Build, build, gone], steps: [{ run: c }] } }";
+        let (jobs, left) = lifted(&[("a.yml", one), ("b.yaml", one)]);
+        let names: Vec<&str> = jobs.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["build", "build-2", "ship", "b-build", "b-build-2", "b-ship"]);
+        assert_eq!(jobs[2].1, ["build", "build-2"]);
+        assert_eq!(jobs[4].1, ["b-build"]);
+        assert!(left.contains("a.yml, job ship: it waits for gone, which this file does not hold"), "{left}");
+    }
+
+    #[test]
+    fn what_a_delivery_file_would_refuse_is_left_out() {
+        let ci = "on: { push: { branches: [main, '!wip/**'] } }\nenv: { TRUNKLINE_X: y, NAME: z }\n\
+                  jobs: { 'null': { steps: [{ name: 'On ${{ matrix.os }}', run: make }, { run: '  ' }] } }";
+        let (jobs, left) = lifted(&[("ci.yml", ci)]);
+        assert_eq!(jobs[0].0, "job-null");
+        for said in ["the branches !wip/**", "env TRUNKLINE_X, which cannot have that name here"] {
+            assert!(left.contains(said), "{said}: {left}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Taking over the commands of a GitLab pipeline.
 
-use super::draft::{Draft, Job, is_variable, items, job_name, plain};
+use super::draft::{Draft, Job, Names, is_variable, items, plain};
 use crate::code::Code;
 use crate::failure::Failure;
 use serde_json::{Map, Value};
@@ -49,9 +49,17 @@ pub fn lift(folder: &Path) -> Result<Draft, Failure> {
     let is_job = |(key, value): &(&String, &Value)| !key.starts_with('.') && !GLOBAL.contains(&key.as_str()) && value.is_object();
     let jobs: Vec<(&String, Map<String, Value>)> =
         pipeline.iter().filter(is_job).map(|(key, job)| (key, extended(&pipeline, job, EXTENDS_MAX))).collect();
+    let names = Names::of(&draft, FILE, jobs.iter().map(|(key, _)| *key));
     let stages = stages(&pipeline);
     for (key, job) in &jobs {
-        let lifted = take_job(&mut draft, &pipeline, (key, job), &jobs, &stages);
+        let place = format!("job {key}");
+        let wanted = match job.get("needs") {
+            Some(needs) => needed(&mut draft, &place, needs),
+            None => before(job, &jobs, &stages),
+        };
+        let needs = draft.needs(&place, &wanted, &names);
+        let mut lifted = Job { name: names.ours(key).unwrap_or(key).to_owned(), needs, ..Job::default() };
+        take_job(&mut draft, &mut lifted, &pipeline, (key, job));
         draft.jobs.push(lifted);
     }
     if draft.jobs.is_empty() {
@@ -82,25 +90,29 @@ fn extended(pipeline: &Map<String, Value>, job: &Value, depth: usize) -> Map<Str
 
 type Lifted<'a> = (&'a String, Map<String, Value>);
 
-fn take_job(
-    draft: &mut Draft,
-    pipeline: &Map<String, Value>,
-    (key, job): (&str, &Map<String, Value>),
-    jobs: &[Lifted<'_>],
-    stages: &[String],
-) -> Job {
-    let get = |name: &str| job.get(name).unwrap_or(&Value::Null);
-    let mut lifted = Job { name: job_name(key), ..Job::default() };
-    lifted.needs = match job.get("needs") {
-        Some(needs) => {
-            items(needs).iter().filter_map(|need| plain(need).or_else(|| plain(&need["job"]))).map(|need| job_name(&need)).collect()
+/// The jobs that `needs` names. Those of another pipeline may be called as one of this file's.
+fn needed(draft: &mut Draft, place: &str, needs: &Value) -> Vec<String> {
+    let mut names = Vec::new();
+    for need in items(needs) {
+        let elsewhere = ["project", "pipeline"].iter().any(|key| !need[key].is_null());
+        match plain(need).or_else(|| plain(&need["job"])) {
+            Some(name) if elsewhere => draft.left_out.push(format!("{place}: it waits for {name} of another pipeline")),
+            Some(name) => names.push(name),
+            None => draft.left_out.push(format!("{place}: it waits for another pipeline")),
         }
-        None => before(job, jobs, stages),
-    };
+    }
+    names
+}
+
+fn take_job(draft: &mut Draft, lifted: &mut Job, pipeline: &Map<String, Value>, (key, job): (&str, &Map<String, Value>)) {
+    let get = |name: &str| job.get(name).unwrap_or(&Value::Null);
     for variables in [pipeline.get("variables").unwrap_or(&Value::Null), get("variables")] {
         for (name, value) in variables.as_object().into_iter().flatten() {
             match plain(value).or_else(|| plain(&value["value"])).filter(|value| is_variable(name) && !value.contains('$')) {
                 Some(value) => drop(lifted.env.insert(name.clone(), value)),
+                None if !is_variable(name) => {
+                    draft.left_out.push(format!("job {key}: variable {name}, which cannot have that name here"));
+                }
                 None => draft.left_out.push(format!("job {key}: variable {name}, which is made of others")),
             }
         }
@@ -109,18 +121,21 @@ fn take_job(
         if job.contains_key("before_script") { get("before_script") } else { pipeline.get("before_script").unwrap_or(&Value::Null) };
     // One shell runs all of it, so that what a line sets holds for the next.
     let lines: Vec<String> = [first, get("script")].into_iter().flat_map(lines).collect();
-    if lines.is_empty() {
+    if lines.iter().all(|line| line.trim().is_empty()) {
         draft.left_out.push(format!("job {key}: it has no script"));
     } else {
         lifted.steps.push((None, lines.join("\n")));
     }
-    if let Some(report) = plain(&get("artifacts")["reports"]["junit"]).filter(|path| !path.contains('*')) {
-        lifted.junit = Some(report);
-    }
+    lifted.junit = plain(&get("artifacts")["reports"]["junit"]).filter(|path| is_path(path));
     for other in job.keys().filter(|key| !KNOWN.contains(&key.as_str())) {
         draft.left_out.push(format!("job {key}: {other}"));
     }
-    lifted
+}
+
+/// Whether a delivery file can name it: one path below the workspace, without patterns and variables.
+fn is_path(path: &str) -> bool {
+    let named = !path.is_empty() && !path.starts_with(['/', '~']) && !path.contains(['*', '?', '[', '\\', '$', '\n']);
+    named && path.split('/').all(|piece| piece != "..") && path.trim_start_matches("./") != "."
 }
 
 /// Script lines; lists within lists, as anchors make them, are one list.
@@ -136,7 +151,7 @@ fn before(job: &Map<String, Value>, jobs: &[Lifted<'_>], stages: &[String]) -> V
     };
     let own = stage_of(job);
     let Some(nearest) = jobs.iter().map(|(_, other)| stage_of(other)).filter(|other| *other < own).max() else { return Vec::new() };
-    jobs.iter().filter(|(_, other)| stage_of(other) == nearest).map(|(key, _)| job_name(key)).collect()
+    jobs.iter().filter(|(_, other)| stage_of(other) == nearest).map(|(key, _)| (*key).clone()).collect()
 }
 
 #[cfg(test)]
@@ -189,6 +204,39 @@ ship:
         assert_eq!(jobs[1].reports.len(), 1);
         let left = draft.left_out.join("\n");
         for said in ["default at the top", "WHERE", "lint: allow_failure", "ship: rules", "unit tests: artifacts"] {
+            assert!(left.contains(said), "{said}: {left}");
+        }
+    }
+
+    #[test]
+    fn names_are_told_apart_and_jobs_of_other_files_are_not_waited_for() {
+        let ci = r#"
+include: [{ local: other.yml }]
+stages: [test, deploy]
+"test:a": { stage: test, script: a }
+"test a": { stage: test, script: b, artifacts: { reports: { junit: /tmp/report.xml } } }
+late: { stage: deploy, script: c }
+ship:
+  stage: deploy
+  script: d
+  needs: ["test a", { job: "test a" }, included, { project: group/other, job: late, ref: main }, { pipeline: $UP }]
+"#;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), ci).unwrap();
+        let draft = lift(folder.path()).unwrap();
+        let text = draft.text("shop");
+        let (definition, diagnostics) = read(text.as_bytes());
+        let jobs = definition.unwrap_or_else(|| panic!("{diagnostics:?}\n{text}")).jobs;
+        let graph: Vec<(&str, Vec<&str>)> =
+            jobs.iter().map(|job| (job.key.as_str(), job.needs.iter().map(|need| need.as_str()).collect())).collect();
+        let both = vec!["test-a", "test-a-2"];
+        assert_eq!(graph, [("test-a", vec![]), ("test-a-2", vec![]), ("late", both), ("ship", vec!["test-a-2"])]);
+        let left = draft.left_out.join("\n");
+        for said in [
+            "job ship: it waits for included, which this file does not hold",
+            "job ship: it waits for late of another pipeline",
+            "job ship: it waits for another pipeline",
+        ] {
             assert!(left.contains(said), "{said}: {left}");
         }
     }

@@ -1,21 +1,23 @@
 //! `trunkline init`: a first delivery file, guessed from what lies in the folder, or lifted from another system's. Never
-//! overwrites, and guesses nothing beyond the obvious.
+//! overwrites, guesses nothing beyond the obvious, and writes nothing that `trunkline check` would refuse.
 
 mod draft;
 mod github;
 mod gitlab;
 mod guess;
 
-use super::check::FILE;
+use super::check::{FILE, painted};
 use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::git::Repository;
 use crate::globals::Globals;
+use crate::render::Screen;
 use crate::render::paint::Mark;
 use crate::render::text::clean;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use trunkline_delivery_file::{read, render};
 
 /// Where.
 #[derive(clap::Args)]
@@ -47,7 +49,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         Some(From::Gitlab) => gitlab::lift(&folder)?,
     };
     let path = folder.join(FILE);
-    write(&path, &draft.text(&project_name(&folder)))?;
+    write(&path, &draft.text(&project_name(&folder)), &screen)?;
     if screen.json() {
         screen.print_json(&serde_json::json!({ "file": path, "found": draft.found, "left_out": draft.left_out }))?;
     } else {
@@ -82,27 +84,63 @@ fn project_name(folder: &Path) -> String {
     if name.is_empty() || name.chars().all(|c| c.is_ascii_digit()) { "project".to_owned() } else { name }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+fn write(path: &Path, text: &str, screen: &Screen) -> Result<(), Failure> {
+    // Before the check, so that a file that is there is called so whatever was made of the others.
+    if path.symlink_metadata().is_ok() {
+        return Err(taken(path));
+    }
+    checked(text, screen)?;
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Failure::new(Code::FileExists, format!("{FILE} is there already and was left as it is"))
-            .place(path.display())
-            .help("check it: trunkline check"),
+        std::io::ErrorKind::AlreadyExists => taken(path),
         _ => Failure::new(Code::FileUnreadable, "the delivery file cannot be written").place(path.display()).why(error),
     })
+}
+
+fn taken(path: &Path) -> Failure {
+    Failure::new(Code::FileExists, format!("{FILE} is there already and was left as it is"))
+        .place(path.display())
+        .help("check it: trunkline check")
+}
+
+/// Whoever gets a file from us did not write its errors: what the check would refuse is our defect, and is not written.
+fn checked(text: &str, screen: &Screen) -> Result<(), Failure> {
+    let (definition, diagnostics) = read(text.as_bytes());
+    if definition.is_some() {
+        return Ok(());
+    }
+    screen.say(&painted(&render(FILE, text.as_bytes(), &diagnostics), screen.err.paint));
+    let failure = Failure::new(Code::Unexpected, "init made a delivery file that trunkline check refuses, and wrote nothing");
+    let failure = diagnostics.iter().fold(failure, |failure, one| failure.why(format!("{}: {}", one.code, one.message)));
+    Err(failure.help(
+        "this is a defect of trunkline init: report it with the lines above; a first file by hand: trunkline init in an empty folder",
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const GOOD: &str = "name: shop\non: push\njobs: { test: { run: make } }\n";
+
     #[test]
     fn an_existing_file_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
+        let (path, screen) = (folder.path().join(FILE), Globals::default().screen());
+        write(&path, GOOD, &screen).unwrap();
+        assert_eq!(write(&path, &GOOD.replace("shop", "own"), &screen).unwrap_err().exit.number(), 2);
+        assert_eq!(std::fs::read_to_string(path).unwrap(), GOOD);
+    }
+
+    #[test]
+    fn what_the_check_refuses_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
-        write(&path, "mine").unwrap();
-        assert_eq!(write(&path, "theirs").unwrap_err().exit.number(), 2);
-        assert_eq!(std::fs::read_to_string(path).unwrap(), "mine");
+        let failure = write(&path, &GOOD.replace("run: make", "needs: [build], run: make"), &Globals::default().screen()).unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.exit.number()), ("TL0200", 1));
+        assert!(failure.why[0].starts_with("TL0160: "), "{:?}", failure.why);
+        assert!(failure.help.unwrap().contains("a defect of trunkline init"));
+        assert!(!path.exists());
     }
 
     #[test]
