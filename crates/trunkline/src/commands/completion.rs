@@ -7,7 +7,7 @@ use clap_complete::Shell;
 /// For which shell.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// bash, zsh, fish, elvish or powershell
+    /// Whose
     shell: Shell,
 }
 

@@ -6,6 +6,10 @@ use crate::globals::Globals;
 use crate::render::table::align;
 use clap::{Args as _, Subcommand as _};
 
+/// Which server a command asks.
+pub const WHICH_SERVER: &str =
+    "The server is that of --server, else of --data, else of the git remote 'trunkline', else of the usual data folder.";
+
 /// What help is wanted on.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -55,15 +59,17 @@ pub fn grouped() -> String {
         }
         out.push('\n');
     }
-    out += "trunkline help VERB shows an example; trunkline help exit-codes lists the exit codes.\n\
-        The server is that of --server, else of --data, else of the git remote 'trunkline', else of the usual data folder.\n\nOptions of every command\n";
+    out += &format!(
+        "trunkline help VERB shows an example; trunkline help exit-codes lists the exit codes.\n{WHICH_SERVER}\n\nOptions of every command\n"
+    );
     let mut options: Vec<Vec<String>> = shared().map(|option| shared_option(&option)).collect();
     options.push(vec!["  -h, --help".to_owned(), "Print help".to_owned()]);
     options.push(vec!["  -V, --version".to_owned(), "Print the version".to_owned()]);
     out + align(&options, None).trim_end()
 }
 
-fn shared() -> impl Iterator<Item = clap::Arg> {
+/// The options of every command.
+pub fn shared() -> impl Iterator<Item = clap::Arg> {
     let globals = Globals::augment_args(clap::Command::new("trunkline"));
     let names: Vec<clap::Arg> = globals.get_arguments().cloned().collect();
     names.into_iter()

@@ -206,7 +206,7 @@ pub enum Verb {
     #[command(after_long_help = "Example:\n  trunkline explain TL0142")]
     Explain(explain::Arguments),
     /// Print the JSON Schema of the delivery file, or the document of the API
-    #[command(after_long_help = "Examples:\n  trunkline schema > trunkline.schema.json\n  trunkline schema --api > openapi.json")]
+    #[command(after_long_help = "Example:\n  trunkline schema > trunkline.schema.json\n  trunkline schema --api > openapi.json")]
     Schema(schema::Arguments),
     /// Print what a shell needs to complete commands
     #[command(

@@ -1,6 +1,7 @@
 //! The page of commands, made of what the program itself knows. A test keeps `docs/commands.md` equal to it.
 
-use super::GROUPS;
+use super::{GROUPS, help};
+use crate::exit;
 use clap::{Arg, Command};
 
 /// The page, in Markdown.
@@ -8,20 +9,32 @@ pub fn page() -> String {
     let mut command = super::command();
     command.build();
     let mut out = "# Commands\n\n<!-- Generated: UPDATE_EXPECTED=1 cargo test -p trunkline commands::reference -->\n\n\
-        `trunkline help VERB` says the same. Everything that reads knows `--json`; exit codes are in `trunkline help exit-codes`.\n"
+        `trunkline help VERB` says the same. Everything that reads knows `--json`; scripts go by the [exit codes](#exit-codes).\n"
         .to_owned();
+    out += &shared_options();
+    out += &exit_codes();
     for (group, verbs) in GROUPS {
         out += &format!("\n## {group}\n");
         for name in verbs {
             if let Some(verb) = command.find_subcommand(name) {
-                out += &section(verb, "###", &format!("trunkline {name}"));
+                out += &section(verb, &command, "###", &format!("trunkline {name}"));
             }
         }
     }
     out
 }
 
-fn section(verb: &Command, level: &str, name: &str) -> String {
+fn shared_options() -> String {
+    let options: String = help::shared().map(|option| row(&option)).collect();
+    format!("\n## Options of every command\n\n{}\n\n| option | meaning |\n|---|---|\n{options}", help::WHICH_SERVER)
+}
+
+fn exit_codes() -> String {
+    let codes: String = exit::TABLE.iter().map(|(exit, meaning)| format!("| {} | {meaning} |\n", exit.number())).collect();
+    format!("\n## Exit codes\n\nAs `trunkline help exit-codes` lists them.\n\n| code | meaning |\n|---|---|\n{codes}")
+}
+
+fn section(verb: &Command, above: &Command, level: &str, name: &str) -> String {
     let mut out = format!("\n{level} {name}\n\n{}\n", verb.get_about().map(ToString::to_string).unwrap_or_default());
     let long = verb.get_after_long_help().map(ToString::to_string).unwrap_or_default();
     // The last part names the options of every command.
@@ -33,14 +46,18 @@ fn section(verb: &Command, level: &str, name: &str) -> String {
             None => {}
         }
     }
-    let own = |argument: &&Arg| !argument.is_global_set() && !argument.is_hide_set() && argument.get_id() != "help";
+    // Clap hands an option that goes on below down to every command there; it is told once, where it is declared.
+    let own = |argument: &&Arg| {
+        let inherited = argument.is_global_set() && above.get_arguments().any(|known| known.get_id() == argument.get_id());
+        !inherited && !argument.is_hide_set() && argument.get_id() != "help"
+    };
     let arguments: Vec<&Arg> = verb.get_arguments().filter(own).collect();
     if !arguments.is_empty() {
         out += "\n| argument | meaning |\n|---|---|\n";
         out += &arguments.into_iter().map(row).collect::<String>();
     }
     for below in verb.get_subcommands().filter(|below| below.get_name() != "help" && !below.is_hide_set()) {
-        out += &section(below, &format!("{level}#"), &format!("{name} {}", below.get_name()));
+        out += &section(below, verb, &format!("{level}#"), &format!("{name} {}", below.get_name()));
     }
     out
 }
@@ -62,7 +79,10 @@ fn row(argument: &Arg) -> String {
     let meaning = argument.get_help().map(ToString::to_string).unwrap_or_default();
     let default: Vec<String> = argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
     let default = if default.is_empty() || !takes { String::new() } else { format!(" [default: {}]", default.join(", ")) };
-    format!("| `{}` | {}{default} |\n", format!("{name} {value}").trim(), meaning.replace('|', "\\|"))
+    let choices: Vec<String> = argument.get_possible_values().iter().map(|choice| format!("`{}`", choice.get_name())).collect();
+    let choices = if choices.is_empty() || !takes { String::new() } else { format!(": {}", choices.join(", ")) };
+    let variable = argument.get_env().map(|name| format!(" [`{}`]", name.to_string_lossy())).unwrap_or_default();
+    format!("| `{}` | {}{choices}{variable}{default} |\n", format!("{name} {value}").trim(), meaning.replace('|', "\\|"))
 }
 
 #[cfg(test)]
@@ -80,6 +100,14 @@ mod tests {
         }
         let kept = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(kept == page, "docs/commands.md is outdated: UPDATE_EXPECTED=1 cargo test -p trunkline commands::reference");
+    }
+
+    #[test]
+    fn an_option_is_told_once_where_it_is_declared() {
+        let page = super::page();
+        let count = |row: &str| page.lines().filter(|line| line.starts_with(row)).count();
+        assert_eq!(count("| `--user` |"), 1, "service declares it for its verbs");
+        assert_eq!((count("| `--server ADDRESS` |"), count("| `-p, --project NAME` |"), count("| `-q, --quiet` |")), (1, 1, 1));
     }
 
     /// A shell takes each example apart, in which every other program does nothing; the command line must then be one.
@@ -109,5 +137,8 @@ mod tests {
             }
         }
         assert!(tried > 50, "{tried} examples");
+        // One under another heading than `Example:` would be shown as it stands in the help, and not be tried above.
+        let untried = PAGE.lines().find(|line| line.starts_with(' ') && line.trim_start().starts_with("trunkline "));
+        assert_eq!(untried, None, "an example outside of a console block");
     }
 }
