@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::globals::Globals;
 use crate::render::paint::Mark;
 use crate::render::table::{Cell, Table};
-use crate::render::text::bytes;
+use crate::render::text::{bytes, clean};
 use crate::render::time::Clock;
 use crate::render::words;
 use crate::token;
@@ -50,7 +50,7 @@ impl Finding {
 /// Looks at everything.
 pub fn run(globals: &Globals) -> anyhow::Result<Exit> {
     let folder = globals.data_folder_here();
-    let mut findings = vec![git(), shell(), data_folder(&folder), token_file(&folder), disk(&folder)];
+    let mut findings = vec![git(), shell(), ssh(), data_folder(&folder), token_file(&folder), disk(&folder)];
     // A server that answers knows best: another user in a stricter service may have less than this one.
     let (server, runner) = server(globals);
     findings.extend(runner.as_ref().map_or_else(|| tried(&folder), behind));
@@ -77,7 +77,8 @@ pub fn run(globals: &Globals) -> anyhow::Result<Exit> {
 }
 
 fn git() -> Finding {
-    const HELP: &str = "install git 2.38 or newer";
+    // Debian 11 has an older one.
+    const HELP: &str = "install git 2.38 or newer; on Debian 12 and later: apt-get install git";
     match crate::git::run(Path::new("/"), &["version"]) {
         Err(why) => Finding::bad("git", why, HELP),
         Ok(text) => match version(&text) {
@@ -99,7 +100,22 @@ fn shell() -> Finding {
     match works {
         Ok(status) if status.success() => Finding::good("sh", "runs"),
         Ok(status) => Finding::bad("sh", format!("ends with {status}"), "steps of jobs run in sh: repair it"),
-        Err(error) => Finding::bad("sh", error.to_string(), "steps of jobs run in sh: install one"),
+        Err(error) => Finding::bad("sh", error.to_string(), "steps of jobs run in sh: install one; on Debian: apt-get install dash"),
+    }
+}
+
+/// Whoever neither follows a repository through ssh nor asks a server through it does without.
+fn ssh() -> Finding {
+    let help = "needed only to follow ssh:// repositories and for TRUNKLINE_SERVER=ssh://HOST; on Debian: apt-get install openssh-client";
+    match Command::new("ssh").arg("-V").stdin(Stdio::null()).output() {
+        // OpenSSH says its version as an error.
+        Ok(said) if said.status.success() => {
+            let said = [said.stderr, said.stdout].concat();
+            let first = String::from_utf8_lossy(&said).lines().next().map(clean).unwrap_or_default();
+            Finding::good("ssh", if first.is_empty() { "runs".to_owned() } else { first })
+        }
+        Ok(said) => Finding::note("ssh", format!("ends with {}", said.status), help),
+        Err(error) => Finding::note("ssh", error.to_string(), help),
     }
 }
 
