@@ -57,6 +57,9 @@ fn take_workflow(draft: &mut Draft, file: &str, workflow: &Value) {
     for event in events.iter().filter(|event| !matches!(event.as_str(), "push" | "workflow_dispatch")) {
         draft.left_out.push(format!("{file}: the event {event}"));
     }
+    for key in on["push"].as_object().into_iter().flatten().map(|(key, _)| key).filter(|key| *key != "branches") {
+        draft.left_out.push(format!("{file}: {key} of the event push"));
+    }
     for branch in items(&on["push"]["branches"]).iter().filter_map(|branch| plain(branch)) {
         if branch.starts_with('!') {
             draft.left_out.push(format!("{file}: the branches {branch}, which start no run there"));
@@ -231,11 +234,11 @@ jobs:
 
     #[test]
     fn what_a_delivery_file_would_refuse_is_left_out() {
-        let ci = "on: { push: { branches: [main, '!wip/**'] } }\nenv: { TRUNKLINE_X: y, NAME: z }\n\
+        let ci = "on: { push: { branches: [main, '!wip/**'], paths: ['src/**'] } }\nenv: { TRUNKLINE_X: y, NAME: z }\n\
                   jobs: { 'null': { steps: [{ name: 'On ${{ matrix.os }}', run: make }, { run: '  ' }] } }";
         let (jobs, left) = lifted(&[("ci.yml", ci)]);
         assert_eq!(jobs[0].0, "job-null");
-        for said in ["the branches !wip/**", "env TRUNKLINE_X, which cannot have that name here"] {
+        for said in ["ci.yml: paths of the event push", "the branches !wip/**", "env TRUNKLINE_X, which cannot have that name here"] {
             assert!(left.contains(said), "{said}: {left}");
         }
     }
