@@ -65,9 +65,9 @@ impl SqliteStore {
                 .map_err(&fail)?,
             SCHEMA_VERSION => {}
             newer => {
-                return Err(StoreError::Damaged(format!(
-                    "the database has version {newer}, this program knows version {SCHEMA_VERSION}: use a newer program"
-                )));
+                // Not damaged: its owner would look for a backup.
+                let why = format!("it has version {newer}, this program knows {SCHEMA_VERSION}: use the one that wrote it, or a newer one");
+                return Err(StoreError::Failed { what: format!("opening {}", path.display()), source: why.into() });
             }
         }
         Ok(Self { connection, marked: false })

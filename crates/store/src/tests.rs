@@ -93,8 +93,10 @@ fn a_newer_database_is_refused() {
     let path = folder.path().join("db");
     drop(SqliteStore::open(&path).unwrap());
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    let error = SqliteStore::open(&path).err().unwrap().to_string();
-    assert!(error.contains("version 99"), "{error}");
+    let error = SqliteStore::open(&path).err().unwrap();
+    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    let why = std::error::Error::source(&error).unwrap().to_string();
+    assert!(why.contains("version 99") && !why.contains("damaged"), "{why}");
 }
 
 #[test]
