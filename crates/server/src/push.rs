@@ -56,7 +56,7 @@ fn take_in(shared: &Shared, repository: &RepositoryKey, body: &mut (dyn Read + S
     if room.is_low() {
         return Err(room.full().to_string());
     }
-    git::take_in(&shared.repositories.path(repository), body).map_err(|error| not_taken(&error))
+    shared.repositories.present(repository).and_then(|path| git::take_in(&path, body)).map_err(|error| not_taken(&error))
 }
 
 fn not_taken(error: &GitError) -> String {

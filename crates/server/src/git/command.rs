@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use trunkline_domain::foundation::RepositoryKey;
 
 /// Why git could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,11 @@ pub enum GitError {
         /// What it said.
         said: String,
     },
+    /// The record knows the repository, but its folder is not there.
+    #[error(
+        "the server cannot read the folder of repository {0}: put it back from a backup, then start the server again; see trunkline explain TL0524"
+    )]
+    Gone(RepositoryKey),
     /// There is no such object or path.
     #[error("git has no {0}")]
     Missing(String),

@@ -12,7 +12,7 @@ mod tree;
 pub use command::{GitError, converse, git, outward, upload_pack};
 pub use describe::{Departure, changed_paths, commits_between, departure, describe};
 pub use read::{Commit, EntryKind, Reader};
-pub use receive::{Push, RefUpdate, advertise, parse_push, report};
+pub use receive::{Push, RefUpdate, advertise, advertise_failure, parse_push, report};
 pub use refs::{is_valid_name as is_valid_ref_name, list as refs_on_disk, write as write_ref};
 use tree::Trees;
 pub use tree::{Content, File, Snapshot};
@@ -78,12 +78,20 @@ impl Repositories {
         fs::File::open(&self.root).and_then(|root| root.sync_all()).map_err(place)
     }
 
+    /// Where a repository lies, if it is still there.
+    pub fn present(&self, key: &RepositoryKey) -> Result<PathBuf, GitError> {
+        let path = self.path(key);
+        if path.join("HEAD").exists() { Ok(path) } else { Err(GitError::Gone(key.clone())) }
+    }
+
     fn reader(&self, key: &RepositoryKey) -> Result<Arc<Mutex<Reader>>, GitError> {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that was started before the folder went would look into nothing, even when the folder is back.
+        let path = self.present(key).inspect_err(|_| drop(readers.remove(key)))?;
         if let Some(reader) = readers.get(key) {
             return Ok(reader.clone());
         }
-        let reader = Arc::new(Mutex::new(Reader::start(&self.path(key))?));
+        let reader = Arc::new(Mutex::new(Reader::start(&path)?));
         readers.insert(key.clone(), reader.clone());
         Ok(reader)
     }

@@ -49,6 +49,15 @@ pub fn advertise(refs: &BTreeMap<String, Revision>) -> Vec<u8> {
     out
 }
 
+/// What a push or a fetch is told instead of the refs, where it cannot go on.
+pub fn advertise_failure(service: &str, why: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    pkt::line(&mut out, format!("# service={service}\n").as_bytes());
+    pkt::flush(&mut out);
+    pkt::line(&mut out, format!("ERR {}", one_line(why)).as_bytes());
+    out
+}
+
 /// Reads a push up to its pack. An error says what is wrong with it.
 pub fn parse_push(from: &mut dyn Read) -> Result<Push, String> {
     let mut push = Push { updates: Vec::new(), side_band: false, refused: Vec::new() };

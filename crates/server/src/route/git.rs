@@ -57,6 +57,11 @@ async fn refs(
     let project = project_of(&name)?;
     let repository = shared.repository_of(&project)?;
     match service.service.as_str() {
+        service @ ("git-receive-pack" | "git-upload-pack") if let Err(error) = shared.repositories.present(&repository) => {
+            eprintln!("error[TL0524]: {error}");
+            // Git shows the words of its own protocol; of an HTTP error it would show the number.
+            Ok(answer(&format!("{service}-advertisement"), git::advertise_failure(service, &error.to_string())))
+        }
         "git-receive-pack" => {
             let refs = match shared.state(&Key::Repository(repository))? {
                 Some(Record::Repository(repository)) => repository.refs,
