@@ -52,3 +52,40 @@ fn boottime() -> Millis {
     let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has had this clock since 2.6.39");
     Millis(time.tv_sec() as u64 * 1_000 + time.tv_nsec() as u64 / 1_000_000)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_now(millis: i64) -> Timestamp {
+        Timestamp(wall().0 + millis)
+    }
+
+    const WEEK: i64 = AHEAD_MAX.0 as i64;
+    const MINUTE: i64 = 60_000;
+
+    #[test]
+    fn a_record_that_ends_long_ago_is_asked_about() {
+        assert!(Clock::start(from_now(MINUTE - WEEK), false).is_ok());
+        let last = from_now(-MINUTE - WEEK);
+        let why = Clock::start(last, false).unwrap_err().to_string();
+        assert!(why.contains(&format!("the record ends at {}, more than", last.iso())) && why.contains("--accept-clock"), "{why}");
+        let clock = Clock::start(last, true).unwrap();
+        assert!(clock.now().since(last) > AHEAD_MAX, "the wall clock is believed");
+    }
+
+    #[test]
+    fn a_new_record_ends_nowhere() {
+        let clock = Clock::start(Timestamp::default(), false).unwrap();
+        assert!(wall().since(clock.now()).0 < MINUTE as u64);
+    }
+
+    #[test]
+    fn time_goes_on_from_a_record_that_is_ahead_of_the_clock() {
+        for ahead in [MINUTE, 500 * WEEK] {
+            let last = from_now(ahead);
+            let clock = Clock::start(last, false).unwrap();
+            assert!(clock.now() >= last && clock.now().since(last).0 < MINUTE as u64);
+        }
+    }
+}
