@@ -170,15 +170,17 @@ pub fn checkout(
 }
 
 impl Snapshot {
-    /// Files under a path: the file itself, or everything below a folder (a path that ends in `/`).
+    /// Files under a path: the file itself, or everything below a folder (a path that ends in `/`). One whose name is not
+    /// UTF-8 comes without a name: it must not be missed without a word, so whoever reads it is refused.
     pub fn under<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a str, &'a File)> {
         self.files.iter().filter_map(move |file| {
-            let name = file.path.to_str()?;
+            let name = file.path.as_os_str().as_bytes();
             let wanted = match path.strip_suffix('/') {
-                Some(folder) => name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')),
-                None => name == path,
+                Some(folder) => name.strip_prefix(folder.as_bytes()).is_some_and(|rest| rest.starts_with(b"/")),
+                None => name == path.as_bytes(),
             };
-            (wanted && matches!(file.kind, EntryKind::File | EntryKind::Executable)).then_some((name, file))
+            let kept = wanted && matches!(file.kind, EntryKind::File | EntryKind::Executable);
+            kept.then(|| (file.path.to_str().unwrap_or_default(), file))
         })
     }
 }
@@ -187,6 +189,11 @@ impl File {
     /// Whether it may be executed.
     pub fn is_executable(&self) -> bool {
         self.kind == EntryKind::Executable
+    }
+
+    /// Its name for people, where it is not UTF-8.
+    pub fn odd_name(&self) -> Option<String> {
+        self.path.to_str().is_none().then(|| self.path.as_os_str().as_bytes().escape_ascii().to_string())
     }
 
     /// What is in it.
