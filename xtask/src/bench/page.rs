@@ -22,8 +22,21 @@ const BARS: [(&str, &str, f64, &str); 12] = [
     ("check", "ms", 50.0, "≤ 50 ms"),
 ];
 
-/// Writes the page.
-pub fn write(sheet: &Map<String, Value>, words: &[(&str, &str)]) -> Result<()> {
+/// Writes the page. What was not measured this time stands as it was measured last.
+pub fn write(measured: &Map<String, Value>, words: &[(&str, &str)]) -> Result<()> {
+    let path = tidy::root().join("docs/benchmarks.md");
+    let mut sheet = earlier(&fs::read_to_string(&path).unwrap_or_default());
+    sheet.extend(measured.iter().map(|(name, figures)| (name.clone(), figures.clone())));
+    Ok(fs::write(path, text(&sheet, words)?)?)
+}
+
+/// What a page has of earlier measurements.
+fn earlier(page: &str) -> Map<String, Value> {
+    let sheet = page.split_once("```json\n").and_then(|(_, rest)| rest.split_once("\n```"));
+    sheet.and_then(|(sheet, _)| serde_json::from_str(sheet).ok()).unwrap_or_default()
+}
+
+fn text(sheet: &Map<String, Value>, words: &[(&str, &str)]) -> Result<String> {
     let mut out = format!(
         "# Benchmarks\n\n<!-- Generated: cargo xtask bench --page -->\n\n\
          Measured with `cargo xtask bench` on {}. *ratio* is our time divided by that of a plain shell script which does the\n\
@@ -45,7 +58,7 @@ pub fn write(sheet: &Map<String, Value>, words: &[(&str, &str)]) -> Result<()> {
     out += "\nEverything that was measured:\n\n```json\n";
     out += &serde_json::to_string_pretty(sheet)?;
     out += "\n```\n\nWhere the time goes, and how far below these bars the design can go: [speed](decisions/speed.md).\n";
-    Ok(fs::write(tidy::root().join("docs/benchmarks.md"), out)?)
+    Ok(out)
 }
 
 fn machine() -> String {
@@ -55,4 +68,20 @@ fn machine() -> String {
     };
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     format!("{cores} cores, Linux {}, {}, on {}", said("uname", &["-r"]), said("git", &["--version"]), said("date", &["+%-d %B %Y"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_page_keeps_what_is_not_measured_again() {
+        let sheet = |value: Value| value.as_object().cloned().unwrap_or_default();
+        let words = [("w1", "a push"), ("w2", "many")];
+        let both = sheet(json!({ "w1": { "ratio": 0.5, "n": 3 }, "w2": { "ratio": 2.0, "n": 5 } }));
+        let Ok(page) = text(&both, &words) else { panic!("no page") };
+        assert_eq!(earlier(&page), both);
+        assert!(page.contains("| w2: many | ") && earlier("").is_empty());
+    }
 }

@@ -60,7 +60,9 @@ fn section(name: &str, words: &str, figures: &Value, count: u32) -> String {
         out += &format!("| {} | {value} |\n", figure.replace('_', " "));
     }
     if figures["not_tried"].is_null() {
-        out += &format!("\n{AGAIN}{name} --count {count} --seed {}`\n", figures["seed"]);
+        // Some leave nothing to chance.
+        let seed = figures["seed"].as_u64().map(|seed| format!(" --seed {seed}")).unwrap_or_default();
+        out += &format!("\n{AGAIN}{name} --count {count}{seed}`\n");
     }
     out
 }
