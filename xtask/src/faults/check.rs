@@ -1,6 +1,6 @@
 //! What must hold once all faults are over: the invariants, read from the program's answers and from the targets' journals.
 
-use super::facts::Facts;
+use super::facts::{self, Facts};
 use super::target::Journal;
 use crate::bench::Server;
 use anyhow::{Context, Result, ensure};
@@ -62,8 +62,9 @@ pub fn journal(name: &str, journal: &Journal) -> Result<usize> {
     Ok(accepted)
 }
 
-/// I2, I3, I12 and the rest that the ledger alone tells.
+/// What the ledger alone tells: I3, I5 and I8 fact by fact, and that it verifies (I12).
 pub fn ledger(program: &Path, data: &Path) -> Result<u64> {
+    facts::read(data)?;
     let output = Command::new(program).args(["ledger", "verify", "--json", "--data"]).arg(data).output()?;
     ensure!(output.status.success(), "ledger verify: {}", String::from_utf8_lossy(&output.stderr));
     let said: Value = serde_json::from_slice(&output.stdout)?;

@@ -1,6 +1,6 @@
 //! F17: a job takes all the memory there is, beside a job that does not.
 
-use super::{Ground, check, facts};
+use super::{Ground, check};
 use crate::bench::Server;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -41,7 +41,6 @@ pub fn run(ground: &Ground) -> Result<Value> {
     }
     ensure!(named == rounds, "{named} of {rounds} failures say that memory was the cause");
     drop(server);
-    facts::read(&data)?;
     let entries = check::ledger(&ground.program, &data)?;
     Ok(json!({
         "seed": ground.seed, "rounds": rounds, "memory_mib": MEMORY_BYTES >> 20, "culprit_failed_and_named": named,

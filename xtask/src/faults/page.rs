@@ -37,11 +37,13 @@ pub fn write(seen: &Map<String, Value>, words: &[(&str, &str)], count: u32) -> R
 /// The page that follows an earlier one.
 fn text(before: &str, seen: &Map<String, Value>, words: &[(&str, &str)], count: u32) -> String {
     let mut out = "# Reliability\n\n<!-- Generated: cargo xtask faults --page -->\n\n\
-        What the real program did under real faults. Each is made by `cargo xtask faults`; afterwards one checker reads the\n\
-        program's answers, its ledger and the targets' own journals: every acknowledged push is there and its run has ended,\n\
-        no deployment is left open, fences never fell, nothing was applied again that had been applied, the ledger verifies.\n\
-        A fault that breaks one of these ends the program, so what stands here held. Besides, the simulator replays 10,000\n\
-        lives with crashes at every write of the store in every run of the tests (`cargo xtask sim`).\n"
+        What the real program did under real faults. Each is made by `cargo xtask faults`; afterwards a checker reads\n\
+        what the fault leaves of the program's answers, its ledger and the targets' own journals: every acknowledged push is\n\
+        there and its run has ended, no deployment is left open, epochs rise, an environment has one holder, everything ends\n\
+        once, fences never fell, nothing was applied again that had been applied, the ledger verifies. A fault that breaks one\n\
+        of these ends the program, so what stands here held. That deadlines are kept, gates hold and no key is recorded twice\n\
+        is checked by the simulator, which replays 10,000 lives with crashes at every write of the store in every run of the\n\
+        tests (`cargo xtask sim`).\n"
         .to_owned();
     let sections = words.iter().filter_map(|(name, words)| {
         let now = seen.get(*name).map(|figures| section(name, words, figures, count));

@@ -1,7 +1,7 @@
 //! F18: a job ignores TERM, and leaves processes behind that do too; then it is cancelled.
 
 use super::runner::{Seat, until};
-use super::{Ground, check, facts};
+use super::{Ground, check};
 use crate::bench::Server;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -71,7 +71,6 @@ pub fn run(ground: &Ground) -> Result<Value> {
     ensure!(slowest <= (grace + LATE_MAX).as_secs_f64(), "a cancel took {slowest:.1} s, the grace is {} s", grace.as_secs());
     ensure!(slowest >= grace.as_secs_f64() * 0.9, "it ended after {slowest:.1} s: nothing ignored TERM, this tells nothing");
     drop(server);
-    facts::read(&data)?;
     let entries = check::ledger(&ground.program, &data)?;
     Ok(json!({
         "seed": ground.seed, "jobs": jobs, "grace_s": grace.as_secs(), "runner": if long { "built-in" } else { "of its own, with a short grace" },
