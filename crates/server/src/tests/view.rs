@@ -56,6 +56,17 @@ fn what_is_not_there_is_named_with_what_is() {
 }
 
 #[test]
+fn nothing_is_listed_of_a_project_that_is_not_there() {
+    let server = Server::start(0);
+    add_project(&server);
+    for list in ["runs", "releases", "deployments", "environments"] {
+        assert_eq!(server.get(&format!("projects/shop/{list}")), json!([]));
+        let (status, body) = server.ask("GET", &format!("/api/v1/projects/gone/{list}"), None);
+        assert!(status == 404 && body["message"].as_str().unwrap().contains("gone"), "{list}: {body}");
+    }
+}
+
+#[test]
 fn a_version_that_two_releases_have_names_none_of_them() {
     let server = Server::start(1);
     let clone = add_project(&server);

@@ -37,7 +37,7 @@ fn row<T: DeserializeOwned>(shared: &Shared, table: Table, key: &str) -> Result<
     Ok(Some(decode(table, key, &body)?))
 }
 
-/// Current reading rows of a project, newest first.
+/// Current reading rows of a project, newest first. An empty list is an answer only of a project that is there.
 fn rows<T: DeserializeOwned>(
     shared: &Shared,
     table: Table,
@@ -47,6 +47,9 @@ fn rows<T: DeserializeOwned>(
 ) -> Result<Vec<T>, Failure> {
     let before = before.map(|number| trunkline_domain::reading::numbered(project, number));
     let found = shared.reader.rows(table, &format!("{project}/"), before.as_deref(), limit)?;
+    if found.is_empty() {
+        shared.project(project)?;
+    }
     found.iter().map(|(key, body)| decode(table, key, body)).collect()
 }
 
