@@ -9,7 +9,7 @@ use crate::orphan::Note;
 use crate::port::Port;
 use crate::process_tree::{MARKER_VARIABLE, Marker};
 use crate::sandbox::{Room, Sandbox, Sandboxes};
-use crate::workspace::{Workspace, discard};
+use crate::workspace::{Workspace, discard, empty};
 use crate::{check, driver, job, variables};
 use std::collections::BTreeMap;
 use std::fs;
@@ -49,6 +49,16 @@ impl Slot {
         Ok(Self { workspace: Workspace::new(folder.join("workspace"), trash.clone()), note, trash, folder, group: None })
     }
 
+    /// Where the disk is short, what earlier work left goes at once: moved away, it would be removed too late for work
+    /// that comes right behind a job that filled the disk.
+    fn make_room(&self) {
+        if !is_short(&self.folder) {
+            return;
+        }
+        empty(&self.folder);
+        empty(&self.trash);
+    }
+
     /// From here on, steps of jobs and checks are in this control group.
     pub fn join(&mut self, group: Box<dyn Group>) {
         self.group = Some(group);
@@ -85,6 +95,11 @@ impl Slot {
         }
         Ok(path)
     }
+}
+
+/// Whether less than a quarter of the disk is free.
+fn is_short(folder: &Path) -> bool {
+    nix::sys::statfs::statfs(folder).is_ok_and(|disk| disk.blocks_available() < disk.blocks() / 4)
 }
 
 /// What one piece of work is done with.
@@ -132,6 +147,7 @@ impl Site<'_> {
 
 /// Does an assignment's work. Every failure of the runner's own becomes the outcome that says so.
 pub fn execute(site: &mut Site<'_>, assignment: &Assignment) -> Result<(Outcome, LogEnd), Failure> {
+    site.slot.make_room();
     let spool = site.slot.absent_file(SPOOL)?;
     let mut log = Log::new(site.port.clone(), site.hold.clone(), spool, &assignment.masked);
     let mut outcome = match &assignment.work {

@@ -11,7 +11,7 @@ use crate::sandbox::{Levels, Places, Sandboxes};
 use crate::slot::{Site, Slot, execute, not_begun};
 use crate::supervisor::supervise_revive;
 use crate::told;
-use crate::workspace::{discard, remove_tree};
+use crate::workspace::{discard, empty};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -374,10 +374,7 @@ fn revive_once(shared: &Shared) {
 fn sweep(shared: &Shared) {
     let trash = shared.config.folder.join("trash");
     while !shared.is_stopping() {
-        for entry in fs::read_dir(&trash).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let _ = if entry.file_type().is_ok_and(|kind| kind.is_dir()) { remove_tree(&path) } else { fs::remove_file(&path) };
-        }
+        empty(&trash);
         shared.rest(Duration::from_millis(500));
     }
 }

@@ -145,6 +145,14 @@ pub fn discard(path: &Path, trash: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes what is in a folder. What cannot be removed stays: whoever needs the room says so, and several may be at it.
+pub fn empty(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let _ = if entry.file_type().is_ok_and(|kind| kind.is_dir()) { remove_tree(&path) } else { fs::remove_file(&path) };
+    }
+}
+
 /// Removes a tree even where a job took the write permission from its folders.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
