@@ -44,8 +44,8 @@ pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &mut 
     }
     let by = Mover { actor: actor.clone(), via: Via::Push };
     let mut outcomes = Vec::new();
-    for update in &push.updates {
-        outcomes.push(move_ref(shared, &by, &repository, update, Starts::Runs)?);
+    for update in git::in_order(push.updates.clone(), git::USUAL_BRANCH) {
+        outcomes.push(move_ref(shared, &by, &repository, &update, Starts::Runs)?);
     }
     Ok(answer(&push, &outcomes))
 }

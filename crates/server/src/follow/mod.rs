@@ -8,7 +8,7 @@ pub use address::checked;
 pub use fetch::{Seen, look};
 
 use crate::about::About;
-use crate::git::{GitError, RefUpdate};
+use crate::git::{GitError, RefUpdate, USUAL_BRANCH, in_order};
 use crate::push::{Mover, Starts, move_ref};
 use crate::shared::{Failure, Shared};
 use crate::view;
@@ -223,10 +223,11 @@ fn unreadable(failure: impl Into<Failure>) -> Failure {
     }
 }
 
-/// What has gone goes first: its name may be a folder of others now.
+/// What stands elsewhere there, or not at all.
 fn updates(seen: &Seen, state: &Repository) -> Vec<RefUpdate> {
     let update = |name: &String, new: Option<_>| RefUpdate { name: name.clone(), old: state.refs.get(name).cloned(), new };
     let gone = state.refs.keys().filter(|name| !seen.refs.contains_key(*name)).map(|name| update(name, None));
     let moved = seen.refs.iter().filter(|(name, at)| state.refs.get(*name) != Some(at));
-    gone.chain(moved.map(|(name, at)| update(name, Some(at.clone())))).collect()
+    let all = gone.chain(moved.map(|(name, at)| update(name, Some(at.clone())))).collect();
+    in_order(all, seen.default.as_deref().unwrap_or(USUAL_BRANCH))
 }

@@ -33,6 +33,16 @@ pub struct RefUpdate {
     pub new: Option<Revision>,
 }
 
+/// The branch of a repository that was made here.
+pub const USUAL_BRANCH: &str = "refs/heads/main";
+
+/// The order in which refs move. What is gone goes first, for its name may be a folder of others now; what is new comes last,
+/// for it brings only what the others have not; before all that moves goes the branch whose runs matter most.
+pub fn in_order(mut updates: Vec<RefUpdate>, default: &str) -> Vec<RefUpdate> {
+    updates.sort_by_key(|update| (update.new.is_some(), update.name != default, update.old.is_none()));
+    updates
+}
+
 /// The list of refs that a push begins with.
 pub fn advertise(refs: &BTreeMap<String, Revision>) -> Vec<u8> {
     let mut out = Vec::new();

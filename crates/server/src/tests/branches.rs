@@ -110,6 +110,25 @@ fn a_new_branch_starts_those_whose_files_it_touches_and_a_tag_all_that_name_it()
 }
 
 #[test]
+fn of_branches_that_come_together_the_usual_one_has_the_run() {
+    let part = "on: push\njobs: { a: { run: 'true' } }\n";
+    let server = Server::start(1);
+    let clone = add_project(&server);
+    assert_eq!(server.post("projects", json!({"name": "web", "beside": "shop", "folder": "web"})).0, 200);
+    clone.commit(&[("web/trunkline.yaml", part), ("trunkline.yaml", part)], "Begin");
+    clone.git(&["push", "-q", "trunkline", "main:refs/heads/aaa", "main"]);
+    let run = server.until("projects/web/runs/1", |body| body["result"].is_string());
+    assert_eq!(run["reference"], json!("refs/heads/main"));
+    assert_eq!(server.get("projects/web/runs").as_array().unwrap().len(), 1, "the other one brings nothing");
+
+    let (server, forge) = (Server::start(1), Forge::new());
+    forge.clone.commit(&[("trunkline.yaml", "on: { push: { paths: ['**'] } }\njobs: { a: { run: 'true' } }\n")], "Begin");
+    forge.clone.git(&["push", "-q", "trunkline", "main:refs/heads/aaa", "main"]);
+    assert_eq!(server.post("projects", json!({"name": "shop", "git": forge.url()})).0, 200);
+    assert_eq!(server.until("projects/shop/runs/1", |body| body["result"].is_string())["reference"], json!("refs/heads/main"));
+}
+
+#[test]
 fn a_repository_that_does_not_answer_keeps_nobody_waiting() {
     let (server, forge) = (Server::start(1), Forge::new());
     forge.clone.commit(&[("trunkline.yaml", FILE), ("text", "1")], "Begin");
