@@ -29,11 +29,13 @@ impl Floor {
         repository.push("origin")?;
         let (jobs, record) = (folder.join("jobs.sh"), folder.join("record"));
         script(&jobs, JOBS)?;
+        let times = folder.join("times");
         let hook = format!(
-            "#!/bin/bash\nunset GIT_DIR GIT_QUARANTINE_PATH\nwhile read -r old new ref; do\n  d=$(mktemp -d)\n  git clone -q '{}' \"$d/w\" && cd \"$d/w\" && '{}' \"$new\" '{}'\n  cd / && rm -rf \"$d\"\ndone\n",
+            "#!/bin/bash\nbegan=$EPOCHREALTIME\nunset GIT_DIR GIT_QUARANTINE_PATH\nwhile read -r old new ref; do\n  d=$(mktemp -d)\n  git clone -q '{}' \"$d/w\" && cd \"$d/w\" && '{}' \"$new\" '{}'\n  echo \"$began $EPOCHREALTIME\" >> '{}'\n  cd / && rm -rf \"$d\"\ndone\n",
             bare.display(),
             jobs.display(),
-            record.display()
+            record.display(),
+            times.display()
         );
         script(&bare.join("hooks/post-receive"), &hook)?;
         Ok(Self { folder: folder.to_owned(), repository })
@@ -45,6 +47,16 @@ impl Floor {
         let clock = Clock::start();
         self.repository.push("origin")?;
         Ok(clock.read())
+    }
+
+    /// Of every push so far: seconds from the start of its hook to the last step's line.
+    pub fn hooks(&self) -> Result<Vec<f64>> {
+        let times = fs::read_to_string(self.folder.join("times"))?;
+        let span = |line: &str| {
+            let (began, ended) = line.split_once(' ')?;
+            Some(ended.parse::<f64>().ok()? - began.parse::<f64>().ok()?)
+        };
+        Ok(times.lines().filter_map(span).collect())
     }
 
     /// Many pipelines of four steps, two at a time.

@@ -22,7 +22,7 @@ use std::process::Command;
 /// Which workloads.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// w1 push, w2 pipelines, w3 parallel jobs, w4 and w4b logs, w5 idle; none: all
+    /// w1 push, w2 pipelines, w3 parallel jobs, w4 and w4b logs, w5 idle, check, build; none: all but build
     workloads: Vec<String>,
     /// Print one object alone
     #[arg(long)]
@@ -45,15 +45,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         None => build()?,
     };
     let folder = tempfile::Builder::new().prefix("trunkline-bench-").tempdir()?;
-    let bench = work::Bench { program, folder: folder.path().to_owned(), rounds: arguments.rounds };
+    let bench = work::Bench { program, folder: folder.path().to_owned(), rounds: arguments.rounds, level: "host" };
     let unknown = arguments.workloads.iter().find(|name| work::WORKLOADS.iter().all(|(known, ..)| known != name));
     ensure!(unknown.is_none(), "there is no workload '{}'", unknown.map_or("", String::as_str));
     let mut sheet = Map::new();
     for (name, words, measure) in work::WORKLOADS {
-        if !arguments.workloads.is_empty() && !arguments.workloads.iter().any(|wanted| wanted == name) {
+        let named = arguments.workloads.iter().any(|wanted| wanted == name);
+        if !named && (!arguments.workloads.is_empty() || name == work::BUILD) {
             continue;
         }
-        let figures = measure(&bench).with_context(|| format!("{name}, {words}"))?;
+        let mut figures = measure(&bench).with_context(|| format!("{name}, {words}"))?;
+        if work::WITH_JOBS.contains(&name) {
+            // What the sandbox costs, beside it.
+            for level in ["landlock", "sandbox"] {
+                let behind = measure(&bench.behind(name, level)?).with_context(|| format!("{name}, {words}, behind {level}"))?;
+                figures[level] = behind["ratio"].clone();
+            }
+        }
         if !arguments.json {
             println!("{name:<4} {words:<44} {}", plain(&figures));
         }

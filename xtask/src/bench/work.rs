@@ -6,6 +6,7 @@ use super::server::Server;
 use super::sheet::{Clock, Pairs, median, round};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,12 +19,14 @@ pub struct Bench {
     pub folder: PathBuf,
     /// Rounds, where the caller says so.
     pub rounds: Option<u32>,
+    /// What the jobs stand behind.
+    pub level: &'static str,
 }
 
 type Workload = (&'static str, &'static str, fn(&Bench) -> Result<Value>);
 
 /// Name, words, how it is measured.
-pub const WORKLOADS: [Workload; 8] = [
+pub const WORKLOADS: [Workload; 9] = [
     ("w1", "push to the fourth chained job recorded", push),
     ("w1x", "the same in a sandbox", push_behind_a_wall),
     ("w2", "500 pipelines of four chained jobs", pipelines),
@@ -32,7 +35,13 @@ pub const WORKLOADS: [Workload; 8] = [
     ("w4b", "a log of 1,000,000 lines of 8 bytes", short_lines),
     ("w5", "idle: memory, start, size", idle),
     ("check", "a delivery file of 500 jobs is checked", check),
+    (BUILD, "a clean release build", build),
 ];
+
+/// Measured only where it is asked for by name: it takes minutes.
+pub const BUILD: &str = "build";
+/// Those whose jobs stand behind something.
+pub const WITH_JOBS: [&str; 5] = ["w1", "w2", "w3", "w4", "w4b"];
 
 /// Four jobs, each after the one before, each running an empty shell.
 const CHAIN: &str = "on: { push: {}, manual: {} }\ndefaults: { sandbox: host }\njobs:\n  build: { run: 'sh -c :' }\n  test: { needs: build, run: 'sh -c :' }\n  deploy-qa: { needs: test, run: 'sh -c :' }\n  deploy-prod: { needs: deploy-qa, run: 'sh -c :' }\n";
@@ -45,6 +54,18 @@ const PIPELINES: u32 = 500;
 const JOBS: u32 = 200;
 
 impl Bench {
+    /// The same with jobs that stand behind this, in a folder of its own, and a few rounds.
+    pub fn behind(&self, name: &str, level: &'static str) -> Result<Self> {
+        let folder = self.folder.join(format!("{name}-{level}"));
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self { program: self.program.clone(), folder, rounds: Some(self.rounds.unwrap_or(ROUNDS_BEHIND)), level })
+    }
+
+    /// A delivery file whose jobs stand behind what they have to.
+    fn leveled(&self, delivery_file: &str) -> String {
+        delivery_file.replace("sandbox: host", &format!("sandbox: {}", self.level))
+    }
+
     fn rounds(&self, usual: u32) -> u32 {
         self.rounds.unwrap_or(usual)
     }
@@ -58,24 +79,20 @@ impl Bench {
     }
 }
 
+/// Rounds of what only tells the sandbox's cost.
+const ROUNDS_BEHIND: u32 = 5;
+/// Pushes whose flushes are counted.
+const COUNTED: u32 = 10;
+
 /// How often it is asked whether many things have ended; the time that is measured is longer by up to this.
 const ASK_EVERY: Duration = Duration::from_millis(5);
 
-/// W1.
+/// W1. Beside the whole time: from git's end to the last job's record, and the flushes of it all.
 fn push(bench: &Bench) -> Result<Value> {
-    push_at(bench, "w1", CHAIN)
-}
-
-/// W1 at sandbox level `sandbox`.
-fn push_behind_a_wall(bench: &Bench) -> Result<Value> {
-    push_at(bench, "w1x", &CHAIN.replace("sandbox: host", "sandbox: sandbox"))
-}
-
-fn push_at(bench: &Bench, workload: &str, delivery_file: &str) -> Result<Value> {
-    let (floor, server) = (bench.floor(workload)?, bench.server(workload)?);
-    let repository = server.project("shop", &bench.folder.join(format!("{workload}-source")), delivery_file)?;
+    let (floor, server) = (bench.floor("w1")?, bench.server("w1")?);
+    let repository = server.project("shop", &bench.folder.join("w1-source"), &bench.leveled(CHAIN))?;
     let mut number = 0;
-    let mut after_push = Vec::new();
+    let after_push = RefCell::new(Vec::new());
     let mut ours = || {
         repository.commit()?;
         number += 1;
@@ -85,7 +102,7 @@ fn push_at(bench: &Bench, workload: &str, delivery_file: &str) -> Result<Value> 
         let run = server.run_ended("shop", number)?;
         let done = clock.read();
         ensure!(run["result"] == json!("passed"), "the run did not pass: {run}");
-        after_push.push((done - pushed).as_secs_f64());
+        after_push.borrow_mut().push((done - pushed).as_secs_f64());
         anyhow::Ok(done)
     };
     for _ in 0..3 {
@@ -94,14 +111,21 @@ fn push_at(bench: &Bench, workload: &str, delivery_file: &str) -> Result<Value> 
     }
     let pairs = Pairs::take(bench.rounds(41), || floor.push(), &mut ours)?;
     let mut figures = pairs.json();
-    figures["after_push"] = json!(round(median(&after_push)));
+    figures["after_push"] = json!(round(median(&after_push.borrow())));
+    figures["hook_to_done_floor"] = json!(round(median(&floor.hooks()?)));
+    figures["flushes"] = process::flushes(server.pid(), COUNTED, || ours().map(drop))?;
     Ok(figures)
+}
+
+/// W1 at sandbox level `sandbox`, with as many rounds.
+fn push_behind_a_wall(bench: &Bench) -> Result<Value> {
+    push(&Bench { rounds: bench.rounds, ..bench.behind("w1x", "sandbox")? })
 }
 
 /// W2.
 fn pipelines(bench: &Bench) -> Result<Value> {
     let (floor, server) = (bench.floor("w2")?, bench.server("w2")?);
-    let repository = server.project("shop", &bench.folder.join("w2-source"), CHAIN)?;
+    let repository = server.project("shop", &bench.folder.join("w2-source"), &bench.leveled(CHAIN))?;
     repository.push("trunkline")?;
     server.run_ended("shop", 1)?;
     let mut last = 1;
@@ -142,7 +166,7 @@ fn parallel(bench: &Bench) -> Result<Value> {
         writeln!(delivery_file, "  job-{number}: {{ run: 'sh -c :' }}")?;
     }
     let (floor, server) = (bench.floor("w3")?, bench.server("w3")?);
-    let repository = server.project("shop", &bench.folder.join("w3-source"), &delivery_file)?;
+    let repository = server.project("shop", &bench.folder.join("w3-source"), &bench.leveled(&delivery_file))?;
     repository.push("trunkline")?;
     server.run_ended("shop", 1)?;
     let mut number = 1;
@@ -174,7 +198,7 @@ fn log(bench: &Bench, workload: &str, command: &str, bytes: u64) -> Result<Value
     // The log opens with the step's name.
     let bytes = bytes + "▸ talk\n".len() as u64;
     let (floor, server) = (bench.floor(workload)?, bench.server(workload)?);
-    let repository = server.project("shop", &bench.folder.join(format!("{workload}-source")), &delivery_file)?;
+    let repository = server.project("shop", &bench.folder.join(format!("{workload}-source")), &bench.leveled(&delivery_file))?;
     repository.push("trunkline")?;
     server.run_ended("shop", 1)?;
     let mut number = 1;
@@ -244,4 +268,14 @@ fn check(bench: &Bench) -> Result<Value> {
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(json!({ "ms": round(median(&times) * 1000.0), "n": times.len() }))
+}
+
+/// All of it, into an empty folder, with what is downloaded already.
+fn build(bench: &Bench) -> Result<Value> {
+    let clock = Clock::start();
+    let mut command = std::process::Command::new("cargo");
+    command.args(["build", "--release", "--locked", "--offline", "--quiet", "--package", "trunkline"]).current_dir(crate::tidy::root());
+    let status = command.env("CARGO_TARGET_DIR", bench.folder.join("target")).env("CARGO_INCREMENTAL", "0").status()?;
+    ensure!(status.success(), "the release build failed");
+    Ok(json!({ "seconds": clock.read().as_secs() }))
 }
