@@ -29,6 +29,9 @@ const SPOOL: &str = "log";
 /// The slot's folder that is `TMPDIR`.
 const TEMPORARY: &str = "tmp";
 
+/// With less room than this a job may not get far.
+const SHORT_BYTES: u64 = 1 << 30;
+
 /// A slot's folders. The workspace is kept for the next job; the rest is emptied before each piece of work.
 pub struct Slot {
     /// The job's workspace.
@@ -97,9 +100,13 @@ impl Slot {
     }
 }
 
-/// Whether less than a quarter of the disk is free.
+/// Whether less than a quarter of the disk is free, and that is little for a job. A large disk that is well filled is short
+/// of nothing: there the workspace is kept for the next job.
 fn is_short(folder: &Path) -> bool {
-    nix::sys::statfs::statfs(folder).is_ok_and(|disk| disk.blocks_available() < disk.blocks() / 4)
+    nix::sys::statfs::statfs(folder).is_ok_and(|disk| {
+        let free = disk.blocks_available();
+        free < disk.blocks() / 4 && free.saturating_mul(disk.block_size().unsigned_abs()) < SHORT_BYTES
+    })
 }
 
 /// What one piece of work is done with.
