@@ -1,6 +1,7 @@
 //! What runners do in a world: claim, act on targets, tell, or fail to.
 
 use crate::invariants::Violation;
+use crate::runner::Cut;
 use crate::target::Named;
 use crate::world::{LateApply, World};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ impl World {
                 continue;
             }
             let claim = ClaimRequest { runner: self.runners[index].key.clone(), wait_ms: 0 };
-            if let Some(Answer::Work(reply)) = self.call(Call::Claim(claim))?
+            if let Some(Answer::Work(reply)) = self.say(index, Call::Claim(claim))?
                 && let Some(assignment) = reply.next
             {
                 if !self.calm && self.random.chance(3) {
@@ -33,6 +34,21 @@ impl World {
         Ok(())
     }
 
+    /// A call of this runner. Nothing comes back where it or its answer is lost on the way, or the server dies of it.
+    fn say(&mut self, index: usize, call: Call) -> Result<Option<Answer>, Violation> {
+        match self.runners[index].cut(self.now) {
+            None => self.call(call),
+            Some(Cut::Requests) => {
+                self.coverage.fault("request of a runner lost on the way");
+                Ok(None)
+            }
+            Some(Cut::Answers) => {
+                self.coverage.fault("answer to a runner lost on the way");
+                self.call(call).map(|_| None)
+            }
+        }
+    }
+
     pub(crate) fn renew_all(&mut self) -> Result<(), Violation> {
         for index in 0..self.runners.len() {
             let runner = &self.runners[index];
@@ -41,7 +57,7 @@ impl World {
             }
             let Some(lease) = runner.lease() else { continue };
             let renew = RenewRequest { runner: runner.key.clone(), leases: vec![lease] };
-            if let Some(Answer::Renewed(reply)) = self.call(Call::Renew(renew))? {
+            if let Some(Answer::Renewed(reply)) = self.say(index, Call::Renew(renew))? {
                 if !reply.lost.is_empty() {
                     self.runners[index].die();
                 } else if !reply.cancel.is_empty() && self.random.chance(70) {
@@ -69,13 +85,17 @@ impl World {
             if self.runners[index].asleep_until > self.now {
                 continue;
             }
-            let outcome = self.outcome(index, &assignment);
+            let outcome = match self.runners[index].outcome.clone() {
+                Some(outcome) => outcome,
+                None => self.outcome(&assignment),
+            };
             if !self.calm && self.random.chance(4) {
                 // It acted on the target, and dies before it tells.
                 self.coverage.fault("runner killed after acting");
                 self.runners[index].die();
                 continue;
             }
+            self.runners[index].outcome = Some(outcome.clone());
             self.report(index, &assignment, outcome)?;
         }
         Ok(())
@@ -86,10 +106,13 @@ impl World {
         let runner = self.runners[index].key.clone();
         let request = ReportRequest { runner, lease: assignment.lease.clone(), outcome, log, claim_next: false };
         let call = Call::Report(Box::new(LogReport { request, log_sealed: false }));
-        let answer = self.call(call.clone())?;
-        if answer.is_none() {
-            // The server died: the runner tells again later, as it must.
+        let Some(answer) = self.say(index, call.clone())? else {
+            // It tells again later, as it must.
             return Ok(());
+        };
+        match answer {
+            Answer::Work(_) => self.witness.newest_epoch_alone_writes(&assignment.lease)?,
+            _ => self.coverage.fault("report under a lost lease refused"),
         }
         if self.random.chance(5) {
             self.coverage.fault("report sent twice");
@@ -99,7 +122,7 @@ impl World {
         Ok(())
     }
 
-    fn outcome(&mut self, index: usize, assignment: &Assignment) -> Outcome {
+    fn outcome(&mut self, assignment: &Assignment) -> Outcome {
         let subject = &assignment.subject;
         let environment = subject.environment.clone().map(|name| EnvironmentKey { project: subject.project.clone(), name });
         match &assignment.work {
@@ -124,7 +147,7 @@ impl World {
             }
             Work::Apply(part) => {
                 let environment = environment.expect("an apply is to an environment");
-                Outcome::Apply(self.apply(index, assignment, &environment, &part.part.name))
+                Outcome::Apply(self.apply(assignment, &environment, &part.part.name))
             }
             Work::Verify(_) => {
                 let verdict = match self.random.below(20) {
@@ -137,10 +160,7 @@ impl World {
         }
     }
 
-    fn apply(&mut self, index: usize, assignment: &Assignment, environment: &EnvironmentKey, part: &str) -> ApplyOutcome {
-        if self.runners[index].acted {
-            return ApplyOutcome::Applied;
-        }
+    fn apply(&mut self, assignment: &Assignment, environment: &EnvironmentKey, part: &str) -> ApplyOutcome {
         let subject = &assignment.subject;
         let (deployment, release, fence) = match (subject.deployment, subject.release, &subject.version, subject.fence) {
             (Some(deployment), Some((_, digest)), Some(version), Some(fence)) => {
@@ -166,7 +186,6 @@ impl World {
             self.coverage.fault("stale fence refused by a target");
             return ApplyOutcome::Stale { held };
         }
-        self.runners[index].acted = true;
         if self.random.chance(15) {
             // A copy of it arrives once more.
             self.send_late(environment, part, (deployment, release, fence));

@@ -4,6 +4,7 @@ use crate::gates;
 use crate::target::Targets;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use trunkline_api::runner::Lease;
 use trunkline_domain::deployment::{self, CheckVerdict, DeploymentResult, FailureCause, Live, Observed, WorkKey};
 use trunkline_domain::environment;
 use trunkline_domain::foundation::{DeploymentId, EnvironmentKey, EnvironmentName, ReleaseId, RunId, Timestamp};
@@ -13,6 +14,7 @@ use trunkline_domain::record::{Fact, Key, State, evolve};
 use trunkline_domain::release::{self, Veto};
 use trunkline_domain::restoration;
 use trunkline_domain::run::{self, JobResult, Run, RunResult};
+use trunkline_engine::WorkRef;
 
 /// An invariant that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,6 +192,22 @@ impl Witness {
             return Ok(());
         }
         violated("veto", format!("{id} was vetoed from {} on without a failure of its own: {:?}", veto.from, deployment.stage))
+    }
+
+    /// I4: a write was accepted under this lease.
+    pub(crate) fn newest_epoch_alone_writes(&self, lease: &Lease) -> Result<(), Violation> {
+        let work = match lease.work.parse::<WorkRef>() {
+            Ok(WorkRef::Job(id, job)) => format!("{id}/{job}"),
+            Ok(WorkRef::Piece(id, _)) => id.to_string(),
+            Err(_) => return violated("I4", format!("a report for '{}' was accepted", lease.work)),
+        };
+        match self.epochs.get(&work) {
+            // A lease of this very step is not known here yet.
+            Some(newest) if *newest > lease.epoch => {
+                violated("I4", format!("{work}: a report under epoch {} was accepted after {newest} was given", lease.epoch))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// I3.

@@ -21,7 +21,7 @@ fn a_seed_gives_the_same_world_again() {
 #[test]
 fn planted_bugs_are_found() {
     for (plant, invariants) in [
-        (Plant::ForgetfulStore, &["I1", "I12"][..]),
+        (Plant::ForgetfulStore, &["F1", "I1", "I12"][..]),
         (Plant::FencelessTarget, &["I6", "I7"]),
         (Plant::UnmarkedRestore, &["I3", "I7", "S19"]),
     ] {

@@ -1,6 +1,7 @@
 //! What goes wrong around an engine: it is killed, its runners die or sleep, clocks jump, calls arrive late.
 
 use crate::invariants::{Violation, Witness};
+use crate::runner::Cut;
 use crate::store::{CrashStore, Fault};
 use crate::world::{World, seed_bytes};
 use trunkline_domain::foundation::{Actor, Millis};
@@ -134,13 +135,23 @@ impl World {
 
     pub(crate) fn trouble_runner(&mut self) -> Result<(), Violation> {
         let index = self.random.below(self.runners.len() as u64) as usize;
-        if self.random.chance(50) {
-            self.coverage.fault("runner killed");
-            self.runners[index].die();
-            return Ok(());
+        // Some of it ends long before the lease does, some long after.
+        let until = self.now + Millis::seconds(self.random.below(900));
+        match self.random.below(4) {
+            0..2 => {
+                self.coverage.fault("runner killed");
+                self.runners[index].die();
+            }
+            2 => {
+                self.coverage.fault("runner paused");
+                self.runners[index].asleep_until = until;
+            }
+            _ => {
+                self.coverage.fault("runner cut off");
+                let cut = if self.random.chance(50) { Cut::Requests } else { Cut::Answers };
+                self.runners[index].cut = Some((cut, until));
+            }
         }
-        self.coverage.fault("runner paused");
-        self.runners[index].asleep_until = self.now + Millis::seconds(self.random.below(300));
         Ok(())
     }
 }
