@@ -103,7 +103,8 @@ pub struct Synced {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartRun {
-    /// A branch or tag; absent: `main`.
+    /// A branch or tag; absent: the branch that HEAD of the repository names, which is that of a followed repository, else the
+    /// first that was pushed.
     #[serde(default)]
     pub reference: Option<String>,
     /// A commit of that branch; absent: its newest.

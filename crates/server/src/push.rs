@@ -132,8 +132,13 @@ pub fn move_ref(shared: &Shared, by: &Mover, repository: &RepositoryKey, update:
         return refused(refusal.to_string());
     }
     // The record is durable: the file follows it, and would follow it at the next start.
-    git::write_ref(&shared.repositories.path(repository), &name, update.new.as_ref())
-        .map_err(|error| Failure::Internal(format!("{name}: {error}")))?;
+    let path = shared.repositories.path(repository);
+    let followed = git::write_ref(&path, &name, update.new.as_ref()).and_then(|()| match git::usual_branch(&path)? {
+        // The first branch is the usual one until it goes.
+        None => git::set_usual_branch(&path, &name),
+        Some(_) => Ok(()),
+    });
+    followed.map_err(|error| Failure::Internal(format!("{name}: {error}")))?;
     words += &run_words(shared, answer)?;
     // Words quote files and names of the commit, and end in the terminal of whoever pushes it.
     let words = words.chars().map(|c| if is_obeyed(c) && c != '\n' { '?' } else { c }).collect();

@@ -1,7 +1,7 @@
 //! Starting a run by hand: the newest commit of a ref, or a commit on it, with inputs.
 
 use crate::about::About;
-use crate::git::GitError;
+use crate::git::{self, GitError};
 use crate::planner::{self, Cause, Planned, Wanted};
 use crate::push::pull_heads;
 use crate::shared::{Failure, Shared};
@@ -51,12 +51,22 @@ fn number(receipt: &Receipt) -> Result<u32, Failure> {
     started.ok_or_else(|| Failure::Internal("the start left no run".to_owned()))
 }
 
+/// The branch that is meant where none is named.
+fn usual_branch(shared: &Shared, repository: &RepositoryKey) -> Result<String, Failure> {
+    let path = shared.repositories.present(repository)?;
+    let named = git::usual_branch(&path).map_err(|error| Failure::Internal(format!("HEAD of {repository}: {error}")))?;
+    named.ok_or_else(|| Failure::NotFound(About::Branch, format!("a branch in {repository}, and none was named")))
+}
+
 /// The ref, in full, and the commit.
 fn place(shared: &Shared, repository: &RepositoryKey, asked: &StartRun) -> Result<(String, Revision), Failure> {
     let Some(State::Repository(state)) = shared.state(&Key::Repository(repository.clone()))? else {
         return Err(Failure::NotFound(About::Other, format!("repository {repository}")));
     };
-    let name = asked.reference.as_deref().unwrap_or("main");
+    let name = match &asked.reference {
+        Some(name) => name.clone(),
+        None => usual_branch(shared, repository)?,
+    };
     let candidates = [name.to_owned(), format!("refs/heads/{name}"), format!("refs/tags/{name}")];
     let found = candidates.iter().find_map(|name| state.refs.get_key_value(name));
     let Some((reference, tip)) = found.filter(|(name, _)| name.starts_with("refs/heads/") || name.starts_with("refs/tags/")) else {

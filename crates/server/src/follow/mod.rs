@@ -8,7 +8,7 @@ pub use address::checked;
 pub use fetch::{Seen, look};
 
 use crate::about::About;
-use crate::git::{GitError, RefUpdate, USUAL_BRANCH, in_order};
+use crate::git::{GitError, RefUpdate, USUAL_BRANCH, in_order, set_usual_branch};
 use crate::push::{Mover, Starts, move_ref};
 use crate::shared::{Failure, Shared};
 use crate::view;
@@ -206,6 +206,9 @@ fn take_in(shared: &Shared, key: &RepositoryKey, passed_over: &BTreeMap<String, 
         } else if starts == Starts::Runs {
             taken.words.extend(outcome.words.lines().map(str::to_owned));
         }
+    }
+    if let Some(default) = &seen.default {
+        set_usual_branch(&path, default).map_err(|error| Failure::Internal(format!("HEAD of {key}: {error}")))?;
     }
     Ok(taken)
 }

@@ -5,23 +5,17 @@ use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::follow::{Manner, Place, Subject, follow};
-use crate::globals::{Globals, Remote};
+use crate::globals::Globals;
 use crate::reference;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use trunkline_api::request::{KEY_BYTES_MAX, StartRun};
 use trunkline_api::view::RunView;
-use trunkline_domain::foundation::ProjectKey;
-
-/// The server's refusal of a key that began something else.
-const KEY_USED: &str = "TL0511";
-/// What the full name of a branch begins with.
-const BRANCHES: &str = "refs/heads/";
 
 /// What to start.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The branch or tag [default: main; where there is none, the branch of the first run]
+    /// The branch or tag [default: what HEAD of the repository names]
     #[arg(long = "ref", value_name = "REF")]
     reference: Option<String>,
     /// A commit of it, all 40 digits [default: its newest]
@@ -49,7 +43,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let revision = revision.map_err(|error| Failure::new(Code::StartInput, format!("--commit: {error}")))?;
     let asked = StartRun { reference: arguments.reference.clone(), revision, inputs: inputs(&arguments.inputs)? };
     let key = arguments.key.as_deref().map(key).transpose()?;
-    let begun = begin(&remote, &project, asked, key)?;
+    let begun: RunView = remote.client.post_once(&format!("projects/{project}/runs"), &asked, key)?;
     let (screen, number) = (remote.screen, begun.number);
     if arguments.no_wait {
         if screen.json() {
@@ -68,40 +62,6 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     }
     tell(&screen, &ending);
     Ok(ending.exit)
-}
-
-/// Without a ref the server takes `main`. Where there is none the branch of the first run is meant: in a followed repository its
-/// default branch began that run, since no other starts anything at the first look; elsewhere it was pushed first. That of the
-/// newest run may be anybody's.
-fn begin(remote: &Remote, project: &ProjectKey, asked: StartRun, key: Option<&str>) -> Result<RunView, Failure> {
-    let path = format!("projects/{project}/runs");
-    let failure = match remote.client.post_once(&path, &asked, key) {
-        Err(failure) if asked.reference.is_none() && may_be_elsewhere(&failure) => failure,
-        answered => return answered,
-    };
-    if !remote.status()?.projects.iter().any(|known| known.name == *project) {
-        return Err(failure);
-    }
-    let first: Vec<RunView> = remote.client.get(&format!("{path}?limit=1&before=2"))?;
-    let help = "name the branch or the tag: trunkline start --ref BRANCH";
-    match first.first().and_then(|run| run.reference.strip_prefix(BRANCHES)) {
-        Some("main") => Err(failure),
-        Some(branch) => {
-            let begun = remote.client.post_once(&path, &StartRun { reference: Some(branch.to_owned()), ..asked }, key);
-            let begun: RunView = begun.map_err(|failure| if failure.exit == Exit::NotFound { failure.help(help) } else { failure })?;
-            if !remote.screen.json() {
-                remote.screen.note(&format!("branch {branch}, of the project's first run: there is no main"));
-            }
-            Ok(begun)
-        }
-        None if failure.exit != Exit::NotFound => Err(failure),
-        None => Err(failure.why("no ref was named, and no run tells which branch is the usual one").help(help)),
-    }
-}
-
-/// Whether the start may be good on another branch: there is no `main`, or the key began a run of that other branch before.
-fn may_be_elsewhere(failure: &Failure) -> bool {
-    failure.exit == Exit::NotFound || failure.code == KEY_USED
 }
 
 /// A key travels in a header, which takes less than a text does.
