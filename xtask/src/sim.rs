@@ -52,7 +52,8 @@ fn list(unseen: &[&str]) -> String {
     if unseen.is_empty() { String::new() } else { format!("; never: {}", unseen.join(", ")) }
 }
 
-fn run_many(first: u64, seeds: u64) -> anyhow::Result<Coverage> {
+/// Every seed from the first on, on every core: what was seen. Fails at the first violation.
+pub fn run_many(first: u64, seeds: u64) -> anyhow::Result<Coverage> {
     let next = AtomicU64::new(first);
     let coverage = Mutex::new(Coverage::default());
     let broken = Mutex::new(None);

@@ -175,6 +175,17 @@ impl Server {
         self.try_get(path)?.with_context(|| format!("{path} is missing"))
     }
 
+    /// Asks for an act without words. Whether it was done; false if it is too late for it.
+    pub fn act(&self, path: &str) -> Result<bool> {
+        let url = format!("{}/api/v1/{path}", self.address);
+        let ask = self.agent.post(&url).header("authorization", format!("Bearer {}", self.token)).content_type("application/json");
+        match ask.send("{}") {
+            Ok(_) => Ok(true),
+            Err(ureq::Error::StatusCode(409)) => Ok(false),
+            Err(error) => Err(error).with_context(|| url),
+        }
+    }
+
     /// What is at this address, if anything.
     pub fn try_get(&self, path: &str) -> Result<Option<Value>> {
         let url = format!("{}/api/v1/{path}", self.address);

@@ -1,18 +1,55 @@
 //! What must hold once all faults are over: the invariants, read from the program's answers and from the targets' journals.
 
 use super::facts::{self, Facts};
-use super::target::Journal;
+use super::target::{Journal, Targets};
 use crate::bench::Server;
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-/// I1, S13: every acknowledged commit is there with a run, and every run has ended. How many runs, and how many of them
-/// passed.
-pub fn runs(server: &Server, acknowledged: &[String]) -> Result<(usize, usize)> {
-    let mut passed = 0;
+/// How the runs of a workload ended whose jobs never fail by themselves.
+#[derive(Default)]
+pub struct Runs {
+    /// Every one.
+    pub all: usize,
+    /// Every job passed.
+    pub passed: usize,
+    /// Somebody ended them.
+    pub cancelled: usize,
+    /// A job was lost with its runner as often as it may start.
+    pub lost_a_job: usize,
+}
+
+impl Runs {
+    /// As figures of a report.
+    pub fn figures(&self) -> Map<String, Value> {
+        let figures = json!({
+            "runs": self.all, "runs_passed": self.passed, "runs_cancelled": self.cancelled, "runs_whose_job_was_lost_twice": self.lost_a_job,
+        });
+        figures.as_object().cloned().unwrap_or_default()
+    }
+
+    fn take(&mut self, server: &Server, commit: &str, found: &Value) -> Result<()> {
+        self.all += 1;
+        match found["run"]["result"].as_str().unwrap_or_default() {
+            "passed" => self.passed += 1,
+            "cancelled" => self.cancelled += 1,
+            result => {
+                let run = server.get(&format!("projects/shop/runs/{}", found["run"]["number"]))?;
+                let lost = run["jobs"].as_array().into_iter().flatten().any(|job| job["status"]["ended"] == "lost");
+                ensure!(lost, "the run of {commit} is {result}, and no job of it was lost: {run}");
+                self.lost_a_job += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// I1, S13: every acknowledged commit is there with a run, and every run has ended, for a reason that is known.
+pub fn runs(server: &Server, acknowledged: &[String]) -> Result<Runs> {
+    let mut runs = Runs::default();
     for commit in acknowledged {
         let found = server.until(|| {
             let found = server
@@ -20,9 +57,20 @@ pub fn runs(server: &Server, acknowledged: &[String]) -> Result<(usize, usize)> 
                 .with_context(|| format!("commit {commit} was acknowledged and is lost"))?;
             Ok((!found["run"]["result"].is_null()).then_some(found))
         })?;
-        passed += usize::from(found["run"]["result"] == "passed");
+        runs.take(server, commit, &found)?;
     }
-    Ok((acknowledged.len(), passed))
+    Ok(runs)
+}
+
+/// How many deployments ended how.
+pub fn results(deployments: &[Value]) -> BTreeMap<String, usize> {
+    let mut results = BTreeMap::new();
+    for one in deployments {
+        let ended = &one["status"]["ended"];
+        let word = ended.as_str().or_else(|| ended.as_object().and_then(|object| object.keys().next().map(String::as_str)));
+        *results.entry(word.unwrap_or("?").to_owned()).or_default() += 1;
+    }
+    results
 }
 
 /// S13: no deployment is left open.
@@ -41,8 +89,19 @@ pub fn deployments(server: &Server) -> Result<Vec<Value>> {
     })
 }
 
+/// What all targets saw: how many applies they accepted. Something must have come to each of them.
+pub fn journals(targets: &Targets) -> Result<usize> {
+    let mut all = 0;
+    for (name, seen) in targets.journals()? {
+        let accepted = journal(name, &seen)?;
+        ensure!(accepted > 0, "nothing was ever deployed to {name}: this tells nothing");
+        all += accepted;
+    }
+    Ok(all)
+}
+
 /// I6, I7: fences never fall, and a deployment is applied again only where its earlier apply was cut off.
-pub fn journal(name: &str, journal: &Journal) -> Result<usize> {
+fn journal(name: &str, journal: &Journal) -> Result<usize> {
     let mut held = 0;
     let mut open: BTreeMap<&str, bool> = BTreeMap::new();
     let mut accepted = 0;

@@ -21,10 +21,7 @@ const PUSHES: usize = 3;
 
 /// Cuts them off.
 pub fn run(ground: &Ground) -> Result<Value> {
-    let clock = match Clock::new(&ground.folder, &ground.program, SPEED) {
-        Ok(clock) => clock,
-        Err(error) => return Ok(json!({ "not_tried": format!("{error:#}") })),
-    };
+    let clock = Clock::new(&ground.folder, &ground.program, SPEED)?;
     let mut random = Random::new(ground.seed);
     let mut site = Site::open(ground, clock)?;
     let mut runners = Vec::new();

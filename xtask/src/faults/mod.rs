@@ -4,6 +4,7 @@ mod check;
 mod clock;
 mod cut;
 mod disk;
+mod everything;
 mod facts;
 mod failing;
 mod flood;
@@ -12,6 +13,7 @@ mod killed;
 mod memory;
 mod page;
 mod power;
+mod progress;
 mod proxy;
 mod race;
 pub mod runner;
@@ -62,7 +64,7 @@ pub struct Ground {
 
 type Fault = (&'static str, &'static str, fn(&Ground) -> Result<Value>);
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 14] = [
     ("F1", "SIGKILL the server at random points", kill::run),
     ("F2", "the power goes; what was not synced is dropped or torn", power::run),
     ("F3", "the n-th read, write or sync of the database fails, for every n", failing::run),
@@ -76,6 +78,7 @@ const FAULTS: [Fault; 13] = [
     ("F19", "cancel a run at the moment at which it ends", race::run),
     ("F20", "replace the server in the middle of runs", upgrade::run),
     ("F26", "logs that are long, have no end of line or are no text", flood::run),
+    ("F28", "all at once, in one process: the simulator", everything::run),
 ];
 
 /// Runs them.

@@ -24,7 +24,7 @@ const ALL: [(&str, &str); 18] = [
     ("F20", "an upgrade in the middle of runs"),
     ("F21", "an old backup is restored"),
     ("F26", "a flood of logs"),
-    ("F28", "all at once; in the simulator: `cargo xtask sim`"),
+    ("F28", "all at once"),
 ];
 
 /// Writes the page. What an earlier run wrote of a fault that was not tried now stays.

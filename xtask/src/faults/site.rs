@@ -1,8 +1,8 @@
-//! A server without a runner of its own, runners beside it, two environments, and everything that was done to them.
+//! A server without a runner of its own, runners beside it, four environments, and everything that was done to them.
 
 use super::clock::{Clock, SPEED};
 use super::runner::{Process, Seat, read_journal};
-use super::target::{Target, script};
+use super::target::{Targets, script};
 use super::{Ground, check, facts};
 use crate::bench::{Repository, Server};
 use anyhow::{Result, ensure};
@@ -36,7 +36,7 @@ pub struct Site<'a> {
     pub clock: Clock,
     /// The server.
     pub server: Server,
-    targets: [(&'static str, Target); 2],
+    targets: Targets,
     repository: Repository,
     acknowledged: Vec<String>,
     started: Instant,
@@ -47,12 +47,10 @@ impl<'a> Site<'a> {
     /// Starts the server with fast clocks. None of the runners stands yet.
     pub fn open(ground: &'a Ground, clock: Clock) -> Result<Self> {
         let server = serve(ground, &clock, "127.0.0.1:0")?;
-        let targets = ["test", "production"].map(|name| (name, ground.folder.join(name)));
-        let targets = [(targets[0].0, Target::new(&targets[0].1)?), (targets[1].0, Target::new(&targets[1].1)?)];
+        let targets = Targets::new(&ground.folder)?;
         let file = format!(
-            "on: push\njobs:\n  build: {{ run: 'sh say.sh', artifacts: [{{ name: out, path: out }}] }}\n  unit: {{ needs: build, run: 'sh say.sh' }}\nrelease: {{ version: calver, artifacts: [out], files: [apply.sh] }}\nenvironments:\n{}{}",
-            targets[0].1.environment("test", ""),
-            targets[1].1.environment("production", "    after: test\n")
+            "on: push\njobs:\n  build: {{ run: 'sh say.sh', artifacts: [{{ name: out, path: out }}] }}\n  unit: {{ needs: build, run: 'sh say.sh' }}\nrelease: {{ version: calver, artifacts: [out], files: [apply.sh] }}\n{}",
+            targets.environments()
         );
         let source = ground.folder.join("source");
         fs::create_dir_all(&source)?;
@@ -107,11 +105,13 @@ impl<'a> Site<'a> {
         self.ground.folder.join("runners").join(name)
     }
 
-    /// One more commit.
+    /// One more commit. Now and then somebody ends its run, or what is being deployed.
     pub fn push(&mut self) -> Result<()> {
         self.repository.commit()?;
         self.repository.push("trunkline")?;
-        self.acknowledged.push(self.repository.head()?);
+        let commit = self.repository.head()?;
+        cancel_some(&self.server, &commit, self.acknowledged.len())?;
+        self.acknowledged.push(commit);
         Ok(())
     }
 
@@ -123,12 +123,9 @@ impl<'a> Site<'a> {
 
     /// Everything that must hold, and what it was seen on.
     pub fn check(&self) -> Result<(Map<String, Value>, facts::Facts)> {
-        let (runs, passed) = check::runs(&self.server, &self.acknowledged)?;
+        let runs = check::runs(&self.server, &self.acknowledged)?;
         let deployments = check::deployments(&self.server)?;
-        let mut accepted = 0;
-        for (name, target) in &self.targets {
-            accepted += check::journal(name, &target.journal()?)?;
-        }
+        let accepted = check::journals(&self.targets)?;
         let bytes = check::logs(&self.server, &self.acknowledged, LINES)?;
         let facts = facts::read(&self.data())?;
         let mut journal = Vec::new();
@@ -137,13 +134,15 @@ impl<'a> Site<'a> {
         }
         let refused = check::writes(&journal, &facts)?;
         let entries = check::ledger(&self.ground.program, &self.data())?;
-        ensure!(passed > 0 && accepted > 0, "nothing was delivered between the faults: this tells nothing");
-        let figures = json!({
-            "seed": self.ground.seed, "runs": runs, "passed": passed, "lost": 0, "deployments": deployments.len(),
+        ensure!(runs.passed > 0, "nothing was built between the faults: this tells nothing");
+        let mut figures = runs.figures();
+        let others = json!({
+            "seed": self.ground.seed, "pushes_lost": 0, "deployments": deployments.len(), "of_these": check::results(&deployments),
             "accepted_applies": accepted, "duplicate_applies": 0, "log_bytes": bytes, "stale_writes_refused": refused,
             "stale_writes_accepted": 0, "entries": entries, "clock_speed": self.clock.speed,
         });
-        Ok((figures.as_object().cloned().unwrap_or_default(), facts))
+        figures.extend(others.as_object().cloned().unwrap_or_default());
+        Ok((figures, facts))
     }
 
     /// What the runner of this name was granted and answered, oldest first.
@@ -154,6 +153,21 @@ impl<'a> Site<'a> {
 
 fn data(ground: &Ground) -> PathBuf {
     ground.folder.join("data")
+}
+
+/// After every fifth push its run is ended, after every seventh the newest deployment, if it has not ended by itself.
+pub fn cancel_some(server: &Server, commit: &str, pushes: usize) -> Result<()> {
+    if pushes % 5 == 4 {
+        let found = server.get(&format!("projects/shop/where/{commit}"))?;
+        server.act(&format!("projects/shop/runs/{}/cancel", found["run"]["number"]))?;
+    }
+    if pushes % 7 == 6 {
+        let newest = server.get("projects/shop/deployments?limit=1")?;
+        if let Some(number) = newest[0]["number"].as_u64() {
+            server.act(&format!("projects/shop/deployments/{number}/cancel"))?;
+        }
+    }
+    Ok(())
 }
 
 fn serve(ground: &Ground, clock: &Clock, listen: &str) -> Result<Server> {
