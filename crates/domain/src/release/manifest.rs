@@ -3,6 +3,7 @@
 
 use super::CutNote;
 use crate::foundation::{Digest, EnvironmentName, ProjectKey, Revision, RunId, Timestamp};
+use crate::pipeline::SandboxLevel;
 use crate::run::{JobResult, Run};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ pub struct ManifestFile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct BuildStatement {
-    /// Version of this form: 1.
+    /// Version of this form: 2.
     pub schema: u32,
     /// The run.
     pub run: RunId,
@@ -65,8 +66,22 @@ pub struct BuildStatement {
     pub plan: Digest,
     /// When the run began.
     pub began: Timestamp,
-    /// Each job, how it ended and the digest of what it printed.
-    pub jobs: Vec<(String, JobResult, Option<Digest>)>,
+    /// Each job that ended, in the plan's order.
+    pub jobs: Vec<StatedJob>,
+}
+
+/// How one job of a build went. Field order is part of the format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StatedJob {
+    /// Its name.
+    pub job: String,
+    /// How it ended.
+    pub result: JobResult,
+    /// What kept its commands from the rest of the runner's machine; absent where none ran.
+    pub sandbox: Option<SandboxLevel>,
+    /// Digest of what it printed.
+    pub log: Option<Digest>,
 }
 
 impl Manifest {
@@ -108,11 +123,12 @@ impl BuildStatement {
             .jobs()
             .filter_map(|job| {
                 let ended = job.state.ended()?;
-                Some((job.skeleton.key.to_string(), ended.result, ended.log.as_ref().map(|log| log.digest)))
+                let log = ended.log.as_ref().map(|log| log.digest);
+                Some(StatedJob { job: job.skeleton.key.to_string(), result: ended.result, sandbox: ended.sandbox, log })
             })
             .collect();
         Some(Self {
-            schema: 1,
+            schema: 2,
             run: id,
             revision: run.revision.clone(),
             reference: run.reference.clone(),

@@ -8,7 +8,7 @@ mod manifest;
 pub(crate) mod tests;
 
 pub use decide::{Command, CutRelease, Fact, Refusal, Wish, decide, evolve, follow};
-pub use manifest::{BuildStatement, Manifest, ManifestArtifact, ManifestFile};
+pub use manifest::{BuildStatement, Manifest, ManifestArtifact, ManifestFile, StatedJob};
 
 use crate::change::ChangeNote;
 use crate::foundation::{DeploymentId, Digest, EnvironmentName, ProjectKey, Revision, RunId, Timestamp};

@@ -359,6 +359,12 @@ fn what_kept_the_steps_and_what_they_used_is_written_into_the_run() {
     life.when(Command::Report { job: key("a"), epoch: 7, outcome: Box::new(outcome), log: log() }).unwrap();
     let ended = life.run.as_ref().unwrap().job(&key("a")).unwrap().state.ended().unwrap().clone();
     assert_eq!((ended.sandbox, ended.steps.len(), &ended.steps[0]), (Some(SandboxLevel::Landlock), 100, &step));
+    // Whoever proves how a release was built proves this too.
+    let id = crate::foundation::RunId::new(uuid::Uuid::nil());
+    let statement = crate::release::BuildStatement::of(id, life.run.as_ref().unwrap()).unwrap();
+    let stated =
+        crate::release::StatedJob { job: "a".to_owned(), result: JobResult::Passed, sandbox: ended.sandbox, log: Some(log().digest) };
+    assert_eq!(statement.jobs, [stated]);
 }
 
 #[test]
