@@ -1,7 +1,8 @@
 //! From a commit to a frozen plan: reads the delivery file, the release's files and the configuration at
 //! that commit. Everything that is decided later is decided on this plan.
 
-use crate::git::{Commit, Departure, EntryKind, GitError, Reader, Repositories, changed_paths, commits_between, departure, describe};
+use crate::git::{Commit, Departure, EntryKind, File, GitError, Reader, Repositories, changed_paths, commits_between, departure, describe};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use trunkline_delivery_file as delivery_file;
@@ -287,7 +288,7 @@ fn freeze(
             let before = files.len();
             for (name, file) in snapshot.under(&in_folder(wanted.folder, path)) {
                 let name = own_path(wanted.folder, name);
-                let content = repositories.content(wanted.repository, file)?;
+                let content = content(repositories, wanted, file, "release.files")?;
                 files.push(FrozenFile { path: name.to_owned(), digest: keep(blobs, &content)?, executable: file.is_executable() });
             }
             if files.len() == before {
@@ -298,7 +299,7 @@ fn freeze(
             let Some(path) = &environment.config else { continue };
             let place = in_folder(wanted.folder, path);
             let (_, file) = snapshot.under(&place).next().ok_or_else(|| missing(path, "config.from"))?;
-            configuration.insert(environment.name.clone(), keep(blobs, &repositories.content(wanted.repository, file)?)?);
+            configuration.insert(environment.name.clone(), keep(blobs, &content(repositories, wanted, file, "config.from")?)?);
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -334,6 +335,15 @@ fn in_folder(folder: &str, path: &str) -> String {
 /// A path of the repository in the project.
 fn own_path<'a>(folder: &str, path: &'a str) -> &'a str {
     path.strip_prefix(folder).map_or(path, |rest| rest.trim_start_matches('/'))
+}
+
+/// The bytes of a file that is to be kept under its name.
+fn content<'a>(repositories: &Repositories, wanted: &Wanted<'_>, file: &'a File, key: &str) -> Result<Cow<'a, [u8]>, PlanError> {
+    if let Some(name) = file.odd_name() {
+        let why = format!("{key} names the file '{name}', whose name is not UTF-8, so that no release can hold it: rename the file");
+        return Err(PlanError::Unfit(why));
+    }
+    Ok(repositories.content(wanted.repository, file)?)
 }
 
 fn keep(blobs: &dyn Blobs, mut content: &[u8]) -> Result<Digest, trunkline_engine::BlobError> {

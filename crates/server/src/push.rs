@@ -120,7 +120,7 @@ pub fn move_ref(shared: &Shared, by: &Mover, repository: &RepositoryKey, update:
             };
             match planned {
                 Ok(planned) => words += &want(shared, &mut request, project, update, (planned, projects.len() > 1))?,
-                Err(Failure::Git(error @ (git::GitError::Refused { .. } | git::GitError::TooLarge { .. } | git::GitError::Unnamed(_)))) => {
+                Err(Failure::Git(error @ (git::GitError::Refused { .. } | git::GitError::TooLarge { .. }))) => {
                     return refused(error.to_string());
                 }
                 Err(error) => return Err(error),

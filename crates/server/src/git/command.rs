@@ -33,9 +33,6 @@ pub enum GitError {
     /// There is no such object or path.
     #[error("git has no {0}")]
     Missing(String),
-    /// A file's name is not UTF-8: it can be checked out, but not be kept under that name.
-    #[error("release.files name the file '{0}', whose name is not UTF-8, so that no release can hold it: rename the file")]
-    Unnamed(String),
     /// The files of a commit cannot be written here.
     #[error("the workspace cannot be written")]
     Workspace(#[source] std::io::Error),

@@ -129,11 +129,8 @@ impl Repositories {
         tree::checkout(&snapshot, into, |id, to| self.read(key, |reader| reader.blob_into(id, to)))
     }
 
-    /// The bytes of a file of this repository, to be kept under its name.
+    /// The bytes of a file of this repository.
     pub fn content<'a>(&self, key: &RepositoryKey, file: &'a File) -> Result<Cow<'a, [u8]>, GitError> {
-        if let Some(name) = file.odd_name() {
-            return Err(GitError::Unnamed(name));
-        }
         match file.content() {
             Content::Held(bytes) => Ok(Cow::Borrowed(bytes)),
             Content::Blob(id) => self.read(key, |reader| reader.object(id)).map(|(_, _, bytes)| Cow::Owned(bytes)),

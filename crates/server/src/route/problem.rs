@@ -92,7 +92,6 @@ impl From<Failure> for Problem {
             Failure::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "TL0520", Some("try again in a moment")),
             Failure::Git(crate::git::GitError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", About::Branch.help()),
             // The words of both say already what helps.
-            Failure::Git(crate::git::GitError::Unnamed(_)) => (StatusCode::CONFLICT, "TL0510", None),
             Failure::Git(crate::git::GitError::Gone(_)) => (StatusCode::INTERNAL_SERVER_ERROR, "TL0524", None),
             Failure::Blob(trunkline_engine::BlobError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", None),
             Failure::Blob(trunkline_engine::BlobError::Mismatch { .. }) => (StatusCode::BAD_REQUEST, "TL0506", None),

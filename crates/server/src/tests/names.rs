@@ -63,11 +63,12 @@ fn a_release_never_lacks_a_file_that_it_cannot_name_without_a_word() {
     server.until("projects/shop/runs/1", |body| body["result"] == json!("passed"));
     clone.write(b"deploy/x", "needed\n");
     clone.commit(&[], "Add");
-    let refused = clone.try_git(&["push", "trunkline", "main"]);
-    let said = String::from_utf8_lossy(&refused.stderr);
     let why = r"'deploy/x/caf\xe9.txt', whose name is not UTF-8, so that no release can hold it: rename the file";
-    assert!(!refused.status.success() && said.contains(why), "{said}");
+    let said = clone.push();
+    assert!(said.contains(why), "{said}");
+    let refused = server.get("projects/shop/runs/2");
+    assert_eq!((&refused["result"], &refused["refused"][0]), (&json!("refused"), &json!(format!("release.files names the file {why}"))));
     clone.git(&["-c", "core.quotePath=true", "rm", "-q", "-r", "deploy/x"]);
     clone.commit(&[("deploy/x/cafe.txt", "needed\n")], "Rename");
-    assert!(clone.push().contains("run shop/2 for"), "the commit between is no tip");
+    assert!(clone.push().contains("run shop/3 for"));
 }
