@@ -73,7 +73,9 @@ pub fn parse_push(from: &mut dyn Read) -> Result<Push, String> {
     let mut push = Push { updates: Vec::new(), side_band: false, refused: Vec::new() };
     while let Some(line) = pkt::next(from)? {
         let mut parts = line.splitn(2, |byte| *byte == 0);
-        let update = parts.next().unwrap_or_default().trim_ascii_end();
+        let update = parts.next().unwrap_or_default();
+        // One end of a line, as git takes it: a space before it is part of the name, and makes it none.
+        let update = update.strip_suffix(b"\n").unwrap_or(update);
         let capabilities = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
         push.side_band |= capabilities.trim_end().split(' ').any(|capability| capability == "side-band-64k");
         if push.updates.len() + push.refused.len() >= UPDATES_MAX {
@@ -155,6 +157,7 @@ mod tests {
         pkt::line(&mut bytes, format!("{a} {NONE} refs/heads/old\n").as_bytes());
         pkt::line(&mut bytes, &[format!("{NONE} {a} refs/heads/lat").as_bytes(), b"\xe9in\n"].concat());
         pkt::line(&mut bytes, format!("{NONE} {a} refs/notes/x\n").as_bytes());
+        pkt::line(&mut bytes, format!("{NONE} {a} refs/heads/x \n").as_bytes());
         pkt::flush(&mut bytes);
         bytes.extend_from_slice(b"PACK");
         let mut from = &bytes[..];
@@ -165,7 +168,7 @@ mod tests {
         assert_eq!((push.updates.len(), &push.updates[1].new), (2, &None));
         assert_eq!(
             push.refused.iter().map(|(name, _)| name.as_slice()).collect::<Vec<_>>(),
-            [&b"refs/heads/lat\xe9in"[..], b"refs/notes/x"]
+            [&b"refs/heads/lat\xe9in"[..], b"refs/notes/x", b"refs/heads/x "]
         );
         let report = report(false, Ok(()), &push.refused.into_iter().map(|(name, why)| (name, Some(why))).collect::<Vec<_>>(), "");
         assert!(report.windows(26).any(|bytes| bytes == b"ng refs/heads/lat\xe9in its n"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use trunkline_domain::foundation::Revision;
+use trunkline_domain::foundation::{Revision, is_obeyed};
 
 /// Bytes of a ref's name.
 const NAME_BYTES_MAX: usize = 255;
@@ -12,7 +12,7 @@ const NAME_BYTES_MAX: usize = 255;
 /// Whether a full ref name is one that is kept here, that git allows (`git check-ref-format`), that is safe as a path,
 /// and that shows as what it is.
 pub fn is_valid_name(name: &str) -> bool {
-    let forbidden = |c: char| c.is_control() || is_directing(c) || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    let forbidden = |c: char| is_obeyed(c) || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
     name.len() <= NAME_BYTES_MAX
         && is_kept(name)
         && !name.contains(forbidden)
@@ -29,11 +29,6 @@ fn is_kept(name: &str) -> bool {
     named("refs/heads/")
         || named("refs/tags/")
         || ["refs/pull/", "refs/merge-requests/"].iter().any(|prefix| name.strip_prefix(prefix).is_some_and(numbered))
-}
-
-/// Marks that change the order in which a text is shown.
-fn is_directing(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Writes, moves or (absent) removes a ref: new file, flush, rename.
@@ -126,6 +121,8 @@ mod tests {
             "refs/heads/",
             "refs/heads/a\u{85}b",
             "refs/heads/a\u{202e}b",
+            "refs/heads/a\u{61c}b",
+            "refs/heads/a\u{2028}b",
         ] {
             assert!(!is_valid_name(name), "{name}");
         }
