@@ -109,7 +109,7 @@ impl Drawing {
         };
         let same = self.told.get("json").is_some_and(|(_, last)| *last == text);
         if !same {
-            screen.print(&text)?;
+            screen.print(&crate::render::text::safe_json(&text))?;
             self.told.insert("json".to_owned(), (Mark::Running, text));
         }
         Ok(!same)

@@ -138,12 +138,12 @@ impl Screen {
 
     /// Writes an object of the API.
     pub fn print_json<T: Serialize + ?Sized>(&self, value: &T) -> anyhow::Result<()> {
-        self.print(&serde_json::to_string_pretty(value)?)
+        self.print(&text::safe_json(&serde_json::to_string_pretty(value)?))
     }
 
     /// Writes one object of the API in one line.
     pub fn print_json_line<T: Serialize + ?Sized>(&self, value: &T) -> anyhow::Result<()> {
-        self.print(&serde_json::to_string(value)?)
+        self.print(&text::safe_json(&serde_json::to_string(value)?))
     }
 
     /// Writes an object of the API where that is wanted, its table otherwise.

@@ -14,6 +14,20 @@ pub fn clean(text: &str) -> String {
     text.trim().chars().map(safe).collect()
 }
 
+/// The same JSON, with everything escaped that a terminal would obey: JSON itself escapes only what lies below a space.
+pub fn safe_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Ends of lines stand between values alone; the others only in texts, where `\u` has four digits.
+        match c {
+            '\n' => safe.push(c),
+            c if is_obeyed(c) => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
 /// Columns that a text takes, escapes of colour not counted.
 pub fn width(text: &str) -> usize {
     let mut columns = 0;
@@ -93,6 +107,14 @@ mod tests {
     fn hostile_texts_are_made_harmless() {
         assert_eq!(clean("fix\x1b]0;owned\x07 it\u{202e}"), "fix?]0;owned? it?");
         assert_eq!(clean(" two\nlines\t"), "two lines");
+    }
+
+    #[test]
+    fn json_is_the_same_and_obeyed_by_nobody() {
+        let value = serde_json::json!({ "a\u{2028}": ["\x1b\x7f\u{9b}\u{202e}", "検査 \"\\ 👍"] });
+        let safe = safe_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!safe.chars().any(|c| c != '\n' && is_obeyed(c)) && safe.contains("検査"), "{safe}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
     }
 
     #[test]

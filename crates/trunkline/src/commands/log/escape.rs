@@ -1,10 +1,12 @@
 //! What of a log reaches the terminal: texts and colours. Everything else that a terminal would obey is taken out.
 
+use trunkline_domain::foundation::is_obeyed;
+
 /// Takes out escapes, whatever the bounds of the chunks.
 pub struct Filter {
     colour: bool,
     state: State,
-    /// The escape that is being read, kept in case it is a colour.
+    /// The escape that is being read, kept in case it is a colour; or a character's bytes so far.
     held: Vec<u8>,
 }
 
@@ -21,8 +23,8 @@ enum State {
     String,
     /// After ESC in such a string.
     StringEscape,
-    /// After 0xC2, which begins the encoded control characters U+0080 to U+009F.
-    Control,
+    /// In a character that begins as one of those that are obeyed does.
+    Character,
 }
 
 /// Bytes of a colour escape.
@@ -71,12 +73,27 @@ impl Filter {
                 };
             }
             State::StringEscape => self.state = if byte == b'\\' { State::Text } else { State::String },
-            State::Control => {
-                self.state = State::Text;
-                if !(0x80..=0x9f).contains(&byte) {
-                    out.extend([0xc2, byte]);
-                }
+            State::Character => self.character(byte, out),
+        }
+    }
+
+    /// The encoded control characters U+0080 to U+009F, and the marks that turn the reading order.
+    fn character(&mut self, byte: u8, out: &mut Vec<u8>) {
+        let goes_on = (0x80..=0xbf).contains(&byte);
+        if goes_on {
+            self.held.push(byte);
+            if self.held[0] == 0xe2 && self.held.len() == 2 {
+                return;
             }
+        }
+        let obeyed = std::str::from_utf8(&self.held).is_ok_and(|text| text.contains(is_obeyed));
+        if !obeyed {
+            out.extend(&self.held);
+        }
+        self.state = State::Text;
+        // A character that broke off: what follows may be an escape.
+        if !goes_on {
+            self.text(byte, out);
         }
     }
 
@@ -88,7 +105,12 @@ impl Filter {
                 self.held = vec![byte];
                 self.state = State::Escape;
             }
-            0xc2 => self.state = State::Control,
+            // U+0080 to U+00BF, U+0600 to U+063F, U+2000 to U+2FFF.
+            0xc2 | 0xd8 | 0xe2 => {
+                self.held.clear();
+                self.held.push(byte);
+                self.state = State::Character;
+            }
             0x00..=0x1f | 0x7f => {}
             _ => out.push(byte),
         }
@@ -129,6 +151,20 @@ mod tests {
         assert_eq!(passed("x\x1b[2Jy\x1b[?25lz\x1b[10;10Hq", true), "xyzq");
         assert_eq!(passed("t\x1b]0;title\x07u\x1b]8;;http://x\x1b\\v\x1bPq\x1b\\w", true), "tuvw");
         assert_eq!(passed("b\x08c\x07d\u{9b}31me\x00", true), "bcd31me");
+    }
+
+    #[test]
+    fn nothing_turns_the_reading_order() {
+        assert_eq!(passed("a\u{202e}b\u{2066}c\u{200f}d\u{61c}e\u{2028}f", true), "abcdef");
+        assert_eq!(passed("\u{2027}\u{2030}\u{61b}\u{627}\u{2713}", true), "\u{2027}\u{2030}\u{61b}\u{627}\u{2713}");
+    }
+
+    #[test]
+    fn a_character_that_breaks_off_hides_no_escape() {
+        for start in [&b"\xc2"[..], b"\xd8", b"\xe2", b"\xe2\x80"] {
+            let text = [start, b"\x1b[2Jx"].concat();
+            assert_eq!(Filter::new(true).pass(&text), [start, b"x"].concat(), "{start:x?}");
+        }
     }
 
     #[test]
