@@ -5,6 +5,7 @@ use crate::command::Invocation;
 use crate::failure::{Failure, While};
 use crate::lease::Standing;
 use crate::log::Log;
+use crate::mask::Mask;
 use crate::report;
 use crate::slot::{Site, lost_check, stop_reason};
 use crate::step::{End, Leftovers, Output, Step};
@@ -37,7 +38,12 @@ pub fn run(site: &mut Site<'_>, work: &VerifyWork, log: &mut Log) -> CheckOutcom
     };
     let took = Millis::from(since.elapsed());
     match outcome {
-        Ok(outcome) => CheckOutcome { took, ..outcome },
+        Ok(outcome) => {
+            // Masked before it is cut: what is left of a secret would not be known as one.
+            let mut evidence = site.mask.text(&outcome.evidence);
+            evidence.truncate(evidence.floor_char_boundary(EVIDENCE_BYTES_MAX));
+            CheckOutcome { took, evidence, ..outcome }
+        }
         Err(Failure(reason)) => CheckOutcome { took, ..lost_check(&reason) },
     }
 }
@@ -54,7 +60,7 @@ fn http(site: &Site<'_>, check: &HttpCheck, log: &mut Log) -> Result<CheckOutcom
     log.open_step(&format!("GET {}", check.url.0)).doing("keep the log")?;
     loop {
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(200));
-        let seen = ask(check, left.min(ANSWER_WITHIN));
+        let seen = ask(check, left.min(ANSWER_WITHIN), site.mask);
         let (Ok(text) | Err(text)) = &seen;
         if *text != said {
             said.clone_from(text);
@@ -76,13 +82,12 @@ fn http(site: &Site<'_>, check: &HttpCheck, log: &mut Log) -> Result<CheckOutcom
     }
 }
 
-fn told(verdict: CheckVerdict, mut evidence: String, tests: Option<TestSummary>) -> CheckOutcome {
-    evidence.truncate(evidence.floor_char_boundary(EVIDENCE_BYTES_MAX));
+fn told(verdict: CheckVerdict, evidence: String, tests: Option<TestSummary>) -> CheckOutcome {
     CheckOutcome { verdict, evidence, tests, took: Millis(0), sandbox: None }
 }
 
 /// Asks once. Both results say what was seen; an error is not what should have come.
-fn ask(check: &HttpCheck, within: Duration) -> Result<String, String> {
+fn ask(check: &HttpCheck, within: Duration, mask: Mask<'_>) -> Result<String, String> {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         // A redirect is an answer; what it leads to was not asked for.
@@ -103,7 +108,7 @@ fn ask(check: &HttpCheck, within: Duration) -> Result<String, String> {
     let body = answer.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_vec().map_err(|error| format!("{status}, but {error}"))?;
     let mut seen = vec![status.to_string()];
     if !check.json.is_empty() {
-        seen.extend(members(check, status, &body)?);
+        seen.extend(members(check, (status, &body), mask)?);
     }
     if let Some(text) = &check.text {
         if !String::from_utf8_lossy(&body).contains(&text.0) {
@@ -127,7 +132,7 @@ fn no_answer(url: &str, error: &ureq::Error, within: Duration) -> String {
 }
 
 /// Compares the members that a check names, as text.
-fn members(check: &HttpCheck, status: u16, body: &[u8]) -> Result<Vec<String>, String> {
+fn members(check: &HttpCheck, (status, body): (u16, &[u8]), mask: Mask<'_>) -> Result<Vec<String>, String> {
     let json: serde_json::Map<String, serde_json::Value> =
         serde_json::from_slice(body).map_err(|_| format!("{status}, but the answer is not a JSON object"))?;
     let mut seen = Vec::new();
@@ -138,7 +143,7 @@ fn members(check: &HttpCheck, status: u16, body: &[u8]) -> Result<Vec<String>, S
             Some(other) => other.to_string(),
         };
         if found != expected.0 {
-            let found: String = found.chars().take(100).collect();
+            let found: String = mask.text(&found).chars().take(100).collect();
             return Err(format!("{status}, but {name} is '{found}', expected '{}'", expected.0));
         }
         seen.push(format!("{name} {found}"));
@@ -176,7 +181,7 @@ fn run_script(site: &mut Site<'_>, work: &VerifyWork, script: &Script<'_>, log: 
         grace: site.grace,
     };
     let ran = step.run(site.hold, log, |group| drop(site.slot.note.started(&site.marker, group)))?;
-    let (tests, problems) = report::read_all(reports, &folder, || log.head(report::REPORT_BYTES_MAX))?;
+    let (tests, problems) = report::read_all(reports, &folder, || log.head(report::REPORT_BYTES_MAX), site.mask)?;
     let evidence = |start: String| evidence(start, tests.as_ref(), &problems);
     // A test's name says more.
     let said = if tests.as_ref().is_some_and(|tests| tests.failed > 0) { String::new() } else { log.said() };

@@ -5,6 +5,7 @@ use crate::command::Invocation;
 use crate::failure::{Failure, While};
 use crate::lease::Standing;
 use crate::log::Log;
+use crate::mask::Mask;
 use crate::process_tree::Marker;
 use crate::report;
 use crate::sandbox::Sandbox;
@@ -54,7 +55,7 @@ fn attempt(site: &mut Site<'_>, work: &JobWork, log: &mut Log, outcome: &mut Job
     }
     // A red job's reports matter most.
     let head = || log.head(report::REPORT_BYTES_MAX);
-    let (tests, problems) = report::read_all(&work.reports, &bench.workspace, head)?;
+    let (tests, problems) = report::read_all(&work.reports, &bench.workspace, head, site.mask)?;
     outcome.tests = tests;
     if outcome.result == AttemptResult::Passed {
         keep_results(site, work, outcome, &bench)?;
@@ -174,7 +175,7 @@ fn shown_name(step: &pipeline::Step) -> String {
 
 /// Reads the outputs and stores the artifacts of a job whose steps all passed.
 fn keep_results(site: &Site<'_>, work: &JobWork, outcome: &mut JobOutcome, bench: &Bench) -> Result<(), Failure> {
-    match outputs(&bench.output) {
+    match outputs(&bench.output, site.mask) {
         Ok(outputs) => outcome.outputs = outputs,
         Err(problem) => {
             outcome.result = AttemptResult::Failed;
@@ -199,8 +200,8 @@ fn keep_results(site: &Site<'_>, work: &JobWork, outcome: &mut JobOutcome, bench
     Ok(())
 }
 
-/// `name=value` lines; a later line wins. A line of another form is the job's mistake.
-fn outputs(path: &Path) -> Result<BTreeMap<String, String>, String> {
+/// `name=value` lines, masked; a later line wins. A line of another form is the job's mistake.
+fn outputs(path: &Path, mask: Mask<'_>) -> Result<BTreeMap<String, String>, String> {
     let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
     let Some(file) = is_file.then(|| File::open(path).ok()).flatten() else { return Ok(BTreeMap::new()) };
     let mut text = String::new();
@@ -213,7 +214,7 @@ fn outputs(path: &Path) -> Result<BTreeMap<String, String>, String> {
         Ok(_) => {}
     }
     let mut outputs = BTreeMap::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+    for line in mask.text(&text).lines().filter(|line| !line.trim().is_empty()) {
         let is_name = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
         match line.split_once('=').map(|(name, value)| (name.trim(), value)).filter(|(name, _)| is_name(name)) {
             Some((name, value)) => outputs.insert(name.to_owned(), value.to_owned()),

@@ -1,14 +1,27 @@
-//! Replaces secret texts in a stream, wherever the stream is cut.
+//! Replaces secret texts in a stream, wherever the stream is cut, and in whole texts, before these are.
 
 /// What stands where a secret was.
 pub const MASK: &[u8] = b"***";
 
-/// A whole text, masked.
-pub fn masked(texts: &[String], text: &str) -> String {
-    let (mut masker, mut out) = (Masker::new(texts), Vec::new());
-    masker.push(text.as_bytes(), &mut out);
-    masker.finish(&mut out);
-    String::from_utf8_lossy(&out).into_owned()
+/// The secret texts of a piece of work, for what it says beside its log.
+#[derive(Clone, Copy)]
+pub struct Mask<'a>(pub &'a [String]);
+
+impl Mask<'_> {
+    /// A whole text, masked. A text is cut afterwards: a beginning of a secret would no longer be known as one.
+    pub fn text(self, text: &str) -> String {
+        let (mut masker, mut out) = (Masker::new(self.0), Vec::new());
+        masker.push(text.as_bytes(), &mut out);
+        masker.finish(&mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// The beginning of a text that was cut, masked, without what may be the beginning of a secret at its end.
+    pub fn beginning(self, text: &str) -> String {
+        let (mut masker, mut out) = (Masker::new(self.0), Vec::new());
+        masker.push(text.as_bytes(), &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
 }
 
 /// A streaming masker for the raw forms of some texts. The longest text at a place wins.
@@ -83,7 +96,7 @@ impl Masker {
 
 #[cfg(test)]
 mod tests {
-    use super::Masker;
+    use super::{Mask, Masker};
 
     fn masked(texts: &[&str], chunks: &[&[u8]]) -> Vec<u8> {
         let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
@@ -103,6 +116,14 @@ mod tests {
         }
         let single: Vec<&[u8]> = text.chunks(1).collect();
         assert_eq!(masked(&["hunter2"], &single), b"a ****** b hunter");
+    }
+
+    #[test]
+    fn a_text_that_was_cut_ends_before_what_may_be_a_secret() {
+        let texts = ["hunter2".to_owned()];
+        assert_eq!(Mask(&texts).text("a hunter2 hunt"), "a *** hunt");
+        assert_eq!(Mask(&texts).beginning("a hunter2 hunt"), "a *** ");
+        assert_eq!(Mask(&texts).beginning("a hunted"), "a hunted");
     }
 
     #[test]

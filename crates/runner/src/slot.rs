@@ -4,7 +4,7 @@ use crate::failure::{Failure, While};
 use crate::group::Group;
 use crate::lease::{Hold, Standing};
 use crate::log::Log;
-use crate::mask::masked;
+use crate::mask::Mask;
 use crate::orphan::Note;
 use crate::port::Port;
 use crate::process_tree::{MARKER_VARIABLE, Marker};
@@ -131,6 +131,8 @@ pub struct Site<'a> {
     pub grace: Duration,
     /// The mark of this attempt's processes.
     pub marker: Marker,
+    /// What it must not say.
+    pub mask: Mask<'a>,
 }
 
 impl Site<'_> {
@@ -165,7 +167,7 @@ pub fn execute(site: &mut Site<'_>, assignment: &Assignment) -> Result<(Outcome,
     };
     // A service or a script may have put anything into a reason.
     if let Some(words) = words(&mut outcome) {
-        *words = masked(&assignment.masked, words);
+        *words = site.mask.text(words);
     }
     Ok((outcome, log.finish()))
 }

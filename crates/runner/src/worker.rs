@@ -3,6 +3,7 @@
 use crate::failure::{Failure, While};
 use crate::group::{Groups, Limits};
 use crate::lease::{Hold, Leases, Pause, Standing, boottime_ms};
+use crate::mask::Mask;
 use crate::orphan::end_noted;
 use crate::outcome::{Reporter, empty_log};
 use crate::port::Port;
@@ -308,6 +309,7 @@ fn execute_safely(shared: &Shared, slot: &mut Slot, assignment: &Assignment, hol
         sandboxes: &shared.sandboxes,
         grace: if has_effect { shared.config.deployment_grace } else { shared.config.grace },
         marker: Marker::fresh(),
+        mask: Mask(&assignment.masked),
     };
     // A defect of ours must cost one attempt, not a slot for ever.
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| execute(&mut site, assignment)));

@@ -9,6 +9,7 @@ use crate::command::Invocation;
 use crate::failure::{Failure, While};
 use crate::lease::{Standing, boottime_ms};
 use crate::log::Log;
+use crate::mask::Mask;
 use crate::process_tree::{Marker, boot_id, leads_its_group, marked, pid_of, start_time};
 use crate::sandbox::Sandbox;
 use crate::slot::{Site, stop_reason};
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use trunkline_api::runner::PartWork;
 use trunkline_domain::deployment::{ApplyOutcome, Health, Live, Observed};
-use trunkline_domain::foundation::{Digest, Millis};
+use trunkline_domain::foundation::{Digest, Millis, shortened};
 use trunkline_domain::pipeline::RunPart;
 
 /// How long a target may take to become healthy after an apply; `health` is asked each second.
@@ -56,7 +57,7 @@ pub fn observe(site: &mut Site<'_>, work: &PartWork, part: &RunPart, log: &mut L
         Some(_) => Health::Degraded,
     };
     Ok(Observed {
-        live: named_release(site, live(&text)),
+        live: named_release(site, live(&text, site.mask)),
         fence: value(&text, "fence").and_then(|fence| fence.parse().ok()),
         health,
         source: "observe script".to_owned(),
@@ -71,13 +72,13 @@ fn named_release(site: &Site<'_>, live: Live) -> Live {
     }
 }
 
-fn live(text: &str) -> Live {
+fn live(text: &str, mask: Mask<'_>) -> Live {
     match value(text, "release") {
         None => Live::Unknown("observe printed no line release=…".to_owned()),
         Some("" | "none" | "nothing") => Live::Nothing,
         Some(named) => match named.parse::<Digest>() {
             Ok(digest) => Live::Release(digest),
-            Err(_) => Live::Named(named[..named.floor_char_boundary(NAMED_BYTES_MAX.min(named.len()))].to_owned()),
+            Err(_) => Live::Named(shortened(&mask.text(named), NAMED_BYTES_MAX)),
         },
     }
 }

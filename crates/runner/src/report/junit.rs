@@ -1,6 +1,7 @@
 //! JUnit XML as its many writers have it: nested suites, any order, places as attributes or in the text.
 
 use super::{place, shortened};
+use crate::mask::Mask;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use trunkline_domain::report::{FAILURES_MAX, MESSAGE_BYTES_MAX, TestFailure, TestSummary};
@@ -13,11 +14,11 @@ const ENTITY_BYTES_MAX: usize = 12;
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// Reads a report. Counts come from the cases, never from the totals that a writer claims.
-pub fn parse(bytes: &[u8]) -> Result<TestSummary, String> {
+pub fn parse(bytes: &[u8], mask: Mask<'_>) -> Result<TestSummary, String> {
     let text = String::from_utf8_lossy(bytes);
     let mut reader = Reader::from_str(&text);
     reader.config_mut().check_end_names = false;
-    let mut report = Report::default();
+    let mut report = Report { mask, summary: TestSummary::default(), elements: 0, case: None, in_failure: false };
     let mut depth = 0;
     loop {
         match reader.read_event() {
@@ -51,8 +52,9 @@ pub fn parse(bytes: &[u8]) -> Result<TestSummary, String> {
     if report.elements == 0 { Err("holds no XML element".to_owned()) } else { Ok(report.summary) }
 }
 
-#[derive(Default)]
-struct Report {
+struct Report<'a> {
+    /// What its texts must not say: looked for in texts, since the file has them as XML writes them.
+    mask: Mask<'a>,
     summary: TestSummary,
     elements: u32,
     case: Option<Case>,
@@ -69,9 +71,11 @@ struct Case {
     skipped: bool,
     message: String,
     text: String,
+    /// Whether more text was said than is kept.
+    is_cut: bool,
 }
 
-impl Report {
+impl Report<'_> {
     fn open(&mut self, element: &BytesStart<'_>) -> Result<(), String> {
         self.elements = self.elements.saturating_add(1);
         match (element.local_name().as_ref(), &mut self.case) {
@@ -102,6 +106,7 @@ impl Report {
     fn text(&mut self, text: &str) {
         if let (true, Some(case)) = (self.in_failure, &mut self.case) {
             let room = TEXT_BYTES_MAX.saturating_sub(case.text.len());
+            case.is_cut |= room < text.len();
             case.text.push_str(&text[..text.floor_char_boundary(room.min(text.len()))]);
         }
     }
@@ -115,7 +120,7 @@ impl Report {
                 if case.failed {
                     self.summary.failed += 1;
                     if self.summary.failures.len() < FAILURES_MAX {
-                        self.summary.failures.push(case.failure());
+                        self.summary.failures.push(case.masked(self.mask).failure());
                     }
                 } else if case.skipped {
                     self.summary.skipped += 1;
@@ -138,6 +143,12 @@ impl Case {
             line: attribute(element, "line").and_then(|line| line.parse().ok()),
             ..Case::default()
         }
+    }
+
+    fn masked(self, mask: Mask<'_>) -> Self {
+        let text = if self.is_cut { mask.beginning(&self.text) } else { mask.text(&self.text) };
+        let file = self.file.map(|file| mask.text(&file));
+        Self { name: mask.text(&self.name), file, message: mask.text(&self.message), text, ..self }
     }
 
     fn failure(self) -> TestFailure {

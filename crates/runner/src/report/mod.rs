@@ -9,6 +9,7 @@ mod place;
 mod tests;
 
 use crate::failure::{Failure, While};
+use crate::mask::Mask;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path};
@@ -22,11 +23,12 @@ const NAME_CHARS_MAX: usize = 500;
 /// The path of a libtest report that means the job's own output.
 const LOG: &str = "log";
 
-/// What the reports of a job or a check said together; problems as sentences for the log.
+/// What the reports of a job or a check said together, masked; problems as sentences for the log.
 pub fn read_all(
     rules: &[ReportRule],
     folder: &Path,
     log: impl Fn() -> std::io::Result<Vec<u8>>,
+    mask: Mask<'_>,
 ) -> Result<(Option<TestSummary>, Vec<String>), Failure> {
     let mut sum: Option<TestSummary> = None;
     let mut problems = Vec::new();
@@ -36,7 +38,7 @@ pub fn read_all(
         } else {
             bytes_of(folder, &rule.path)
         };
-        match read.and_then(|bytes| parse(rule.format, &bytes)) {
+        match read.and_then(|bytes| parse_masked(rule.format, &bytes, mask)) {
             Ok(mut summary) => {
                 for failure in &mut summary.failures {
                     failure.name = failure.name.chars().take(NAME_CHARS_MAX).collect();
@@ -85,9 +87,14 @@ fn bytes_of(folder: &Path, path: &str) -> Result<Vec<u8>, String> {
 
 /// What one report says.
 pub fn parse(format: ReportFormat, bytes: &[u8]) -> Result<TestSummary, String> {
+    parse_masked(format, bytes, Mask(&[]))
+}
+
+/// The same, masked before any text is shortened.
+fn parse_masked(format: ReportFormat, bytes: &[u8], mask: Mask<'_>) -> Result<TestSummary, String> {
     match format {
-        ReportFormat::Junit => junit::parse(bytes),
-        ReportFormat::Libtest => Ok(libtest::parse(&String::from_utf8_lossy(bytes))),
+        ReportFormat::Junit => junit::parse(bytes, mask),
+        ReportFormat::Libtest => Ok(libtest::parse(&mask.text(&String::from_utf8_lossy(bytes)))),
     }
 }
 

@@ -1,7 +1,12 @@
 //! Dialects of reports, one sample each.
 
-use super::{junit, libtest, place};
-use trunkline_domain::report::TestSummary;
+use super::{Mask, libtest, parse, parse_masked, place};
+use trunkline_domain::pipeline::ReportFormat;
+use trunkline_domain::report::{MESSAGE_BYTES_MAX, TestSummary};
+
+fn junit(bytes: &[u8]) -> Result<TestSummary, String> {
+    parse(ReportFormat::Junit, bytes)
+}
 
 fn counts(summary: &TestSummary) -> (u32, u32, u32) {
     (summary.passed, summary.failed, summary.skipped)
@@ -62,7 +67,7 @@ assertion failed</failure><system-out>x</system-out></testcase></testsuite></tes
         ),
     ];
     for (writer, xml, expected, name, file, line) in samples {
-        let summary = junit::parse(xml.as_bytes()).unwrap_or_else(|error| panic!("{writer}: {error}"));
+        let summary = junit(xml.as_bytes()).unwrap_or_else(|error| panic!("{writer}: {error}"));
         assert_eq!(counts(&summary), expected, "{writer}");
         let failure = &summary.failures[0];
         assert_eq!((failure.name.as_str(), failure.file.as_deref(), failure.line), (name, file, line), "{writer}");
@@ -71,21 +76,21 @@ assertion failed</failure><system-out>x</system-out></testcase></testsuite></tes
 
 #[test]
 fn hostile_junit_is_bounded() {
-    assert!(junit::parse("<a>".repeat(100).as_bytes()).is_err_and(|error| error.contains("deeper")));
-    assert!(junit::parse(b"plain text").is_err());
+    assert!(junit("<a>".repeat(100).as_bytes()).is_err_and(|error| error.contains("deeper")));
+    assert!(junit(b"plain text").is_err());
     let bomb = r#"<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><t><testcase name="&b;"><failure>&b;</failure></testcase></t>"#;
-    assert_eq!(junit::parse(bomb.as_bytes()).unwrap().failures[0].name, "&b;", "entities are never expanded");
+    assert_eq!(junit(bomb.as_bytes()).unwrap().failures[0].name, "&b;", "entities are never expanded");
 }
 
 #[test]
 fn a_report_that_was_cut_off_is_a_problem_and_not_one_passed_test() {
     for cut in [r#"<testsuite><testcase name="a"/>"#, r#"<testsuite><testcase name="a"/><testcase name="b">"#] {
-        let problem = junit::parse(cut.as_bytes()).unwrap_err();
+        let problem = junit(cut.as_bytes()).unwrap_err();
         assert!(problem.starts_with("ends before it is complete (cases read: 1)"), "{cut}: {problem}");
     }
-    assert!(junit::parse(br#"<testsuite><testcase name="a"/><testca"#).is_err());
-    assert!(junit::parse(br#"<testsuite><testcase name="a"></testsuite>"#).is_err(), "an element is not closed");
-    assert!(junit::parse(br#"<testsuite><testcase name="a"/></testsuite>"#).is_ok());
+    assert!(junit(br#"<testsuite><testcase name="a"/><testca"#).is_err());
+    assert!(junit(br#"<testsuite><testcase name="a"></testsuite>"#).is_err(), "an element is not closed");
+    assert!(junit(br#"<testsuite><testcase name="a"/></testsuite>"#).is_ok());
 }
 
 #[test]
@@ -110,7 +115,31 @@ fn a_text_full_of_ampersands_is_read_in_time() {
     let message = "&".repeat(4 << 20);
     let report = format!("<testsuite><testcase name=\"a\"><failure message=\"{message}\"/></testcase></testsuite>");
     let since = std::time::Instant::now();
-    let summary = junit::parse(report.as_bytes()).unwrap();
+    let summary = junit(report.as_bytes()).unwrap();
     assert_eq!(summary.failed, 1);
     assert!(since.elapsed().as_secs() < 20, "{:?}", since.elapsed());
+}
+
+#[test]
+fn secrets_are_masked_before_anything_is_cut() {
+    let texts = ["hunter2 & co".to_owned()];
+    // Each text once where XML writes the secret otherwise, and once where a limit would cut it.
+    let long = "x".repeat(MESSAGE_BYTES_MAX - 4);
+    let report = format!(
+        "<testsuite>\
+         <testcase name=\"a hunter2 &amp; co\" file=\"hunter2 &#38; co/a.py\"><failure message=\"{long}hunter2 &amp; co\"/></testcase>\
+         <testcase name=\"b\"><failure>hunter2 <![CDATA[& co]]> said</failure></testcase>\
+         <testcase name=\"c\"><failure>{}hunter2</failure></testcase>\
+         </testsuite>",
+        "hunter2 &amp; co".repeat(5_461)
+    );
+    let summary = parse_masked(ReportFormat::Junit, report.as_bytes(), Mask(&texts)).unwrap();
+    let [a, b, c] = &summary.failures[..] else { panic!("{summary:?}") };
+    assert_eq!((a.name.as_str(), a.file.as_deref()), ("a ***", Some("***/a.py")));
+    assert_eq!(a.message, format!("{long}***"));
+    assert_eq!(b.message, "*** said");
+    assert!(c.message.starts_with("***") && !c.message.contains("hunter"), "{}", c.message);
+    let text = "test hunter2 & co ... FAILED\n\n---- hunter2 & co stdout ----\nsaid hunter2 & co\n\n";
+    let summary = parse_masked(ReportFormat::Libtest, text.as_bytes(), Mask(&texts)).unwrap();
+    assert_eq!((summary.failures[0].name.as_str(), summary.failures[0].message.as_str()), ("***", "said ***"));
 }

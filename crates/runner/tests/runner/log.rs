@@ -4,6 +4,7 @@ use crate::fake::*;
 use std::sync::atomic::Ordering;
 use trunkline_api::runner::*;
 use trunkline_domain::foundation::*;
+use trunkline_domain::pipeline::{ReportFormat, ReportRule};
 
 /// 5 MB with NUL bytes and invalid UTF-8, the same each time.
 const NOISE: &str = "import sys,random\nr=random.Random(7)\nsys.stdout.buffer.write(r.randbytes(5_000_000))\nsys.stdout.flush()\n";
@@ -63,4 +64,30 @@ fn secrets_are_masked_in_every_way_a_write_can_be_cut() {
     assert!(log.ends_with("*** *** *** step ***"), "{log}");
     assert!(!log.contains("hunter2"), "not even in the step's own line: {log}");
     assert_eq!(report.log.digest, Digest::of(log.as_bytes()), "masked before hashed");
+}
+
+#[test]
+fn secrets_are_masked_in_tests_outputs_and_reasons() {
+    let bench = Bench::new();
+    let report = "<testsuite><testcase name='hunter2' file='hunter2.py'><failure message='it was hunter2'/></testcase></testsuite>";
+    bench.fake.file("report.xml", report);
+    let mut work = job(&["echo name=a-hunter2-b > \"$TRUNKLINE_OUTPUT\"", "echo hunter2=c >> \"$TRUNKLINE_OUTPUT\""]);
+    work.reports = vec![ReportRule { format: ReportFormat::Junit, path: "report.xml".to_owned() }];
+    let lease = bench.fake.offer(Work::Job(work), subject(), &["hunter2"]);
+    let reported = bench.fake.await_report(&lease);
+    let said = format!("{reported:?}");
+    // A name of an output that would be a secret is none, and is said to be none.
+    let Outcome::Job(outcome) = reported.outcome else { panic!("{said}") };
+    assert!(outcome.reason.as_deref().is_some_and(|reason| reason.contains("'***=c'")), "{said}");
+    assert_eq!(outcome.tests.as_ref().map(|tests| tests.failures[0].name.as_str()), Some("***"));
+    assert!(!said.contains("hunter"), "{said}");
+
+    let work = job(&["echo name=a-hunter2-b > \"$TRUNKLINE_OUTPUT\""]);
+    let lease = bench.fake.offer(Work::Job(work), subject(), &["hunter2"]);
+    let Outcome::Job(outcome) = bench.fake.await_report(&lease).outcome else { panic!("a job's") };
+    assert_eq!(outcome.outputs.into_iter().collect::<Vec<_>>(), [("name".to_owned(), "a-***-b".to_owned())]);
+    let line = format!("echo '{}hunter2' > \"$TRUNKLINE_OUTPUT\"", "x".repeat(77));
+    let lease = bench.fake.offer(Work::Job(job(&[&line])), subject(), &["hunter2"]);
+    let Outcome::Job(outcome) = bench.fake.await_report(&lease).outcome else { panic!("a job's") };
+    assert!(outcome.reason.as_deref().is_some_and(|reason| reason.ends_with("x***'")), "{outcome:?}");
 }

@@ -77,6 +77,16 @@ fn failures_say_what_is_known() {
 }
 
 #[test]
+fn what_a_target_calls_itself_is_masked_before_it_is_cut() {
+    let bench = Bench::new();
+    let name = format!("{}hunter2", "x".repeat(197));
+    let part = RunPart { observe: Some(format!("echo release={name}")), ..part(&bench.folder) };
+    let lease = bench.fake.offer(Work::Observe(work(part)), deployment(1), &["hunter2"]);
+    let Outcome::Observe(observed) = bench.fake.await_report(&lease).outcome else { panic!("an observation's") };
+    assert_eq!(observed.live, Live::Named(format!("{}***", "x".repeat(197))));
+}
+
+#[test]
 fn an_observe_waits_for_an_apply_that_outlived_its_runner() {
     outlives(true);
     // Killed between the start and the note of its process id.

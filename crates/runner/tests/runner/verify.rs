@@ -68,6 +68,19 @@ fn the_evidence_says_what_was_seen_last() {
 }
 
 #[test]
+fn an_answer_is_masked_before_it_is_cut() {
+    let bench = Bench::new();
+    // Ninety-seven characters, of which a hundred are told.
+    let body = Box::leak(format!(r#"{{"version":"{}hunter2"}}"#, "x".repeat(97)).into_boxed_str());
+    let url = serve(Box::leak(Box::new([&*body])));
+    let check = CheckRule { name: "smoke".to_owned(), check: http(&url, 300) };
+    let work = Work::Verify(VerifyWork { check, contents: Contents::default(), least: None });
+    let lease = bench.fake.offer(work, subject(), &["hunter2"]);
+    let Outcome::Verify(outcome) = bench.fake.await_report(&lease).outcome else { panic!("a check's") };
+    assert!(outcome.evidence.contains("xx***', expected") && !outcome.evidence.contains("hun"), "{}", outcome.evidence);
+}
+
+#[test]
 fn an_open_socket_that_nobody_serves_is_told_with_the_limit_that_ran_out() {
     let bench = Bench::new();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
