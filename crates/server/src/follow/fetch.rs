@@ -37,8 +37,10 @@ fn parse(listed: &str) -> Result<Seen, GitError> {
         if let Some(branch) = what.strip_prefix("ref: ") {
             seen.default = Some(branch.to_owned());
         } else if is_valid_ref_name(name)
+            && what.contains(|digit| digit != '0')
             && let Ok(revision) = what.parse()
         {
+            // A broken ref is listed with zeros for a commit, and asking for those would fail the whole fetch.
             // What a tag leads to is listed beside it, as name^{}, which is no valid name.
             seen.refs.insert(name.to_owned(), revision);
         }
@@ -84,9 +86,9 @@ mod tests {
 
     #[test]
     fn a_list_of_refs_is_read() {
-        let (a, b) = ("a".repeat(40), "b".repeat(40));
+        let (a, b, zeros) = ("a".repeat(40), "b".repeat(40), "0".repeat(40));
         let listed = format!(
-            "ref: refs/heads/trunk\tHEAD\n{a}\tHEAD\n{a}\trefs/heads/trunk\n{b}\trefs/tags/v1\n{a}\trefs/tags/v1^{{}}\nx\trefs/heads/y\n{a}\trefs/heads/../z\n"
+            "ref: refs/heads/trunk\tHEAD\n{a}\tHEAD\n{a}\trefs/heads/trunk\n{b}\trefs/tags/v1\n{a}\trefs/tags/v1^{{}}\nx\trefs/heads/y\n{zeros}\trefs/heads/broken\n{a}\trefs/heads/../z\n"
         );
         let seen = parse(&listed).unwrap();
         assert_eq!(seen.default.as_deref(), Some("refs/heads/trunk"));
