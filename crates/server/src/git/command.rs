@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use trunkline_domain::foundation::RepositoryKey;
+use trunkline_domain::foundation::{RepositoryKey, is_obeyed};
 
 /// Why git could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -191,10 +191,16 @@ pub fn converse(command: &mut Command, what: &str, input: &mut (dyn Read + Send)
         // stops reading; that alone is no failure.
         written.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(fail(error)) })?;
         if !status.success() {
-            return Err(GitError::Refused { what: what.to_owned(), said: String::from_utf8_lossy(&said).trim().to_owned() });
+            return Err(GitError::Refused { what: what.to_owned(), said: shown(&said) });
         }
         Ok(())
     })
+}
+
+/// What git complained of, for people and logs: it quotes names, and what another server says.
+fn shown(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    said.trim().chars().map(|c| if is_obeyed(c) && !matches!(c, '\n' | '\t') { '?' } else { c }).collect()
 }
 
 /// Bytes of git's complaints that are kept.
