@@ -2,7 +2,7 @@
 //! himself, so that git's own client refuses nothing beforehand.
 
 use crate::place::Place;
-use crate::text::{assert_shown, encoded, escaped, fitting, texts};
+use crate::text::{assert_shown, canary, encoded, escaped, fitting, texts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 /// What leaves all that a job is told.
 const FILE: &str = r#"on: { push: { branches: ["**"], tags: ["**"] } }
 defaults: { sandbox: host, env: { BRANCH: "${{ change.branch }}", TAG: "${{ change.tag }}", BOTH: "<${{ change.branch }}|${{ change.tag }}>" } }
-jobs: { tell: { run: 'env -0 > "PROBES/$TRUNKLINE_RUN_ID"; printf "%s\n" "$TRUNKLINE_REFERENCE"' } }
+jobs: { tell: { run: 'env -0 > "PROBES/$TRUNKLINE_RUN_ID"; printf "%s\n" "$TRUNKLINE_REFERENCE"; test ! -e CANARY' } }
 "#;
 
 /// A commit of a text.
@@ -34,7 +34,7 @@ fn commits(place: &Place) -> Vec<Commit> {
         .iter()
         .map(|text| Commit { message: format!("{0}\n\n{0}\n", text.replace('\0', "")), name: person(text), id: String::new() })
         .collect();
-    let file = FILE.replace("PROBES", &place.path("probes").display().to_string());
+    let file = FILE.replace("PROBES", &place.path("probes").display().to_string()).replace("CANARY", &canary());
     let mut stream = format!(
         "commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 5\nBegin\nfrom refs/heads/main^0\nM 100644 inline trunkline.yaml\ndata {}\n{file}\n",
         file.len()

@@ -9,6 +9,7 @@ mod api;
 mod common;
 mod delivery;
 mod files;
+mod follow;
 mod history;
 mod place;
 mod text;

@@ -138,12 +138,17 @@ impl Place {
 
     /// All runs, newest first, once none of them goes on.
     pub fn runs(&self, at_least: usize) -> Vec<Value> {
+        self.runs_of("shop", at_least)
+    }
+
+    /// The same of another project.
+    pub fn runs_of(&self, project: &str, at_least: usize) -> Vec<Value> {
         let until = Instant::now() + Duration::from_secs(120);
         loop {
             let mut runs: Vec<Value> = Vec::new();
             loop {
                 let before = runs.last().map(|run| format!("&before={}", run["number"])).unwrap_or_default();
-                let more = self.json(&format!("projects/shop/runs?limit=200{before}"));
+                let more = self.json(&format!("projects/{project}/runs?limit=200{before}"));
                 if more.as_array().unwrap().is_empty() {
                     break;
                 }

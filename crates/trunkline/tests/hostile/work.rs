@@ -2,7 +2,7 @@
 //! of a log, tests.
 
 use crate::place::Place;
-use crate::text::{fitting, yaml};
+use crate::text::{canary, fitting, yaml};
 use serde_json::json;
 
 /// Inputs of one start, at most.
@@ -32,7 +32,8 @@ fn inputs_of_a_start() {
     push(
         &place,
         &format!(
-            "on: {{ manual: {{ inputs: {{ {inputs} }} }} }}\ndefaults: {{ sandbox: host }}\njobs:\n  tell:\n    env: {{ {env} }}\n    if: inputs.in0 != 'never'\n    run: env -0 > \"PROBES/$TRUNKLINE_RUN_ID\"; echo \"$IN0\" \"$TRUNKLINE_INPUT_IN1\"\n"
+            "on: {{ manual: {{ inputs: {{ {inputs} }} }} }}\ndefaults: {{ sandbox: host }}\njobs:\n  tell:\n    env: {{ {env} }}\n    if: inputs.in0 != 'never'\n    run: env -0 > \"PROBES/$TRUNKLINE_RUN_ID\"; echo \"$IN0\" \"$TRUNKLINE_INPUT_IN1\"; test ! -e {}\n",
+            canary()
         ),
         &[],
     );
