@@ -22,7 +22,7 @@ use std::process::Command;
 /// Which workloads.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// w1 push, w2 pipelines, w3 parallel jobs, w4 and w4b logs, w5 idle, check, build; none: all but build
+    /// w1 push, w2 pipelines, w3 parallel jobs, w4 and w4b logs, w5 idle, check, run, build; none: all but build
     workloads: Vec<String>,
     /// Print one object alone
     #[arg(long)]

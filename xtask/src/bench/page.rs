@@ -7,7 +7,7 @@ use std::fs;
 use std::process::Command;
 
 /// The bars, by workload: figure, most that is allowed, in words.
-const BARS: [(&str, &str, f64, &str); 13] = [
+const BARS: [(&str, &str, f64, &str); 14] = [
     ("w1", "ratio", 1.0, "ratio ≤ 1.0"),
     ("w1x", "ratio", 1.5, "ratio ≤ 1.5"),
     ("w2", "ratio", 2.5, "ratio ≤ 2.5"),
@@ -20,6 +20,7 @@ const BARS: [(&str, &str, f64, &str); 13] = [
     ("w5", "ready_ms", 100.0, "start to ready ≤ 100 ms"),
     ("w5", "binary_mb", 30.0, "program ≤ 30 MB"),
     ("check", "ms", 50.0, "≤ 50 ms"),
+    ("run", "ms", 1000.0, "< 1 s"),
     ("build", "seconds", 480.0, "≤ 8 min"),
 ];
 

@@ -2,13 +2,16 @@
 
 use super::floor::Floor;
 use super::process;
+use super::repository::Repository;
 use super::server::Server;
 use super::sheet::{Clock, Pairs, median, round};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::fmt::Write;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 /// What all workloads need.
@@ -26,7 +29,7 @@ pub struct Bench {
 type Workload = (&'static str, &'static str, fn(&Bench) -> Result<Value>);
 
 /// Name, words, how it is measured.
-pub const WORKLOADS: [Workload; 9] = [
+pub const WORKLOADS: [Workload; 10] = [
     ("w1", "push to the fourth chained job recorded", push),
     ("w1x", "the same in a sandbox", push_behind_a_wall),
     ("w2", "500 pipelines of four chained jobs", pipelines),
@@ -35,6 +38,7 @@ pub const WORKLOADS: [Workload; 9] = [
     ("w4b", "a log of 1,000,000 lines of 8 bytes", short_lines),
     ("w5", "idle: memory, start, size", idle),
     ("check", "a delivery file of 500 jobs is checked", check),
+    ("run", "the working tree runs: first line of a job", run),
     (BUILD, "a clean release build", build),
 ];
 
@@ -268,6 +272,33 @@ fn check(bench: &Bench) -> Result<Value> {
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(json!({ "ms": round(median(&times) * 1000.0), "n": times.len() }))
+}
+
+/// From the start of `trunkline run` in a repository of 500 files, one of them changed, to the first line that its job
+/// prints, at sandbox level auto.
+fn run(bench: &Bench) -> Result<Value> {
+    let folder = bench.folder.join("run");
+    let file = ("trunkline.yaml", "on: push\njobs: { hello: { run: 'echo a line of the job; cat file-*.txt | wc -l' } }\n");
+    let names: Vec<String> = (0..500).map(|number| format!("file-{number}.txt")).collect();
+    let files = names.iter().map(|name| (name.as_str(), "a line\n")).chain([file]);
+    Repository::new(&folder, &files.collect::<Vec<_>>())?;
+    let mut times = Vec::new();
+    for number in 0..bench.rounds(11) {
+        std::fs::write(folder.join("file-7.txt"), format!("change {number}\n"))?;
+        let clock = Clock::start();
+        let mut command = std::process::Command::new(&bench.program);
+        let mut process =
+            command.arg("run").current_dir(&folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let output = BufReader::new(process.stderr.take().context("no output")?);
+        let mut lines = output.lines();
+        let seen = lines.by_ref().map_while(Result::ok).any(|line| line.contains("a line of the job") && !line.contains("echo"));
+        times.push(clock.read().as_secs_f64());
+        lines.for_each(drop);
+        ensure!(process.wait()?.success() && seen, "the run did not pass, or printed nothing");
+    }
+    Ok(
+        json!({ "ms": round(median(&times) * 1000.0), "slowest_ms": round(times.iter().fold(0.0, |a, b| b.max(a)) * 1000.0), "n": times.len() }),
+    )
 }
 
 /// All of it, into an empty folder, with what is downloaded already.
