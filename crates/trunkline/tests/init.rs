@@ -21,6 +21,8 @@ const GITLAB: &str = r#"
 include: [{ local: other.yml }]
 "test:a": { script: ["make a", "echo 'a: b'"] }
 "test a": { script: make b, needs: [included] }
+looks: { script: ["docker inspect --format '${{ .Id }}'"], needs: [pages] }
+pages: { script: [mkdocs], needs: [looks] }
 ship: { stage: deploy, script: ./ship.sh, needs: ["test:a", { project: group/other, job: ship, ref: main }] }
 "#;
 

@@ -86,6 +86,41 @@ impl Draft {
         }
         needs
     }
+
+    /// Lets no job wait for itself, which no check lets pass: of each circle the need that closes it is left out.
+    pub fn without_circles(&mut self) {
+        let mut done: BTreeSet<String> = BTreeSet::new();
+        while done.len() < self.jobs.len() {
+            let before = done.len();
+            for job in &self.jobs {
+                if job.needs.iter().all(|need| done.contains(need)) {
+                    done.insert(job.name.clone());
+                }
+            }
+            if done.len() == before {
+                self.open_circle(&done);
+            }
+        }
+    }
+
+    /// Every job that is not done waits for another one that is not: that way leads into a circle.
+    fn open_circle(&mut self, done: &BTreeSet<String>) {
+        let next = |job: &Job| {
+            let need = job.needs.iter().find(|need| !done.contains(*need))?;
+            self.jobs.iter().position(|job| job.name == *need)
+        };
+        let mut way: Vec<usize> = self.jobs.iter().position(|job| !done.contains(&job.name)).into_iter().collect();
+        while let Some((last, next)) = way.last().and_then(|last| Some((*last, next(&self.jobs[*last])?))) {
+            if way.contains(&next) {
+                let need = self.jobs[next].name.clone();
+                let job = &mut self.jobs[last];
+                job.needs.retain(|known| *known != need);
+                self.left_out.push(format!("job {}: it waits for {need}, which waits for it", job.name));
+                return;
+            }
+            way.push(next);
+        }
+    }
 }
 
 /// The jobs of another system's file by their names there, each with a name of ours that no other job has.
@@ -200,15 +235,35 @@ pub fn items(value: &serde_json::Value) -> Vec<&serde_json::Value> {
     }
 }
 
+/// A plain value as text; none for lists and mappings.
+pub fn text(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        serde_json::Value::Bool(truth) => Some(truth.to_string()),
+        _ => None,
+    }
+}
+
 /// A plain value as text; none for lists and mappings, and for what holds another system's expressions.
 pub fn plain(value: &serde_json::Value) -> Option<String> {
-    let text = match value {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Number(number) => number.to_string(),
-        serde_json::Value::Bool(truth) => truth.to_string(),
-        _ => return None,
-    };
-    (!text.contains("${{")).then_some(text)
+    text(value).filter(|text| !text.contains("${{"))
+}
+
+/// Whether a script holds values that another system writes into it before it runs.
+pub fn has_expression(text: &str) -> bool {
+    text.contains("${{") || text.contains("$[[")
+}
+
+/// A script that cannot run as it stands must not look as if it could: its lines as comments, and a failure that says why.
+pub fn stands_still(run: &str) -> String {
+    let comment = |line: &str| format!("# {}\n", line.replace("${{", "<<").replace("}}", ">>"));
+    run.lines().map(comment).collect::<String>() + "echo 'give these values in env and use them as \"$NAME\"' && exit 1"
+}
+
+/// How people find a script again.
+pub fn first_line(text: &str) -> String {
+    text.trim().lines().next().unwrap_or_default().chars().take(60).collect()
 }
 
 /// Whether a name can be that of an environment variable; those of Trunkline are its own.

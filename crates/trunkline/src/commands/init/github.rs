@@ -1,6 +1,6 @@
 //! Taking over the commands of GitHub Actions workflows.
 
-use super::draft::{Draft, Job, Names, is_variable, items, plain};
+use super::draft::{Draft, Job, Names, first_line, is_variable, items, plain, stands_still};
 use crate::code::Code;
 use crate::failure::Failure;
 use serde_json::Value;
@@ -30,6 +30,7 @@ pub fn lift(folder: &Path) -> Result<Draft, Failure> {
         draft.left_out.push("no workflow has a job that a push starts".to_owned());
         draft.jobs.push(Job { name: "test".to_owned(), ..Job::default() });
     }
+    draft.without_circles();
     Ok(draft)
 }
 
@@ -116,20 +117,9 @@ fn take_step(draft: &mut Draft, job: &mut Job, place: &str, step: &Value) {
             draft.left_out.push(format!("{place}: {key} of the step '{}'", first_line(run)));
         }
     }
-    // What cannot run as it stands must not look as if it could.
     let run = if run.contains("${{") { stands_still(run) } else { run.to_owned() };
     // A name with an expression is none here; the commands tell what the step does.
     job.steps.push((plain(&step["name"]), run));
-}
-
-/// The lines as comments, and a failure that says why.
-fn stands_still(run: &str) -> String {
-    let comment = |line: &str| format!("# {}\n", line.replace("${{", "<<").replace("}}", ">>"));
-    run.lines().map(comment).collect::<String>() + "echo 'give these values in env and use them as \"$NAME\"' && exit 1"
-}
-
-fn first_line(text: &str) -> String {
-    text.trim().lines().next().unwrap_or_default().chars().take(60).collect()
 }
 
 #[cfg(test)]
@@ -230,6 +220,14 @@ jobs:
         assert_eq!(jobs[2].1, ["build", "build-2"]);
         assert_eq!(jobs[4].1, ["b-build"]);
         assert!(left.contains("a.yml, job ship: it waits for gone, which this file does not hold"), "{left}");
+    }
+
+    #[test]
+    fn jobs_that_wait_for_each_other_are_let_go() {
+        let (jobs, left) =
+            lifted(&[("a.yml", "on: push\njobs: { a: { needs: b, steps: [{ run: a }] }, b: { needs: a, steps: [{ run: b }] } }")]);
+        assert_eq!((jobs[0].1.as_slice(), jobs[1].1.as_slice()), (["b".to_owned()].as_slice(), [].as_slice()));
+        assert!(left.contains("job b: it waits for a, which waits for it"), "{left}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Taking over the commands of a GitLab pipeline.
 
-use super::draft::{Draft, Job, Names, is_variable, items, plain};
+use super::draft::{Draft, Job, Names, first_line, has_expression, is_variable, items, plain, stands_still, text};
 use crate::code::Code;
 use crate::failure::Failure;
 use serde_json::{Map, Value};
@@ -10,25 +10,13 @@ const FILE: &str = ".gitlab-ci.yml";
 /// Bytes of the file.
 const BYTES_MAX: u64 = 1 << 20;
 /// Keys at the top that are no jobs.
-const GLOBAL: [&str; 12] = [
-    "stages",
-    "variables",
-    "default",
-    "include",
-    "workflow",
-    "image",
-    "services",
-    "cache",
-    "before_script",
-    "after_script",
-    "pages",
-    "spec",
-];
+const GLOBAL: [&str; 11] =
+    ["stages", "variables", "default", "include", "workflow", "image", "services", "cache", "before_script", "after_script", "spec"];
 /// Stages where the file names none.
 const STAGES: [&str; 5] = [".pre", "build", "test", "deploy", ".post"];
 /// Keys of a job that were looked at.
 const KNOWN: [&str; 7] = ["script", "before_script", "stage", "needs", "variables", "extends", "tags"];
-/// Templates may extend templates.
+/// Templates may extend templates, and scripts refer to scripts that refer to others.
 const EXTENDS_MAX: usize = 10;
 
 /// Every job of the pipeline.
@@ -66,6 +54,7 @@ pub fn lift(folder: &Path) -> Result<Draft, Failure> {
         draft.left_out.push("the pipeline has no job of its own".to_owned());
         draft.jobs.push(Job { name: "test".to_owned(), ..Job::default() });
     }
+    draft.without_circles();
     Ok(draft)
 }
 
@@ -106,7 +95,11 @@ fn needed(draft: &mut Draft, place: &str, needs: &Value) -> Vec<String> {
 
 fn take_job(draft: &mut Draft, lifted: &mut Job, pipeline: &Map<String, Value>, (key, job): (&str, &Map<String, Value>)) {
     let get = |name: &str| job.get(name).unwrap_or(&Value::Null);
-    for variables in [pipeline.get("variables").unwrap_or(&Value::Null), get("variables")] {
+    let at_top = |name: &str| pipeline.get(name).unwrap_or(&Value::Null);
+    for variables in [at_top("variables"), get("variables")] {
+        if !variables.is_object() && !variables.is_null() {
+            draft.left_out.push(format!("job {key}: variables, which stand elsewhere"));
+        }
         for (name, value) in variables.as_object().into_iter().flatten() {
             match plain(value).or_else(|| plain(&value["value"])).filter(|value| is_variable(name) && !value.contains('$')) {
                 Some(value) => drop(lifted.env.insert(name.clone(), value)),
@@ -117,14 +110,23 @@ fn take_job(draft: &mut Draft, lifted: &mut Job, pipeline: &Map<String, Value>, 
             }
         }
     }
-    let first =
-        if job.contains_key("before_script") { get("before_script") } else { pipeline.get("before_script").unwrap_or(&Value::Null) };
+    let first = if job.contains_key("before_script") { get("before_script") } else { at_top("before_script") };
     // One shell runs all of it, so that what a line sets holds for the next.
-    let lines: Vec<String> = [first, get("script")].into_iter().flat_map(lines).collect();
-    if lines.iter().all(|line| line.trim().is_empty()) {
+    let mut script = Script { pipeline, lines: Vec::new(), lost: Vec::new() };
+    script.take(first, EXTENDS_MAX);
+    script.take(get("script"), EXTENDS_MAX);
+    draft.left_out.extend(script.lost.iter().map(|lost| format!("job {key}: {lost}")));
+    let (lines, whole) = (&script.lines, script.lines.join("\n"));
+    if let Some(line) = lines.iter().find(|line| has_expression(line)) {
+        draft.left_out.push(format!("job {key}: an expression in '{}'; values reach a script as environment variables", first_line(line)));
+        lifted.steps.push((None, stands_still(&whole)));
+    } else if whole.trim().is_empty() {
         draft.left_out.push(format!("job {key}: it has no script"));
     } else {
-        lifted.steps.push((None, lines.join("\n")));
+        lifted.steps.push((None, whole));
+    }
+    if key == "pages" {
+        draft.left_out.push("job pages: that what it leaves in public/ is published; an environment can deploy it".to_owned());
     }
     lifted.junit = plain(&get("artifacts")["reports"]["junit"]).filter(|path| is_path(path));
     for other in job.keys().filter(|key| !KNOWN.contains(&key.as_str())) {
@@ -138,9 +140,46 @@ fn is_path(path: &str) -> bool {
     named && path.split('/').all(|piece| piece != "..") && path.trim_start_matches("./") != "."
 }
 
-/// Script lines; lists within lists, as anchors make them, are one list.
-fn lines(value: &Value) -> Vec<String> {
-    items(value).iter().flat_map(|item| if item.is_array() { lines(item) } else { plain(item).into_iter().collect() }).collect()
+/// The lines of a script in the making.
+struct Script<'a> {
+    pipeline: &'a Map<String, Value>,
+    lines: Vec<String>,
+    /// What is no line, for people.
+    lost: Vec<String>,
+}
+
+impl Script<'_> {
+    /// Adds its lines. Lists within lists, as anchors make them, are one list.
+    fn take(&mut self, value: &Value, depth: usize) {
+        if let Some(place) = reference(self.pipeline, value) {
+            let names = items(value).into_iter().filter_map(text).collect::<Vec<_>>().join(", ");
+            match place.filter(|_| depth > 0) {
+                Some(place) => self.take(place, depth - 1),
+                None => self.lost.push(format!("the reference to {names}, which this file does not hold")),
+            }
+            return;
+        }
+        for item in items(value) {
+            match text(item) {
+                Some(line) => self.lines.push(line),
+                None if item.is_array() => self.take(item, depth),
+                None => self.lost.push(format!("a line that is no text: {}", first_line(&item.to_string()))),
+            }
+        }
+    }
+}
+
+/// What `!reference [.setup, script]` leads to: such a tag leaves only its list. None where it is a list of lines.
+fn reference<'a>(pipeline: &'a Map<String, Value>, value: &Value) -> Option<Option<&'a Value>> {
+    let names: Vec<&str> = value.as_array()?.iter().map(Value::as_str).collect::<Option<_>>()?;
+    let (first, rest) = names.split_first().filter(|(_, rest)| !rest.is_empty())?;
+    let holds = |job: &Value| !job[rest[0]].is_null();
+    // Hidden jobs are called so; a command that begins with a dot is a path, or has arguments.
+    let is_hidden = first.starts_with('.') && !first.contains(['/', ' ', '\n']);
+    match pipeline.get(*first) {
+        Some(job) if holds(job) => Some(rest.iter().try_fold(job, |value, name| value.get(name))),
+        _ => is_hidden.then_some(None),
+    }
 }
 
 /// Without `needs` a job waits for every job of the nearest earlier stage that has any.
@@ -206,6 +245,96 @@ ship:
         for said in ["default at the top", "WHERE", "lint: allow_failure", "ship: rules", "unit tests: artifacts"] {
             assert!(left.contains(said), "{said}: {left}");
         }
+    }
+
+    /// The text of the file that is made of this pipeline, which must pass; its jobs; and what was left out.
+    fn lifted(ci: &str) -> (String, Vec<trunkline_domain::pipeline::JobRule>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), ci).unwrap();
+        let draft = lift(folder.path()).unwrap();
+        let text = draft.text("shop");
+        let (definition, diagnostics) = read(text.as_bytes());
+        let jobs = definition.unwrap_or_else(|| panic!("{diagnostics:?}\n{text}")).jobs;
+        (text, jobs, draft.left_out.join("\n"))
+    }
+
+    #[test]
+    fn a_line_that_cannot_run_here_is_listed_and_does_not_look_as_if_it_could() {
+        let (_, jobs, left) = lifted(
+            r#"
+a: { script: ["make", "docker inspect --format '${{ .Id }}'"] }
+b: { before_script: ["cd $[[ inputs.folder ]]"], script: make b }
+c: { script: [make c, {echo a: b}] }
+d: { script: [make d], variables: [.shared, variables] }
+"#,
+        );
+        let runs: Vec<&str> = jobs.iter().map(|job| job.steps[0].run.trim_end()).collect();
+        assert!(runs[0].starts_with("# make\n# docker inspect") && runs[0].ends_with("exit 1"), "{runs:?}");
+        assert!(runs[1].starts_with("# cd $[[") && runs[1].ends_with("exit 1"), "{runs:?}");
+        assert_eq!(runs[2..], ["make c", "make d"]);
+        for said in [
+            "job a: an expression in 'docker inspect --format '${{ .Id }}''; values reach",
+            "job b: an expression in 'cd $[[ inputs.folder ]]'",
+            "job c: a line that is no text: {\"echo a\":\"b\"}",
+            "job d: variables, which stand elsewhere",
+        ] {
+            assert!(left.contains(said), "{said}: {left}");
+        }
+    }
+
+    #[test]
+    fn scripts_that_are_referred_to_are_taken_over() {
+        let (_, jobs, left) = lifted(
+            r#"
+.setup: { script: [one, two], deep: { er: [three] } }
+.again: { script: [!reference [.again, script], four] }
+a: { script: [!reference [.setup, script], !reference [.setup, deep, er], make] }
+b: { before_script: !reference [.elsewhere, script], script: [["./configure", make], [".setup here", x]] }
+c: { script: !reference [.again, script] }
+d: { script: [!reference [.setup, missing], make] }
+"#,
+        );
+        let runs: Vec<&str> = jobs.iter().map(|job| job.steps[0].run.trim_end()).collect();
+        assert_eq!(runs[..2], ["one\ntwo\nthree\nmake", "./configure\nmake\n.setup here\nx"]);
+        assert!(runs[2].ends_with("four") && runs[3] == "make", "{runs:?}");
+        for said in [
+            "job b: the reference to .elsewhere, script, which this file does not hold",
+            "job c: the reference to .again, script",
+            "job d: the reference to .setup, missing, which",
+        ] {
+            assert!(left.contains(said), "{said}: {left}");
+        }
+    }
+
+    #[test]
+    fn a_job_named_pages_is_a_job() {
+        let (_, jobs, left) = lifted(
+            "pages: { stage: deploy, script: [mkdocs], artifacts: { paths: [public] } }\nafter: { stage: .post, needs: [pages], script: x }\n",
+        );
+        assert_eq!((jobs[0].key.as_str(), jobs[0].steps[0].run.as_str()), ("pages", "mkdocs"));
+        assert_eq!(jobs[1].needs, [jobs[0].key.clone()]);
+        assert!(left.contains("job pages: that what it leaves in public/ is published") && !left.contains("at the top"), "{left}");
+    }
+
+    #[test]
+    fn jobs_that_wait_for_each_other_are_let_go() {
+        let (text, jobs, left) = lifted(
+            r#"
+late: { needs: [c], script: x }
+a: { needs: [b, free], script: x }
+b: { needs: [c], script: x }
+c: { needs: [a], script: x }
+own: { needs: [own, free], script: x }
+free: { script: x }
+"#,
+        );
+        let graph: Vec<(&str, Vec<&str>)> =
+            jobs.iter().map(|job| (job.key.as_str(), job.needs.iter().map(|need| need.as_str()).collect())).collect();
+        let wanted =
+            [("late", vec!["c"]), ("a", vec!["b", "free"]), ("b", vec![]), ("c", vec!["a"]), ("own", vec!["free"]), ("free", vec![])];
+        assert_eq!(graph, wanted);
+        assert_eq!(left, "job b: it waits for c, which waits for it\njob own: it waits for own, which waits for it");
+        assert!(text.contains("# - job b: it waits for c, which waits for it\n"), "{text}");
     }
 
     #[test]
