@@ -1,5 +1,14 @@
 //! What a refusal is about, and what helps with each: the one place that says so.
 
+/// How commits come into a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// People push them here.
+    Pushed,
+    /// They are fetched from the repository that it follows: nobody can push them here.
+    Followed,
+}
+
 /// What a refusal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
@@ -16,9 +25,9 @@ pub enum About {
     /// What was delivered somewhere.
     Delivered,
     /// A branch, a tag or a commit on it.
-    Branch,
+    Branch(Arrival),
     /// The way of a change.
-    Change,
+    Change(Arrival),
     /// A log.
     Log,
     /// The inputs of a start.
@@ -41,8 +50,14 @@ impl About {
             About::Run => "trunkline runs list shows which there are",
             About::Deployment => "trunkline deployments list shows which there are",
             About::Delivered => "trunkline deployments list shows what came there, and how it ended",
-            About::Branch => "push it first: git push trunkline BRANCH",
-            About::Change => "push it, if it was not pushed: git push trunkline BRANCH; trunkline runs list shows what has run",
+            About::Branch(Arrival::Pushed) => "push it first: git push trunkline BRANCH",
+            About::Branch(Arrival::Followed) => "push it to the repository that is followed, then: trunkline sync",
+            About::Change(Arrival::Followed) => {
+                "push it to the repository that is followed, then: trunkline sync; trunkline runs list shows what has run"
+            }
+            About::Change(Arrival::Pushed) => {
+                "push it, if it was not pushed: git push trunkline BRANCH; trunkline runs list shows what has run"
+            }
             About::Log => "the field 'work' of a job, a part or a check names its log",
             About::Inputs => "on.manual in trunkline.yaml declares them; give each with trunkline start --input NAME=VALUE",
             About::Start => "name a commit that has something to do: trunkline start --commit SHA",

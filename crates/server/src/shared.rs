@@ -1,6 +1,6 @@
 //! What every route shares.
 
-use crate::about::About;
+use crate::about::{About, Arrival};
 use crate::access::Keys;
 use crate::clock::Clock;
 use crate::credentials::Credentials;
@@ -13,6 +13,7 @@ use trunkline_domain::foundation::{ProjectKey, RepositoryKey};
 use trunkline_domain::pipeline::SandboxLevel;
 use trunkline_domain::project::Project;
 use trunkline_domain::record::{Key, Refusal, State};
+use trunkline_domain::repository::Repository;
 use trunkline_engine::{Answer, Blobs, Read, Receipt, StoreError};
 use trunkline_store::{LogStore, SqliteReader};
 
@@ -107,6 +108,14 @@ impl Shared {
     /// The repository of a project.
     pub fn repository_of(&self, project: &ProjectKey) -> Result<RepositoryKey, Failure> {
         self.project(project).map(|found| found.repository)
+    }
+
+    /// How commits come into it.
+    pub fn arrival(&self, repository: &RepositoryKey) -> Result<Arrival, Failure> {
+        Ok(match self.state(&Key::Repository(repository.clone()))? {
+            Some(State::Repository(Repository { source: Some(_), .. })) => Arrival::Followed,
+            _ => Arrival::Pushed,
+        })
     }
 
     /// A project.

@@ -1,7 +1,7 @@
 //! Starting a run by hand: the newest commit of a ref, or a commit on it, with inputs.
 
 use crate::about::About;
-use crate::git::{self, GitError};
+use crate::git;
 use crate::planner::{self, Cause, Planned, Wanted};
 use crate::push::pull_heads;
 use crate::shared::{Failure, Shared};
@@ -55,7 +55,13 @@ fn number(receipt: &Receipt) -> Result<u32, Failure> {
 fn usual_branch(shared: &Shared, repository: &RepositoryKey) -> Result<String, Failure> {
     let path = shared.repositories.present(repository)?;
     let named = git::usual_branch(&path).map_err(|error| Failure::Internal(format!("HEAD of {repository}: {error}")))?;
-    named.ok_or_else(|| Failure::NotFound(About::Branch, format!("a branch in {repository}, and none was named")))
+    match named {
+        Some(name) => Ok(name),
+        None => {
+            let about = About::Branch(shared.arrival(repository)?);
+            Err(Failure::NotFound(about, format!("a branch in {repository}, and none was named")))
+        }
+    }
 }
 
 /// The ref, in full, and the commit.
@@ -70,11 +76,13 @@ fn place(shared: &Shared, repository: &RepositoryKey, asked: &StartRun) -> Resul
     let candidates = [name.to_owned(), format!("refs/heads/{name}"), format!("refs/tags/{name}")];
     let found = candidates.iter().find_map(|name| state.refs.get_key_value(name));
     let Some((reference, tip)) = found.filter(|(name, _)| name.starts_with("refs/heads/") || name.starts_with("refs/tags/")) else {
-        return Err(Failure::NotFound(About::Branch, format!("branch or tag '{name}' in {repository}")));
+        let about = About::Branch(shared.arrival(repository)?);
+        return Err(Failure::NotFound(about, format!("branch or tag '{name}' in {repository}")));
     };
     let Some(commit) = &asked.revision else { return Ok((reference.clone(), tip.clone())) };
     if !shared.repositories.is_ancestor(repository, commit, tip)? {
-        return Err(GitError::Missing(format!("commit {commit} on {reference}")).into());
+        let about = About::Branch(shared.arrival(repository)?);
+        return Err(Failure::NotFound(about, format!("commit {commit} on {reference}")));
     }
     Ok((reference.clone(), commit.clone()))
 }

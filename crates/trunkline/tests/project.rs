@@ -67,6 +67,25 @@ fn a_commit_that_never_ran_is_not_watched_as_another() {
 }
 
 #[test]
+fn what_a_followed_repository_lacks_is_pushed_there_and_not_here() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(home.path(), folder.path(), "trunkline serve --slots 0");
+    let trunkline = |text: &str| run_to(shell(home.path(), folder.path(), text).env("TRUNKLINE_SERVER", &server.address));
+    let file = "on: { manual: {} }\njobs: { a: { run: make } }";
+    let begin = format!("git init -q -b main shop && cd shop && echo '{file}' > trunkline.yaml && git add -A && git commit -qm Begin");
+    git(home.path(), folder.path(), &begin);
+    let add = format!("trunkline project add shop --git file://{}/shop", folder.path().display());
+    assert_eq!(trunkline(&add).0, Some(0));
+    for (text, help) in [
+        ("trunkline start -p shop --ref work", "help: push it to the repository that is followed, then: trunkline sync\n"),
+        ("trunkline runs view -p shop", "help: trunkline sync shop\n"),
+    ] {
+        let (code, said) = trunkline(text);
+        assert!(code == Some(5) && said.ends_with(help) && !said.contains("git push"), "{text}: {code:?} {said}");
+    }
+}
+
+#[test]
 fn an_act_in_a_foreign_repository_wants_its_project_named() {
     let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let server = Server::start(home.path(), folder.path(), "trunkline serve --slots 0");

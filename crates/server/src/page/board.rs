@@ -20,6 +20,7 @@ pub fn board(status: &StatusView, refresh: Refresh) -> String {
     let items = attention::items(status);
     let headline = headline(status, &items);
     let first_push = matches!(status.projects.as_slice(), [only] if only.last_run.is_none());
+    let followed = status.projects.first().filter(|only| first_push && only.source.is_some());
     let copied = attention::has_command(&items) || first_push || status.projects.is_empty();
     let content = html! {
         div.head {
@@ -31,6 +32,8 @@ pub fn board(status: &StatusView, refresh: Refresh) -> String {
         (attention::list(&items))
         @if status.projects.is_empty() {
             (empty("A project begins in its repository.", "trunkline project add NAME"))
+        } @else if let Some(followed) = followed {
+            (empty("The next push to the repository that it follows starts the first run.", &format!("trunkline sync {}", followed.name)))
         } @else if first_push {
             (empty("The first push starts the first run.", "git push trunkline main"))
         } @else {

@@ -7,7 +7,7 @@ use super::part::{clip, command, digits, icon, pick, subject};
 use super::{evidence, line};
 use maud::{Markup, html};
 use trunkline_api::view::{CommitView, WhereView};
-use trunkline_domain::foundation::Timestamp;
+use trunkline_domain::foundation::{ProjectKey, Timestamp};
 
 /// Seconds between two looks at a change that moves.
 const REFRESH_S: u32 = 2;
@@ -46,8 +46,8 @@ pub fn change(view: &WhereView, now: Timestamp, refresh: Refresh) -> String {
     page(&Frame { title: &title, refresh_s, refresh, place: Place::Elsewhere, at: Some(now), entries: None }, &content)
 }
 
-/// A commit that nobody pushed here.
-pub fn unknown_change(question: &str, refresh: Refresh) -> String {
+/// A commit that nobody pushed here; `followed` is the project that was asked for, where its repository is elsewhere.
+pub fn unknown_change(question: &str, followed: Option<&ProjectKey>, refresh: Refresh) -> String {
     let question = clip(question, TITLE_MAX);
     let content = html! {
         div.head { div {
@@ -56,8 +56,16 @@ pub fn unknown_change(question: &str, refresh: Refresh) -> String {
         } }
         div.panel.empty {
             (icon(Icon::Commit))
-            p { "It was not pushed to this server, or it started no run." }
-            (command("git push trunkline main"))
+            @match followed {
+                Some(project) => {
+                    p { "It was not pushed to the repository that is followed, was not seen there yet, or started no run." }
+                    (command(&format!("trunkline sync {project}")))
+                }
+                None => {
+                    p { "It was not pushed to this server, or it started no run." }
+                    (command("git push trunkline main"))
+                }
+            }
         }
     };
     let title = format!("{question} was not seen");

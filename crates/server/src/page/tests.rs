@@ -20,7 +20,7 @@ fn change(view: &WhereView, now: Timestamp) -> String {
 }
 
 fn unknown_change(question: &str) -> String {
-    super::unknown_change(question, Refresh::On)
+    super::unknown_change(question, None, Refresh::On)
 }
 
 /// Every sample page with a name for its file.
@@ -133,6 +133,14 @@ fn what_wants_a_person_comes_with_its_command() {
     assert!(page("board-safe-mode").contains("trunkline resume"));
     assert!(page("board-empty").contains("trunkline project add NAME"));
     assert!(page("board-first-push").contains("git push trunkline main"));
+    // Nobody pushes here what lives elsewhere.
+    let mut followed = project("shop", 3, &[]);
+    followed.last_run = None;
+    followed.source = Some(SourceView { address: "https://example.com/shop.git".to_owned(), seen_at: None, failed: None });
+    let unknown = super::unknown_change("4f2a91c", Some(&followed.name), Refresh::On);
+    for page in [board(&status(vec![followed])), unknown] {
+        assert!(page.contains("trunkline sync shop") && !page.contains("git push"), "{page}");
+    }
     assert!(!page("board-quiet").contains("class=\"attn\""));
 }
 
@@ -255,7 +263,7 @@ fn a_reader_can_pause_the_refresh() {
     let paused = [
         super::board(&status, Refresh::Paused),
         super::change(&live(), NOW, Refresh::Paused),
-        super::unknown_change("4f2a91c", Refresh::Paused),
+        super::unknown_change("4f2a91c", None, Refresh::Paused),
     ];
     for page in paused {
         assert!(!page.contains("http-equiv=\"refresh\"") && page.contains("<a href=\"?refresh=on\">resume</a>"), "{page}");

@@ -4,6 +4,7 @@ use super::Problem;
 use super::api::hex;
 use super::asked::{Ask, Place};
 use super::table::Table;
+use crate::about::{About, Arrival};
 use crate::access::{Authorized, COOKIE, Look, Open};
 use crate::page::{self, Refresh};
 use crate::shared::{Failure, Shared};
@@ -85,7 +86,7 @@ async fn change(
                 found => return Ok((StatusCode::OK, page::change(&found?, shared.clock.now(), wish.refresh()))),
             }
         }
-        Ok((StatusCode::NOT_FOUND, page::unknown_change(&question, wish.refresh())))
+        Ok((StatusCode::NOT_FOUND, page::unknown_change(&question, None, wish.refresh())))
     })
     .await
 }
@@ -97,7 +98,10 @@ async fn change_of(
     Ask(wish): Ask<Wish>,
 ) -> Result<Response, Problem> {
     render(shared, move |shared| match view::where_is(shared, &project, &question) {
-        Err(Failure::NotFound(..)) => Ok((StatusCode::NOT_FOUND, page::unknown_change(&question, wish.refresh()))),
+        Err(Failure::NotFound(about, _)) => {
+            let followed = (about == About::Change(Arrival::Followed)).then_some(&project);
+            Ok((StatusCode::NOT_FOUND, page::unknown_change(&question, followed, wish.refresh())))
+        }
         found => Ok((StatusCode::OK, page::change(&found?, shared.clock.now(), wish.refresh()))),
     })
     .await

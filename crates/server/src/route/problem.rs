@@ -1,7 +1,7 @@
 //! How a no looks on the wire.
 
 use super::page::{html, wish};
-use crate::about::About;
+use crate::about::{About, Arrival};
 use crate::page;
 use crate::shared::Failure;
 use crate::writer::Busy;
@@ -90,7 +90,7 @@ impl From<Failure> for Problem {
                 (StatusCode::INSUFFICIENT_STORAGE, "TL0522", Some("free some of the server's disk; it then goes on by itself"))
             }
             Failure::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "TL0520", Some("try again in a moment")),
-            Failure::Git(crate::git::GitError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", About::Branch.help()),
+            Failure::Git(crate::git::GitError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", About::Branch(Arrival::Pushed).help()),
             // The words of both say already what helps.
             Failure::Git(crate::git::GitError::Gone(_)) => (StatusCode::INTERNAL_SERVER_ERROR, "TL0524", None),
             Failure::Blob(trunkline_engine::BlobError::Missing(_)) => (StatusCode::NOT_FOUND, "TL0504", None),

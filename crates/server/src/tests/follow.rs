@@ -68,6 +68,18 @@ fn a_followed_repository_starts_runs_like_a_pushed_one() {
     assert!(words.contains("run shop/3 for") && words.contains("run shop/4 for"), "{words}");
     server.until("projects/shop/runs/4", |body| body["result"] == json!("passed"));
 
+    // What is not here yet comes by way of that repository, and never by a push to this server.
+    for (method, path, body) in [
+        ("POST", "projects/shop/runs", json!({"reference": "work"})),
+        ("POST", "projects/shop/runs", json!({"reference": "main", "revision": "0123456789012345678901234567890123456789"})),
+        ("GET", "projects/shop/where/abcdef0", json!({})),
+        ("GET", "projects/shop/where/pr-7", json!({})),
+    ] {
+        let (status, refused) = server.ask(method, &format!("/api/v1/{path}"), (method == "POST").then_some(body));
+        let help = refused["help"].as_str().unwrap_or_default();
+        assert!(status == 404 && help.starts_with("push it to the repository that is followed, then: trunkline sync"), "{path}: {refused}");
+    }
+
     // Nobody can push past the repository that is followed.
     let past = Clone::new(&server);
     past.commit(&[("a", "1")], "Past it");

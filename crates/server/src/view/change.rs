@@ -29,7 +29,7 @@ pub fn where_is(shared: &Shared, project: &ProjectKey, question: &str) -> Result
     let stations = stations(shared, project, &run, release.as_ref())?;
     Ok(WhereView {
         project: project.clone(),
-        revision: revision.parse().map_err(|_| Failure::NotFound(About::Change, question.to_owned()))?,
+        revision: revision.parse().map_err(|_| Failure::NotFound(About::Other, question.to_owned()))?,
         run,
         release,
         stations,
@@ -38,21 +38,26 @@ pub fn where_is(shared: &Shared, project: &ProjectKey, question: &str) -> Result
 }
 
 /// Why a commit has no run.
-fn not_run(shared: &Shared, prefix: &str, question: &str) -> Result<Failure, Failure> {
-    let project = prefix.split('/').next().unwrap_or_default();
+fn not_run(shared: &Shared, project: &ProjectKey, (prefix, question): (&str, &str)) -> Result<Failure, Failure> {
     let skipped = shared.reader.rows(Table::Skip, prefix, None, 1)?;
     let why = match skipped.first().and_then(|(_, body)| Row::decode::<SkipRow>(body).ok()) {
         Some(row) => format!("it started none: {}", row.skip.reason.words()),
         None => "it was not pushed here, or it started none".to_owned(),
     };
-    Ok(Failure::NotFound(About::Change, format!("run of commit {question} in project {project}: {why}")))
+    Ok(Failure::NotFound(about(shared, project)?, format!("run of commit {question} in project {project}: {why}")))
+}
+
+fn about(shared: &Shared, project: &ProjectKey) -> Result<About, Failure> {
+    Ok(About::Change(shared.arrival(&shared.repository_of(project)?)?))
 }
 
 fn find(shared: &Shared, project: &ProjectKey, question: &str) -> Result<(String, CommitRow), Failure> {
     if let Some(number) = question.strip_prefix("pr-").and_then(|number| number.parse().ok()) {
         let commit: Option<CommitRow> = row(shared, Table::PullRequest, &numbered(project, number))?;
-        let commit = commit
-            .ok_or_else(|| Failure::NotFound(About::Change, format!("pull request {number} in project {project}: git did not show it")))?;
+        let Some(commit) = commit else {
+            let what = format!("pull request {number} in project {project}: git did not show it");
+            return Err(Failure::NotFound(about(shared, project)?, what));
+        };
         return Ok((commit.head.to_string(), commit));
     }
     let hex = question.len() >= DIGITS_MIN && question.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -65,7 +70,7 @@ fn find(shared: &Shared, project: &ProjectKey, question: &str) -> Result<(String
     let prefix = format!("{project}/{}", question.to_ascii_lowercase());
     let found = shared.reader.rows(Table::Commit, &prefix, None, 2)?;
     match found.as_slice() {
-        [] => Err(not_run(shared, &prefix, question)?),
+        [] => Err(not_run(shared, project, (&prefix, question))?),
         [(key, body)] => {
             let commit = Row::decode(body).map_err(|error| StoreError::Damaged(format!("commit {key}: {error}")))?;
             Ok((key.rsplit('/').next().unwrap_or_default().to_owned(), commit))

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::git::Repository;
 use crate::globals::Remote;
 use crate::reference::Reference;
-use trunkline_api::view::{DeploymentView, EnvironmentView, RunView, StationKind, StationView, WhereView};
+use trunkline_api::view::{DeploymentView, EnvironmentView, ProjectView, RunView, StationKind, StationView, WhereView};
 use trunkline_domain::foundation::ProjectKey;
 
 /// What names a run or a commit.
@@ -134,7 +134,9 @@ fn run_here(remote: &Remote, project: &ProjectKey) -> Result<RunView, Failure> {
         }
     }
     let Some(run) = newest(remote, project)? else {
-        return Err(Failure::new(Code::NothingThere, format!("project {project} has no run yet")).help("git push trunkline main"));
+        let known: ProjectView = remote.client.get(&format!("projects/{project}"))?;
+        let help = if known.source.is_some() { format!("trunkline sync {project}") } else { "git push trunkline main".to_owned() };
+        return Err(Failure::new(Code::NothingThere, format!("project {project} has no run yet")).help(help));
     };
     if let Some(revision) = missing {
         remote.screen.note(&format!("{} has no run; this is the newest, run {}", revision.short(), run.number));
