@@ -1,25 +1,26 @@
 //! `trunkline service`: the server under systemd, for the whole machine or for one user.
 
+mod upgrade;
+
 use crate::address::Address;
 use crate::client::Client;
 use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::reference;
 use crate::render::Screen;
 use crate::render::paint::Mark;
 use crate::whereabouts;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use trunkline_api::request::Health;
 
 const UNIT: &str = "trunkline.service";
 /// The package's unit: the one place that says how the server is locked up.
 const TEMPLATE: &str = include_str!("../../../../packaging/trunkline.service");
-/// How long a restarted server may take to answer.
-const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// What to do with the service.
 #[derive(clap::Args)]
@@ -45,6 +46,9 @@ enum Act {
     Upgrade {
         /// The new program
         program: PathBuf,
+        /// How long it may take from its start until it is ready
+        #[arg(long, value_name = "TIME", default_value = "30s", value_parser = reference::duration)]
+        within: Duration,
     },
 }
 
@@ -63,7 +67,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     match &arguments.act {
         Act::Install { dry_run } => install(&scope, *dry_run, &screen),
         Act::Status => status(&scope, globals),
-        Act::Upgrade { program } => upgrade(&scope, program, globals),
+        Act::Upgrade { program, within } => upgrade::run(&scope, (program, *within), globals),
     }
 }
 
@@ -101,7 +105,13 @@ impl Scope {
         TEMPLATE.lines().filter_map(line).map(|line| line + "\n").collect()
     }
 
-    fn systemctl(&self, arguments: &[&str]) -> Result<(), Failure> {
+    /// The command that shows what the server printed.
+    fn journal(&self) -> String {
+        format!("journalctl{} -u {UNIT} -e", if self.user { " --user" } else { "" })
+    }
+
+    /// Calls it, and gives what it said.
+    fn systemctl(&self, arguments: &[&str]) -> Result<String, Failure> {
         let mut command = Command::new("systemctl");
         if self.user {
             command.arg("--user");
@@ -110,7 +120,7 @@ impl Scope {
         let output =
             output.map_err(|error| Failure::new(Code::Service, "systemctl cannot be started: is this a systemd machine?").why(error))?;
         if output.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         Err(Failure::new(Code::Service, format!("systemctl {}: {said}", arguments.join(" "))))
@@ -193,61 +203,10 @@ fn status(scope: &Scope, globals: &Globals) -> anyhow::Result<Exit> {
             None => screen.print(&screen.out.paint.mark(Mark::Failed, "it does not answer"))?,
         }
         if !active || health.is_none() {
-            screen.note(&format!("see journalctl{} -u {UNIT} -e", if scope.user { " --user" } else { "" }));
+            screen.note(&format!("see {}", scope.journal()));
         }
     }
     Ok(if active && health.is_some() { Exit::Good } else { Exit::Failed })
-}
-
-fn upgrade(scope: &Scope, fresh: &Path, globals: &Globals) -> anyhow::Result<Exit> {
-    let screen = globals.screen();
-    let version = version_of(fresh)?;
-    let place = program_of(&scope.unit)?;
-    let (old, new) = (place.with_extension("old"), place.with_extension("new"));
-    let failed = |error: std::io::Error| Failure::new(Code::Service, format!("{} cannot be replaced", place.display())).why(error);
-    fs::copy(fresh, &new).map_err(failed)?;
-    // A copy, not a rename: at every moment a whole program lies at its place.
-    fs::copy(&place, &old).map_err(failed)?;
-    fs::rename(&new, &place).map_err(failed)?;
-    if let Err(failure) = restart(scope, globals, &version) {
-        screen.note(&format!("{version} does not answer: the program before it is put back"));
-        fs::rename(&old, &place).map_err(failed)?;
-        scope.systemctl(&["restart", UNIT])?;
-        return Err(failure.into());
-    }
-    screen.print(&screen.out.paint.mark(Mark::Passed, &format!("{UNIT} runs {version}")))?;
-    screen.note(&format!("undo: trunkline service upgrade {}", old.display()));
-    Ok(Exit::Good)
-}
-
-fn restart(scope: &Scope, globals: &Globals, version: &str) -> Result<(), Failure> {
-    scope.systemctl(&["restart", UNIT])?;
-    let until = Instant::now() + READY_WITHIN;
-    while Instant::now() < until {
-        if health(scope, globals).is_some_and(|health| health.version == version) {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    Err(Failure::new(Code::Service, format!("the new program did not answer within {} s", READY_WITHIN.as_secs()))
-        .help(format!("see journalctl -u {UNIT} -e")))
-}
-
-/// What the program says of itself: a file that is none is not put in place.
-fn version_of(program: &Path) -> Result<String, Failure> {
-    let wrong = || Failure::new(Code::Service, format!("{} is no trunkline program that runs here", program.display()));
-    let output = Command::new(program).args(["version", "--json"]).stdin(Stdio::null()).output().map_err(|error| wrong().why(error))?;
-    let said: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|error| wrong().why(error))?;
-    said["version"].as_str().map(str::to_owned).ok_or_else(wrong)
-}
-
-/// The program that the unit starts.
-fn program_of(unit: &Path) -> Result<PathBuf, Failure> {
-    let places = [unit, Path::new("/usr/lib/systemd/system/trunkline.service")];
-    let text = places.iter().find_map(|path| fs::read_to_string(path).ok());
-    let text = text.ok_or_else(|| Failure::new(Code::Service, "there is no unit").help("trunkline service install"))?;
-    let program = text.lines().find_map(|line| line.strip_prefix("ExecStart=")?.split(' ').next());
-    program.map(PathBuf::from).ok_or_else(|| Failure::new(Code::Service, format!("{} starts nothing", unit.display())))
 }
 
 #[cfg(test)]
@@ -275,11 +234,5 @@ mod tests {
         for line in ["KillMode=process\n", "NoNewPrivileges=yes\n", "WantedBy=default.target\n", "Type=notify\n"] {
             assert!(unit.contains(line), "{line}: {unit}");
         }
-    }
-
-    #[test]
-    fn a_file_that_is_no_program_is_not_put_in_place() {
-        assert!(version_of(Path::new("/bin/true")).is_err());
-        assert!(version_of(Path::new("/nonexistent")).is_err());
     }
 }

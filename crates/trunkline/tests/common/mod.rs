@@ -75,8 +75,15 @@ pub fn run_to(command: &mut Command) -> (Option<i32>, String) {
 /// An `ssh` that does this instead: the folder to be found first, and the file in which it keeps what it was called with.
 pub fn ssh(folder: &Path, script: &str) -> (String, PathBuf) {
     let (bin, called) = (folder.join("ssh"), folder.join("ssh.called"));
-    std::fs::create_dir(&bin).unwrap();
-    std::fs::write(bin.join("ssh"), format!("#!/bin/sh\necho \"$*\" >> '{}'\n{script}\n", called.display())).unwrap();
-    std::fs::set_permissions(bin.join("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    self::script(&bin, "ssh", &format!("echo \"$*\" >> '{}'\n{script}\n", called.display()));
     (bin.display().to_string(), called)
+}
+
+/// A program of bash in this folder.
+pub fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(&path, format!("#!/bin/bash\n{text}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
 }
