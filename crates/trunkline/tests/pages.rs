@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Server, blocks, run, run_to, shell};
+use common::{Server, blocks, run, run_to, script, shell, ssh};
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::Path;
@@ -19,20 +19,33 @@ const API: &str = include_str!("../../../docs/api.md");
 /// The pages that are tried by other tests: `restore.rs`, and each command alone by `reference.rs`.
 const ELSEWHERE: [&str; 2] = ["running.md", "commands.md"];
 
+/// A way through ssh to this machine.
+const WAY: &str = r#"
+case "$*" in *"-- root@host sh -s") exec sh -s ;; esac
+exec python3 - "$@" <<'PYTHON'
+import socket, sys, threading
+near, near_port, far, far_port = sys.argv[sys.argv.index("-L") + 1].split(":")
+def pump(source, sink):
+    while piece := source.recv(65536):
+        sink.sendall(piece)
+    sink.shutdown(socket.SHUT_WR)
+server = socket.create_server((near, int(near_port)))
+while True:
+    one, other = server.accept()[0], socket.create_connection((far, int(far_port)))
+    for ends in ((one, other), (other, one)):
+        threading.Thread(target=pump, args=ends, daemon=True).start()
+PYTHON
+"#;
+
 /// Commands of docs/install.md that change a machine. `packaging/try/` does the same in a machine of its
 /// own, which CI has not; `cargo xtask dist` is run there, too.
-const CHANGES_A_MACHINE: [&str; 11] = [
+const CHANGES_A_MACHINE: [&str; 6] = [
     "cargo xtask dist",
     "sudo apt install ./trunkline_0.1.0_amd64.deb",
-    "sudo trunkline service status",
-    "sudo TRUNKLINE_DATA=/var/lib/trunkline trunkline project add shop --git https://github.com/acme/shop.git",
-    "TRUNKLINE_SERVER=ssh://root@host trunkline status",
     "tar -xzf trunkline-0.1.0-x86_64-linux.tar.gz",
     "sudo install trunkline-0.1.0-x86_64-linux/bin/trunkline /usr/local/bin/",
-    "sudo trunkline service install",
     "cargo install --locked --path crates/trunkline",
     "sudo apt install ./trunkline_0.2.0_amd64.deb",
-    "sudo trunkline service upgrade ./trunkline",
 ];
 
 fn without_remark(line: &str) -> &str {
@@ -169,12 +182,34 @@ fn what_the_page_on_installing_shows_is_tried() {
         run(&mut shell(home.path(), home.path(), line), line);
         tried.push(line);
     }
-    tried.push("trunkline serve");
+    // By the tests of the service.
+    tried.extend(lines.iter().filter(|line| line.starts_with("sudo trunkline service ")));
+    tried.extend(["trunkline serve"]);
+    tried.extend(a_server_that_root_reads(home.path(), &lines));
     let left: Vec<&&str> = lines.iter().filter(|line| !tried.contains(line)).collect();
     assert!(left.is_empty(), "docs/install.md shows what nothing tries: {left:?}");
     let gone: Vec<&&str> = CHANGES_A_MACHINE.iter().filter(|line| !lines.contains(line)).collect();
     assert!(gone.is_empty(), "docs/install.md shows no longer: {gone:?}");
     assert!(home.path().join(".local/share/man/man1/trunkline-promote.1").exists());
+}
+
+/// Where sudo changes nobody, the package's data are the user's own, and another machine is this one. What was tried.
+fn a_server_that_root_reads<'a>(home: &Path, lines: &[&'a str]) -> Vec<&'a str> {
+    let folder = tempfile::tempdir().unwrap();
+    let _server = Server::start(home, folder.path(), "trunkline serve --slots 0");
+    let made = "git init -q -b main shop && git -C shop commit -q --allow-empty -m Begin";
+    run(&mut shell(home, folder.path(), made), made);
+    script(&folder.path().join("ssh"), "sudo", "exec env \"$@\"");
+    let (bin, called) = ssh(folder.path(), WAY);
+    let (source, data) = (format!("file://{}/shop", folder.path().display()), home.join(".local/state/trunkline"));
+    let tried: Vec<&str> = lines.iter().filter(|line| line.contains("TRUNKLINE_")).copied().collect();
+    for line in &tried {
+        let text = line.replace("https://github.com/acme/shop.git", &source).replace("/var/lib/trunkline", &data.display().to_string());
+        let said = run(&mut shell(home, folder.path(), &format!("PATH={bin}:$PATH; {text}")), line);
+        assert!(said.contains("shop"), "{line}: {said}");
+    }
+    assert!(std::fs::read_to_string(called).unwrap().contains(" -L "), "nothing went through ssh");
+    tried
 }
 
 #[test]
