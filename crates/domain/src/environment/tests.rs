@@ -530,3 +530,138 @@ fn in_safe_mode_releases_wait_and_later_grants_are_far_above_the_earlier_ones() 
         assert_eq!(Life::unheard_of().when(command, 9), Ok(Vec::new()));
     }
 }
+
+#[test]
+fn the_causes_that_the_file_names_bring_the_last_release_back() {
+    use RollbackCause::{Health, Verify};
+    let health = DeploymentResult::Failed(FailureCause::Health);
+    for (rule, result, back) in [
+        (vec![Verify], FAILED, true),
+        (vec![Verify], health, false),
+        (vec![Verify], DeploymentResult::Cancelled, false),
+        (vec![Health], FAILED, false),
+        (vec![Health], health, true),
+        (vec![Health], DeploymentResult::Cancelled, true),
+        (vec![], FAILED, false),
+    ] {
+        let mut life = Life::new();
+        life.offer(1);
+        life.end(1, DeploymentResult::Succeeded, 9);
+        life.when(offer_with(2, QueuePolicy::Queue, |offer| offer.skeleton.rollback = rule.clone()), 2).unwrap();
+        assert_eq!(!granted(&life.end(2, result, 8)).is_empty(), back, "{rule:?} after {result:?}");
+    }
+}
+
+#[test]
+fn who_waits_is_told_apart_by_deployment_and_by_release() {
+    let mut life = Life::new();
+    for n in 1..=4 {
+        life.offer(n);
+    }
+    assert_eq!(life.end(7, FAILED, 9), [], "only who holds the lock gives it back");
+    assert_eq!(life.when(Command::Withdraw { deployment: deployment(7) }, 9), Err(Refusal::NotWaiting(deployment(7))));
+    assert_eq!(
+        life.when(offer_with(3, QueuePolicy::Queue, by_ana), 9).unwrap()[0],
+        Fact::Declined { release: release(3), reason: Declined::AlreadyHere }
+    );
+    assert_eq!(life.when(Command::Forbid { release: release(4) }, 9).unwrap(), [Fact::Forbidden { deployment: deployment(4) }]);
+    assert_eq!(granted(&life.end(1, DeploymentResult::Succeeded, 9)), [(deployment(2), 2)], "first come, first served");
+    // It waits for a person's acceptance.
+    let mut life = Life::unheard_of();
+    life.when(offer(5, QueuePolicy::Queue), 5).unwrap();
+    assert_eq!(life.when(Command::Forbid { release: release(6) }, 9).unwrap(), []);
+}
+
+#[test]
+fn the_queue_has_a_limit_that_only_the_newest_passes() {
+    let mut life = Life::new();
+    for n in 0..=QUEUE_MAX as u8 {
+        assert!(!matches!(life.offer(n)[0], Fact::Declined { .. }), "{n}");
+    }
+    let full = Fact::Declined { release: release(200), reason: Declined::QueueFull };
+    assert_eq!(life.when(offer(200, QueuePolicy::Queue), 200).unwrap(), [full]);
+    life.when(offer(201, QueuePolicy::Newest), 201).unwrap();
+    assert_eq!(life.now().queue.iter().map(|slot| slot.deployment).collect::<Vec<_>>(), [deployment(201)]);
+}
+
+#[test]
+fn a_way_back_that_waits_is_not_superseded() {
+    let mut life = Life::new();
+    for n in [1, 2] {
+        life.offer(n);
+        life.end(n, DeploymentResult::Succeeded, 9);
+    }
+    life.offer(3);
+    life.when(Command::RollBack { to: Some(release(1)) }, 8).unwrap();
+    life.when(offer(4, QueuePolicy::Newest), 4).unwrap();
+    assert_eq!(life.now().queue.iter().map(|slot| slot.deployment).collect::<Vec<_>>(), [deployment(8), deployment(4)]);
+}
+
+#[test]
+fn what_failed_or_is_being_replaced_may_come_again() {
+    let mut life = Life::new();
+    life.offer(1);
+    life.end(1, FAILED, 9);
+    assert_eq!(granted(&life.when(offer_with(1, QueuePolicy::Queue, by_ana), 2).unwrap()), [(deployment(2), 2)], "it failed there");
+    life.end(2, DeploymentResult::Succeeded, 9);
+    life.offer(3);
+    life.when(offer_with(1, QueuePolicy::Queue, by_ana), 4).unwrap();
+    assert_eq!(life.now().queue[0].deployment, deployment(4), "another one is about to take its place");
+}
+
+#[test]
+fn what_was_hindered_is_forgotten_when_something_was_touched_or_came() {
+    let hindered = DeploymentResult::Failed(FailureCause::Hindered);
+    for (result, touched, kept) in [
+        (DeploymentResult::Cancelled, false, true),
+        (hindered, true, false),
+        (FAILED, true, false),
+        // A script may say that it had nothing to do.
+        (DeploymentResult::Succeeded, false, false),
+    ] {
+        let mut life = Life::new();
+        life.offer(2);
+        life.when(Command::Settle { deployment: deployment(2), result: hindered, touched: false }, 8).unwrap();
+        life.offer(3);
+        life.when(Command::Settle { deployment: deployment(3), result, touched }, 8).unwrap();
+        assert_eq!(life.now().hindered, kept.then_some(deployment(2)), "{result:?}, touched: {touched}");
+        let there = life.now().current.as_ref().map(|current| current.release);
+        assert_eq!(there, (touched || result == DeploymentResult::Succeeded).then_some(release(3)), "{result:?}, touched: {touched}");
+    }
+}
+
+#[test]
+fn so_many_verified_releases_are_kept() {
+    let mut life = Life::new();
+    for n in 1..=VERIFIED_MAX as u8 + 2 {
+        life.offer(n);
+        life.end(n, DeploymentResult::Succeeded, 9);
+    }
+    let kept: Vec<ReleaseId> = life.now().verified.iter().map(|verified| verified.release).collect();
+    assert_eq!(kept, (3..=VERIFIED_MAX as u8 + 2).rev().map(release).collect::<Vec<_>>());
+}
+
+/// Each environment is offered the release once: when the last that it waits for has verified it.
+#[test]
+fn a_verified_release_goes_where_that_opens_the_way() {
+    let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<EnvironmentName>>();
+    let named = |name: &str, after: After| EnvironmentSkeleton { name: name.parse().unwrap(), after, ..skeleton(QueuePolicy::Queue) };
+    let mut cut = release::tests::with_environments(vec![
+        named("test", After::Release),
+        named("other", After::Release),
+        named("qa", After::All(names(&["test"]))),
+        named("any", After::Any(names(&["test", "other"]))),
+        named("both", After::All(names(&["test", "other"]))),
+    ]);
+    let veto = Veto { from: "qa".parse().unwrap(), deployment: deployment(1) };
+    for (verified, vetoes, expected) in [
+        (&["test"][..], vec![], &["qa", "any"][..]),
+        (&["other", "test"], vec![], &["qa", "both"]),
+        (&["test"], vec![veto], &["any"]),
+        (&["qa", "test", "qa"], vec![], &["qa", "any"]),
+    ] {
+        (cut.verified, cut.vetoes) = (names(verified), vetoes);
+        let follows = follow(&release::Fact::Verified { environment: "test".parse().unwrap() }, release(1), &cut);
+        assert_eq!(follows.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), expected, "{verified:?}");
+    }
+}

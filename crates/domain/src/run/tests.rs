@@ -384,3 +384,77 @@ fn why_a_run_has_no_plan_is_a_list_or_a_sentence_and_nothing_is_an_empty_list() 
         assert_eq!(&serde_json::from_value::<Run>(state).unwrap(), run);
     }
 }
+
+#[test]
+fn a_job_is_tried_as_often_as_its_cause_allows() {
+    let retry = |max, on: &[RetryCause]| Retry { max, on: on.to_vec() };
+    for (rule, result, attempts) in [
+        (retry(1, &[RetryCause::ExitCode(75)]), AttemptResult::TimedOut, 1),
+        (retry(1, &[RetryCause::Lost]), AttemptResult::Failed, 1),
+        (retry(3, &[RetryCause::Failed]), AttemptResult::Failed, 4),
+        (retry(3, &[RetryCause::Failed]), AttemptResult::Lost, 2),
+        (retry(3, &[RetryCause::Lost]), AttemptResult::Lost, 4),
+    ] {
+        // A lost runner is said by itself, when it comes back, or by who misses it.
+        for missed in [false, true].into_iter().filter(|missed| !missed || result == AttemptResult::Lost) {
+            let (mut life, _) = Life::of(vec![JobSkeleton { retry: rule.clone(), ..job("a", &[]) }]);
+            for attempt in 1..=attempts {
+                let facts = if missed {
+                    life.lease("a");
+                    life.when(Command::Lose { job: key("a"), epoch: 7 }).unwrap()
+                } else {
+                    life.report("a", result, 75)
+                };
+                let next = if attempt < attempts { vec![format!("a {}", attempt + 1)] } else { vec![] };
+                assert_eq!(queued(&facts), next, "{rule:?} after {result:?}");
+                assert_eq!(end(&facts).is_some(), attempt == attempts, "{rule:?} after {result:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_being_cancelled_is_not_tried_again_and_releases_nothing() {
+    let retry = Retry { max: 1, on: vec![RetryCause::Failed] };
+    let (mut life, _) = Life::releasing(vec![JobSkeleton { retry, ..job("a", &[]) }], Some(vec![]));
+    life.lease("a");
+    life.when(Command::Cancel).unwrap();
+    assert_eq!(life.when(Command::Cancel), Ok(Vec::new()), "it is under way");
+    let outcome = Box::new(JobOutcome::bare(AttemptResult::Failed));
+    let facts = life.when(Command::Report { job: key("a"), epoch: 7, outcome, log: log() }).unwrap();
+    assert_eq!((queued(&facts), end(&facts)), (vec![], Some((RunResult::Cancelled, ReleaseVerdict::NotPassed))));
+}
+
+#[test]
+fn a_release_wants_all_that_it_names_and_asks_for_the_jobs_results() {
+    let two = || vec![when_true("false", job("docs", &[])), job("a", &[])];
+    for (needs, condition, verdict) in [
+        (Some(vec![key("docs"), key("a")]), None, ReleaseVerdict::NotPassed),
+        (Some(vec![key("a")]), Some("needs['a'].result == 'passed'"), ReleaseVerdict::Cut),
+        (None, Some("needs['docs'].result == 'passed'"), ReleaseVerdict::ConditionFalse),
+    ] {
+        let (mut life, _) = Life::releasing(two(), Some(vec![]));
+        let plan = std::sync::Arc::make_mut(life.run.as_mut().unwrap().plan.as_mut().unwrap());
+        let release = plan.release.as_mut().unwrap();
+        (release.needs, release.condition) = (needs, condition.map(|text| Expression(text.to_owned())));
+        assert_eq!(end(&life.pass("a")), Some((RunResult::Passed, verdict)), "{condition:?}");
+    }
+    let (mut life, _) = Life::releasing(vec![job("a", &[])], Some(vec!["server"]));
+    life.lease("a");
+    let made = Artifact { name: "client".to_owned(), digest: Digest::of(b""), size: 0, form: ArtifactForm::File };
+    let outcome = Box::new(JobOutcome { artifacts: vec![made], ..JobOutcome::bare(AttemptResult::Passed) });
+    let facts = life.when(Command::Report { job: key("a"), epoch: 7, outcome, log: log() }).unwrap();
+    assert!(matches!(end(&facts).unwrap().1, ReleaseVerdict::Impossible(why) if why.contains("'server'")), "another one was made");
+}
+
+#[test]
+fn a_skipped_job_names_the_first_need_that_did_not_pass() {
+    let (mut life, _) = Life::of(vec![job("a", &[]), job("b", &[]), job("last", &[0, 1])]);
+    life.report("a", AttemptResult::Failed, 1);
+    let facts = life.report("b", AttemptResult::Failed, 1);
+    let reason = facts.iter().find_map(|fact| match fact {
+        Fact::JobEnded(ended) if ended.job == key("last") => ended.reason.clone(),
+        _ => None,
+    });
+    assert_eq!(reason.as_deref(), Some("'a', which it needs, did not pass"));
+}
