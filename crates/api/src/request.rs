@@ -81,6 +81,17 @@ pub struct AddProject {
     pub folder: Option<String>,
 }
 
+/// Where the repository lives that a project follows, from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Follow {
+    /// Its address; the one that is known, where only the token is another.
+    pub git: String,
+    /// A token for that address. Without one the token that is kept is used, if the address is of the same host.
+    #[serde(default)]
+    pub token: Option<Secret>,
+}
+
 /// A text that is not shown.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]

@@ -36,6 +36,14 @@ impl Credentials {
         fs::rename(fresh, path)
     }
 
+    /// Forgets the token of a repository.
+    pub fn forget(&self, key: &RepositoryKey) -> io::Result<()> {
+        match fs::remove_file(self.root.join(key.as_str())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// The token of a repository, if it has one.
     pub fn get(&self, key: &RepositoryKey) -> io::Result<Option<String>> {
         match fs::read_to_string(self.root.join(key.as_str())) {

@@ -4,10 +4,11 @@ use crate::about::About;
 use crate::follow;
 use crate::git::GitError;
 use crate::shared::{Failure, Shared};
-use trunkline_api::request::AddProject;
-use trunkline_domain::foundation::{Actor, RepositoryKey};
+use trunkline_api::request::{AddProject, Follow};
+use trunkline_domain::foundation::{Actor, ProjectKey, RepositoryKey};
 use trunkline_domain::ledger::Via;
-use trunkline_domain::record::{Command, Key};
+use trunkline_domain::record::{Command, Key, State};
+use trunkline_domain::repository::Repository;
 use trunkline_domain::{project, repository};
 use trunkline_engine::{CommandKey, Request};
 
@@ -59,6 +60,32 @@ fn request(shared: &Shared, actor: Actor, add: &AddProject) -> Result<(Request, 
     }
     commands.push(Command::Project(add.name.clone(), project::Command::Add { repository: key.clone(), folder }));
     Ok((Request { commands, ..Request::none(actor, Via::Api) }, source.map(|_| key)))
+}
+
+/// Follows the same repository at another address, or with another token. It is looked at first: what cannot be read is
+/// refused, and nothing is recorded. Gives the repository, which is still to be taken in.
+pub fn follow(
+    shared: &Shared,
+    actor: Actor,
+    (project, once): (&ProjectKey, Option<CommandKey>),
+    asked: &Follow,
+) -> Result<RepositoryKey, Failure> {
+    let key = shared.repository_of(project)?;
+    let address = follow::checked(&asked.git).map_err(|why| Failure::Invalid(About::Address, why))?;
+    let Some(State::Repository(Repository { source: Some(before), .. })) = shared.state(&Key::Repository(key.clone()))? else {
+        return Err(Failure::Refused(repository::Refusal::NotFollowed.into()));
+    };
+    // A token is for the host that it was given for.
+    let kept = if follow::host(&before) == follow::host(&address) { shared.credentials.get(&key)? } else { None };
+    let token = asked.token.as_ref().map(|token| token.0.trim().to_owned()).or(kept);
+    follow::look(&shared.repositories.path(&key), &address, token.as_deref()).map_err(|error| unreadable(&address, &error))?;
+    match &token {
+        Some(token) => shared.credentials.put(&key, token).map_err(|error| Failure::Invalid(About::Other, error.to_string()))?,
+        None => shared.credentials.forget(&key)?,
+    }
+    let command = Command::Repository(key.clone(), repository::Command::Follow { source: address });
+    shared.act(once, || Ok(Request::new(actor, Via::Api, command)))?;
+    Ok(key)
 }
 
 fn own_key(add: &AddProject) -> Result<RepositoryKey, Failure> {

@@ -10,6 +10,7 @@ mod events;
 mod follow;
 mod git;
 mod least;
+mod moved;
 mod names;
 mod once;
 mod refusal;

@@ -122,7 +122,10 @@ fn the_ways_to_a_repository_are_ways() {
             }
             let address = &server.as_ref().unwrap().address;
             let foreign = ["https://github.com/acme/shop.git", "git@example.com:acme/shop.git", "file:///srv/git/shop.git"];
-            let text = foreign.iter().fold(without_remark(line).to_owned(), |text, one| text.replace(one, &source));
+            let foreign = foreign.into_iter().chain(["https://github.com/acme/store.git"]);
+            let text = foreign.fold(without_remark(line).to_owned(), |text, one| text.replace(one, &source));
+            let text =
+                text.replace("trunkline project follow", &format!("trunkline project add shop --git {source} && trunkline project follow"));
             let data = folder.path().join(format!("data-{number}-{}", if followed { place } else { 0 }));
             if text.starts_with("cat hooks/") {
                 let hook = REPOSITORIES.split(line).nth(1).unwrap().split("```").next().unwrap().trim_start();

@@ -45,6 +45,9 @@ pub struct Arguments {
     /// Try this program instead of building a release
     #[arg(long)]
     program: Option<PathBuf>,
+    /// The program of an earlier version, which F20 replaces; without it the same program is put at another place
+    #[arg(long)]
+    previous: Option<PathBuf>,
     /// Write docs/reliability.md of what was seen
     #[arg(long)]
     page: bool,
@@ -54,6 +57,8 @@ pub struct Arguments {
 pub struct Ground {
     /// The program that is tried.
     pub program: PathBuf,
+    /// The one before it, where there is one.
+    pub previous: Option<PathBuf>,
     /// A folder for everything.
     pub folder: PathBuf,
     /// How often.
@@ -87,6 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Some(program) => program.canonicalize()?,
         None => crate::bench::build()?,
     };
+    let previous = arguments.previous.as_ref().map(|program| program.canonicalize()).transpose()?;
     let seed = arguments.seed.unwrap_or_else(|| {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         now.map_or(1, |since| since.as_nanos() as u64 % 1_000_000)
@@ -97,7 +103,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut seen = Map::new();
     for (name, words, run) in FAULTS.iter().filter(|(name, ..)| wanted(name)) {
         let folder = tempfile::Builder::new().prefix("trunkline-faults-").tempdir()?;
-        let ground = Ground { program: program.clone(), folder: folder.path().to_owned(), count: arguments.count, seed };
+        let previous = previous.clone();
+        let ground = Ground { program: program.clone(), previous, folder: folder.path().to_owned(), count: arguments.count, seed };
         match run(&ground) {
             Ok(figures) => {
                 println!("{name:<4} {words}: {figures}");

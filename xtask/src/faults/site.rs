@@ -8,7 +8,7 @@ use crate::bench::{Repository, Server};
 use anyhow::{Result, ensure};
 use serde_json::{Map, Value, json};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -44,9 +44,14 @@ pub struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// Starts the server with fast clocks. None of the runners stands yet.
+    /// Starts the server by these clocks. None of the runners stands yet.
     pub fn open(ground: &'a Ground, clock: Clock) -> Result<Self> {
-        let server = serve(ground, &clock, "127.0.0.1:0")?;
+        Self::open_by(&ground.program, ground, clock)
+    }
+
+    /// The same with a server of another program.
+    pub fn open_by(program: &Path, ground: &'a Ground, clock: Clock) -> Result<Self> {
+        let server = serve(program, ground, &clock, "127.0.0.1:0")?;
         let targets = Targets::new(&ground.folder)?;
         let file = format!(
             "on: push\njobs:\n  build: {{ run: 'sh say.sh', artifacts: [{{ name: out, path: out }}] }}\n  unit: {{ needs: build, run: 'sh say.sh' }}\nrelease: {{ version: calver, artifacts: [out], files: [apply.sh] }}\n{}",
@@ -71,11 +76,10 @@ impl<'a> Site<'a> {
     }
 
     /// Ends the server and starts it again at the same address.
-    pub fn restart(&mut self, program: &std::path::Path, end: impl FnOnce(&mut Server) -> Result<()>) -> Result<()> {
+    pub fn restart(&mut self, program: &Path, end: impl FnOnce(&mut Server) -> Result<()>) -> Result<()> {
         let listen = self.server.listen();
         end(&mut self.server)?;
-        let ground = Ground { program: program.to_owned(), folder: self.ground.folder.clone(), ..*self.ground };
-        self.server = serve(&ground, &self.clock, &listen)?;
+        self.server = serve(program, self.ground, &self.clock, &listen)?;
         self.started = Instant::now();
         Ok(())
     }
@@ -170,10 +174,10 @@ pub fn cancel_some(server: &Server, commit: &str, pushes: usize) -> Result<()> {
     Ok(())
 }
 
-fn serve(ground: &Ground, clock: &Clock, listen: &str) -> Result<Server> {
-    let mut command = Command::new(&ground.program);
+fn serve(program: &Path, ground: &Ground, clock: &Clock, listen: &str) -> Result<Server> {
+    let mut command = Command::new(program);
     clock.tell(&mut command);
     // It greets and takes leave at each start.
     command.stderr(std::process::Stdio::null());
-    Server::start_by(command, &ground.program, &data(ground), &["--listen", listen, "--slots", "0"])
+    Server::start_by(command, program, &data(ground), &["--listen", listen, "--slots", "0"])
 }

@@ -77,6 +77,8 @@ pub struct SourceView {
     pub seen_at: Option<Timestamp>,
     /// Why it was not seen the last time.
     pub failed: Option<String>,
+    /// Where the address led to the last time, if elsewhere: the repository was renamed.
+    pub redirected: Option<String>,
 }
 
 /// A commit.

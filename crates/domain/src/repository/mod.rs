@@ -26,6 +26,11 @@ pub enum Command {
         /// The repository that it follows, without any password.
         source: Option<String>,
     },
+    /// Follow the same repository at another address, without any password.
+    Follow {
+        /// The address.
+        source: String,
+    },
     /// Move, create (`old` absent) or delete (`new` absent) a ref.
     MoveRef {
         /// The full name, `refs/heads/main`.
@@ -48,6 +53,13 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<String>,
     },
+    /// The repository that it follows lives elsewhere from now on.
+    SourceMoved {
+        /// Its address before.
+        from: String,
+        /// Its address.
+        to: String,
+    },
     /// A ref was moved, created or deleted.
     RefMoved {
         /// The full name.
@@ -68,6 +80,9 @@ pub enum Refusal {
     /// There is none of that name.
     #[error("there is no such repository")]
     Missing,
+    /// It follows none.
+    #[error("people push to this repository: it follows none that could have another address")]
+    NotFollowed,
     /// Somebody moved the ref meanwhile.
     #[error("{name} has moved meanwhile: fetch and push again")]
     RefElsewhere {
@@ -92,8 +107,17 @@ pub fn decide(state: Option<&Repository>, command: Command, _context: &Context) 
     match (state, command) {
         (None, Command::Create { source }) => Ok(vec![Fact::Created { source }]),
         (Some(_), Command::Create { .. }) => Err(Refusal::Exists),
-        (None, Command::MoveRef { .. }) => Err(Refusal::Missing),
+        (None, Command::MoveRef { .. } | Command::Follow { .. }) => Err(Refusal::Missing),
+        (Some(state), Command::Follow { source }) => follow(state, source),
         (Some(state), Command::MoveRef { name, old, new }) => move_ref(state, name, old, new),
+    }
+}
+
+fn follow(state: &Repository, to: String) -> Result<Vec<Fact>, Refusal> {
+    match state.source.clone() {
+        None => Err(Refusal::NotFollowed),
+        Some(from) if from == to => Ok(Vec::new()),
+        Some(from) => Ok(vec![Fact::SourceMoved { from, to }]),
     }
 }
 
@@ -127,6 +151,7 @@ pub fn evolve(state: Option<Repository>, fact: &Fact) -> Repository {
     let mut state = state.unwrap_or_default();
     match fact {
         Fact::Created { source } => state.source.clone_from(source),
+        Fact::SourceMoved { to, .. } => state.source = Some(to.clone()),
         Fact::RefMoved { name, new: Some(new), .. } => {
             state.refs.insert(name.clone(), new.clone());
         }
@@ -143,7 +168,7 @@ mod tests {
     use super::*;
     use crate::foundation::{Actor, Timestamp};
 
-    fn moved(state: &Repository, name: &str, new: Option<&str>) -> Result<Repository, Refusal> {
+    fn after(state: &Repository, command: Command) -> Result<Repository, Refusal> {
         let context = Context {
             now: Timestamp(1),
             actor: Actor::system(),
@@ -153,10 +178,25 @@ mod tests {
             mode: Default::default(),
             fence: 0,
         };
+        let facts = decide(Some(state), command, &context)?;
+        Ok(facts.iter().fold(state.clone(), |state, fact| evolve(Some(state), fact)))
+    }
+
+    #[test]
+    fn only_what_is_followed_has_another_address_and_its_refs_stay() {
+        let follow = |source: &str| Command::Follow { source: source.to_owned() };
+        let pushed_to = moved(&Repository::default(), "refs/heads/main", Some("1")).unwrap();
+        assert_eq!(after(&pushed_to, follow("file:///b")), Err(Refusal::NotFollowed));
+        let followed = Repository { source: Some("file:///a".to_owned()), ..pushed_to };
+        let elsewhere = after(&followed, follow("file:///b")).unwrap();
+        assert_eq!(elsewhere, Repository { source: Some("file:///b".to_owned()), ..followed.clone() });
+        assert_eq!(after(&followed, follow("file:///a")), Ok(followed));
+    }
+
+    fn moved(state: &Repository, name: &str, new: Option<&str>) -> Result<Repository, Refusal> {
         let old = state.refs.get(name).cloned();
         let new = new.map(|digit| digit.repeat(40).parse().unwrap());
-        let facts = decide(Some(state), Command::MoveRef { name: name.to_owned(), old, new }, &context)?;
-        Ok(facts.iter().fold(state.clone(), |state, fact| evolve(Some(state), fact)))
+        after(state, Command::MoveRef { name: name.to_owned(), old, new })
     }
 
     #[test]

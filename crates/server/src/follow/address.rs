@@ -35,6 +35,13 @@ pub fn checked(address: &str) -> Result<String, String> {
     }
 }
 
+/// Where an address leads, without the path on it: scheme, user, host and port.
+pub fn host(address: &str) -> &str {
+    let from = address.find("://").map_or(0, |at| at + 3);
+    let end = if from == 0 { address.find(':') } else { address[from..].find('/').map(|at| from + at) };
+    &address[..end.unwrap_or(address.len())]
+}
+
 fn is_loopback(rest: &str) -> bool {
     let host = rest.split('/').next().unwrap_or_default();
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
@@ -44,7 +51,20 @@ fn is_loopback(rest: &str) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::checked;
+    use super::{checked, host};
+
+    #[test]
+    fn a_host_is_an_address_without_its_path() {
+        for (address, at) in [
+            ("https://github.com/acme/shop.git", "https://github.com"),
+            ("https://github.com:8443/acme", "https://github.com:8443"),
+            ("git@github.com:acme/shop.git", "git@github.com"),
+            ("file:///srv/git/shop.git", "file://"),
+        ] {
+            assert_eq!(host(address), at);
+        }
+        assert_ne!(host("https://github.com.example.org/acme"), host("https://github.com/acme"));
+    }
 
     #[test]
     fn only_plain_addresses_reach_git() {

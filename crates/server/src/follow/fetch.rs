@@ -19,6 +19,8 @@ pub struct Seen {
     pub refs: BTreeMap<String, Revision>,
     /// The branch that its HEAD names.
     pub default: Option<String>,
+    /// Where the address led to, if elsewhere.
+    pub redirected: Option<String>,
 }
 
 /// Asks where the refs stand.
@@ -26,8 +28,13 @@ pub fn look(repository: &Path, address: &str, token: Option<&str>) -> Result<See
     let mut listed = Capped(Vec::new());
     let mut command = outward(repository, address, token);
     command.args(["ls-remote", "--symref", "--", address, "HEAD", "refs/heads/*", "refs/tags/*"]);
-    converse(&mut command, "ls-remote", &mut io::empty(), &mut listed)?;
-    parse(&String::from_utf8_lossy(&listed.0))
+    let said = converse(&mut command, "ls-remote", &mut io::empty(), &mut listed)?;
+    Ok(Seen { redirected: redirected(&said), ..parse(&String::from_utf8_lossy(&listed.0))? })
+}
+
+/// Git follows the first redirect, and says so.
+fn redirected(said: &str) -> Option<String> {
+    said.lines().find_map(|line| line.strip_prefix("warning: redirecting to ")).map(|to| to.trim_end_matches('/').to_owned())
 }
 
 fn parse(listed: &str) -> Result<Seen, GitError> {

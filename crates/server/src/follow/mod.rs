@@ -4,7 +4,7 @@
 mod address;
 mod fetch;
 
-pub use address::checked;
+pub use address::{checked, host};
 pub use fetch::{Seen, look};
 
 use crate::about::About;
@@ -56,6 +56,8 @@ pub struct Progress {
     pub seen_at: Option<Timestamp>,
     /// Why it was not seen the last time.
     pub failed: Option<String>,
+    /// Where its address led to, if elsewhere.
+    pub redirected: Option<String>,
     /// Tags that lead to no commit, and where they stand: nothing of them can be delivered.
     passed_over: BTreeMap<String, Revision>,
     /// Failures in a row.
@@ -129,6 +131,8 @@ struct Taken {
     refused: Vec<String>,
     /// Tags that lead to no commit, of earlier looks too.
     passed_over: BTreeMap<String, Revision>,
+    /// Where the address led to, if elsewhere.
+    redirected: Option<String>,
 }
 
 impl Taken {
@@ -156,8 +160,8 @@ pub fn sync(shared: &Shared, key: &RepositoryKey) -> Result<Vec<String>, Failure
     let pause = match &taken {
         // One branch that is refused is no reason to look at the others less often.
         Ok(taken) => {
-            let passed_over = taken.passed_over.clone();
-            *progress = Progress { seen_at: Some(shared.clock.now()), passed_over, ..Progress::default() };
+            let (passed_over, redirected) = (taken.passed_over.clone(), taken.redirected.clone());
+            *progress = Progress { seen_at: Some(shared.clock.now()), passed_over, redirected, ..Progress::default() };
             EVERY
         }
         Err(_) => {
@@ -182,7 +186,9 @@ fn take_in(shared: &Shared, key: &RepositoryKey, passed_over: &BTreeMap<String, 
     let token = shared.credentials.get(key)?;
     let path = shared.repositories.path(key);
     let mut seen = look(&path, &address, token.as_deref()).map_err(unreadable)?;
-    let mut taken = Taken { passed_over: passed_over.clone(), ..Taken::default() };
+    let redirected = seen.redirected.as_ref().map(|to| to[..to.floor_char_boundary(WHY_BYTES_MAX)].to_owned());
+    let mut taken = Taken { passed_over: passed_over.clone(), redirected, ..Taken::default() };
+    taken.words.extend(taken.redirected.iter().map(|to| format!("{address} leads to {to} now")));
     taken.passed_over.retain(|name, at| seen.refs.get(name) == Some(at));
     seen.refs.retain(|name, _| !taken.passed_over.contains_key(name));
     let moved: Vec<&str> = seen.refs.iter().filter(|(name, at)| state.refs.get(*name) != Some(at)).map(|(name, _)| name.as_str()).collect();

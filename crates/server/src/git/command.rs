@@ -160,11 +160,11 @@ pub fn upload_pack(
     if let Some(protocol) = protocol {
         command.env("GIT_PROTOCOL", protocol);
     }
-    converse(command.args(["upload-pack", "--stateless-rpc", "--strict"]).args(arguments).arg("."), "upload-pack", body, into)
+    converse(command.args(["upload-pack", "--stateless-rpc", "--strict"]).args(arguments).arg("."), "upload-pack", body, into).map(drop)
 }
 
 /// Gives a git command its input, and hands on what it prints. It is ended where nobody takes that any more.
-pub fn converse(command: &mut Command, what: &str, input: &mut (dyn Read + Send), output: &mut dyn Write) -> Result<(), GitError> {
+pub fn converse(command: &mut Command, what: &str, input: &mut (dyn Read + Send), output: &mut dyn Write) -> Result<String, GitError> {
     let fail = |source| GitError::Failed { what: what.to_owned(), source };
     let mut child = command.stdin(Stdio::piped()).spawn().map_err(fail)?;
     let mut stdin = child.stdin.take().expect("stdin was asked for");
@@ -193,7 +193,7 @@ pub fn converse(command: &mut Command, what: &str, input: &mut (dyn Read + Send)
         if !status.success() {
             return Err(GitError::Refused { what: what.to_owned(), said: shown(&said) });
         }
-        Ok(())
+        Ok(shown(&said))
     })
 }
 

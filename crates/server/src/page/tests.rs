@@ -110,7 +110,7 @@ fn the_headline_of_the_board_answers() {
     }
     let mut shop = project("shop", 3, &["test"]);
     let failed = Some("git ls-remote: could not read <from> shop.git".to_owned());
-    shop.source = Some(SourceView { address: "https://example.com/shop.git".to_owned(), seen_at: None, failed });
+    shop.source = Some(SourceView { address: "https://example.com/shop.git".to_owned(), seen_at: None, failed, redirected: None });
     let unfollowed = board(&status(vec![shop]));
     assert_eq!(headline(&unfollowed), "shop cannot follow its repository");
     assert!(unfollowed.contains("could not read &lt;from&gt; shop.git") && unfollowed.contains("trunkline sync shop"));
@@ -136,7 +136,8 @@ fn what_wants_a_person_comes_with_its_command() {
     // Nobody pushes here what lives elsewhere.
     let mut followed = project("shop", 3, &[]);
     followed.last_run = None;
-    followed.source = Some(SourceView { address: "https://example.com/shop.git".to_owned(), seen_at: None, failed: None });
+    followed.source =
+        Some(SourceView { address: "https://example.com/shop.git".to_owned(), seen_at: None, failed: None, redirected: None });
     let unknown = super::unknown_change("4f2a91c", Some(&followed.name), Refresh::On);
     for page in [board(&status(vec![followed])), unknown] {
         assert!(page.contains("trunkline sync shop") && !page.contains("git push"), "{page}");

@@ -14,9 +14,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
-use trunkline_api::request::{Act, AddProject, Health, Link, Position, Synced};
+use trunkline_api::request::{Act, AddProject, Follow, Health, Link, Position, Synced};
 use trunkline_api::view::{ProjectView, ServerView, StatusView};
-use trunkline_domain::foundation::ProjectKey;
+use trunkline_domain::foundation::{ProjectKey, RepositoryKey};
 
 /// How long `wait` waits.
 const WAIT_MAX: Duration = Duration::from_secs(25);
@@ -39,6 +39,7 @@ pub fn routes() -> Table {
         .get("/projects", projects, "All projects, by name.")
         .post("/projects", add_project, "Begins a project.")
         .get("/projects/{project}", one_project, "One project: its last run and its environments.")
+        .post("/projects/{project}/follow", follow, "Follows the same repository at another address, or with another token.")
         .post("/projects/{project}/sync", sync, "Looks at a followed repository now.")
 }
 
@@ -103,13 +104,29 @@ async fn add_project(by: Authorized<Administer>, State(shared): Server, Order(ad
     let (actor, name) = (by.actor, add.name.clone());
     let followed = look(&shared, move |shared| crate::project::add(shared, actor, once.beginning(), &add)).await?;
     if let Some(key) = followed {
-        // The project is there whatever comes of this; what went wrong is shown with it, and tried again. A large
-        // repository takes its time: it is taken in all the same.
-        let own = shared.clone();
-        let taken = tokio::task::spawn_blocking(move || drop(crate::follow::sync(&own, &key)));
-        let _ = tokio::time::timeout(FIRST_LOOK_MAX, taken).await;
+        take_in(&shared, key).await;
     }
     answer(&shared, move |shared| view::project(shared, &name)).await
+}
+
+async fn follow(
+    by: Authorized<Administer>,
+    State(shared): Server,
+    Place(project): Place<ProjectKey>,
+    Order(asked, once): Order<Follow>,
+) -> Answer<ProjectView> {
+    let (actor, name) = (by.actor, project.clone());
+    let key = look(&shared, move |shared| crate::project::follow(shared, actor, (&project, once.within(&project)), &asked)).await?;
+    take_in(&shared, key).await;
+    answer(&shared, move |shared| view::project(shared, &name)).await
+}
+
+/// Takes in a repository whose address is new. What goes wrong is shown with the project, and tried again. A large repository
+/// takes its time: it is taken in all the same.
+async fn take_in(shared: &Arc<Shared>, key: RepositoryKey) {
+    let own = shared.clone();
+    let taken = tokio::task::spawn_blocking(move || drop(crate::follow::sync(&own, &key)));
+    let _ = tokio::time::timeout(FIRST_LOOK_MAX, taken).await;
 }
 
 async fn sync(_: Authorized<Operate>, State(shared): Server, Place(project): Place<ProjectKey>, Body(Act {}): Body<Act>) -> Answer<Synced> {

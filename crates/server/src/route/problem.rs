@@ -124,6 +124,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 fn help_for(refusal: &Refusal) -> Option<Cow<'static, str>> {
     let help = match refusal {
         Refusal::Project(project::Refusal::Exists) => "choose another name, or go on with that project",
+        Refusal::Repository(repository::Refusal::NotFollowed) => "trunkline project view shows where it is pushed to",
         Refusal::Repository(repository::Refusal::RefElsewhere { .. }) => "git fetch, then push again",
         Refusal::Release(refusal) => return release_help(refusal),
         Refusal::Environment(refusal) => return environment_help(refusal),

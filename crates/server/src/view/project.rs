@@ -1,6 +1,7 @@
 //! Projects: what is where.
 
 use super::{environments, runs};
+use crate::follow::Progress;
 use crate::shared::{Failure, Shared};
 use trunkline_api::request::Position;
 use trunkline_api::view::{ProjectView, SafeMode, SourceView, StatusView};
@@ -52,8 +53,8 @@ pub fn project(shared: &Shared, name: &ProjectKey) -> Result<ProjectView, Failur
 /// Where a followed repository lives, and how following goes.
 fn source(shared: &Shared, repository: &RepositoryKey) -> Result<Option<SourceView>, Failure> {
     let Some(State::Repository(state)) = shared.state(&Key::Repository(repository.clone()))? else { return Ok(None) };
-    let progress = shared.followed.progress(repository);
-    Ok(state.source.map(|address| SourceView { address, seen_at: progress.seen_at, failed: progress.failed }))
+    let Progress { seen_at, failed, redirected, .. } = shared.followed.progress(repository);
+    Ok(state.source.map(|address| SourceView { address, seen_at, failed, redirected }))
 }
 
 /// All projects.

@@ -1,6 +1,7 @@
-//! `trunkline projects`: add, list, view.
+//! `trunkline projects`: add, follow, list, view.
 
 mod add;
+mod follow;
 mod remote;
 
 use crate::exit::Exit;
@@ -24,6 +25,8 @@ pub struct Arguments {
 enum Act {
     /// Begin a project and make this repository's remote 'trunkline' lead to it, or follow one that lives elsewhere
     Add(add::Arguments),
+    /// Follow the same repository at another address, or with another token
+    Follow(follow::Arguments),
     /// List projects
     List,
     /// View one project
@@ -37,6 +40,7 @@ enum Act {
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     match arguments.act.as_ref().unwrap_or(&Act::List) {
         Act::Add(arguments) => add::run(arguments, globals),
+        Act::Follow(arguments) => follow::run(arguments, globals),
         Act::List => list(&globals.connect()?),
         Act::View { name } => view(&globals.connect()?, name.as_deref()),
     }
@@ -97,6 +101,7 @@ fn view(remote: &Remote, name: Option<&str>) -> anyhow::Result<Exit> {
         Some(source) => {
             let seen = source.seen_at.map_or_else(|| "not seen yet".to_owned(), |at| format!("seen {}", screen.out.clock.ago(at)));
             out += &format!("follows {}, {seen}\n", clean(&source.address));
+            out += &status::redirected(&project).iter().map(|words| format!("  {words}\n")).collect::<String>();
             out += &source.failed.iter().map(|why| format!("  {}\n", screen.out.paint.mark(Mark::Failed, &clean(why)))).collect::<String>();
         }
         None => out += &format!("git {}\n", remote.client.page(&project.git)),

@@ -28,14 +28,21 @@ pub fn disk_full(free: u64, look: &Look) -> String {
     look.paint.mark(Mark::Failed, &words)
 }
 
-/// Projects whose repository cannot be followed, a line each.
+/// That the repository of a project answers from another address.
+pub fn redirected(project: &ProjectView) -> Option<String> {
+    let source = project.source.as_ref()?;
+    let (from, to) = (super::text::clean(&source.address), super::text::clean(source.redirected.as_deref()?));
+    Some(format!("{from} leads to {to} now · trunkline project follow {} --git {}", project.name, super::text::quoted(&to)))
+}
+
+/// Projects whose repository cannot be followed, or was renamed, a line each.
 pub fn unfollowed(view: &StatusView, look: &Look) -> Vec<String> {
     let line = |project: &ProjectView| {
         let why = super::text::clean(project.source.as_ref()?.failed.as_deref()?);
         let words = format!("{}: its repository: {why} · trunkline sync {}", project.name, project.name);
         Some(look.paint.mark(Mark::Failed, &words))
     };
-    view.projects.iter().filter_map(line).collect()
+    view.projects.iter().flat_map(|project| redirected(project).into_iter().chain(line(project))).collect()
 }
 
 /// The matrix for people.
@@ -160,7 +167,8 @@ mod tests {
     fn a_repository_that_cannot_be_followed_is_said() {
         let mut view = sample::status();
         let failed = Some("no answer\u{1b}[2J".to_owned());
-        view.projects[1].source = Some(SourceView { address: "https://example.com/shop.git".to_owned(), seen_at: None, failed });
+        view.projects[1].source =
+            Some(SourceView { address: "https://example.com/shop.git".to_owned(), seen_at: None, failed, redirected: None });
         let told = unfollowed(&view, &sample::look(Paint::PLAIN));
         assert_eq!(told.len(), 1);
         assert!(told[0].starts_with("X shop: its repository: no answer") && told[0].ends_with("trunkline sync shop"), "{told:?}");

@@ -170,7 +170,7 @@ fn until_pushed(repository: &Repository, folder: Option<&str>) -> String {
 }
 
 /// How following goes, and what brings news at once.
-fn follow_words(screen: &Screen, project: &ProjectView, source: &SourceView) {
+pub(super) fn follow_words(screen: &Screen, project: &ProjectView, source: &SourceView) {
     screen.note(&format!("follows {}", clean(&source.address)));
     if let Some(why) = &source.failed {
         screen.note(&screen.err.paint.mark(Mark::Failed, &clean(why)));
@@ -183,7 +183,7 @@ fn follow_words(screen: &Screen, project: &ProjectView, source: &SourceView) {
 }
 
 /// A token from a file, so that it is in no list of processes and no history of a shell.
-fn token(path: &Path) -> Result<Secret, Failure> {
+pub(super) fn token(path: &Path) -> Result<Secret, Failure> {
     let mut text = String::new();
     let read = if path == Path::new("-") {
         std::io::stdin().take(TOKEN_BYTES_MAX).read_to_string(&mut text)
