@@ -168,6 +168,15 @@ fn wall() -> Timestamp {
     Timestamp(i64::try_from(since.as_millis()).unwrap())
 }
 
+/// Before it said a word it could not have been told to end in order.
+#[test]
+fn a_server_that_is_ended_with_its_first_word_ends_in_order() {
+    let place = Place::new();
+    for _ in 0..10 {
+        place.serve().end();
+    }
+}
+
 #[test]
 fn a_clock_far_ahead_of_the_record_is_asked_about_and_believed_on_request() {
     let place = Place::new();

@@ -119,9 +119,10 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let screen = globals.screen();
     let closed = runtime.block_on(async {
         let serving = serve(options).await.map_err(failure)?;
+        // Whoever is told that the server stands may end it at once.
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         greet(globals, &serving, &data.display().to_string(), slots)?;
         notify_ready();
-        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let stop = async move {
             tokio::select! {
                 _ = term.recv() => {}
