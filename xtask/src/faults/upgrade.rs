@@ -71,6 +71,7 @@ fn from_earlier(ground: &Ground, previous: &Path) -> Result<Value> {
         add(&mut sums, checked(&site)?);
     }
     sums.insert("seed".to_owned(), json!(ground.seed));
+    sums.insert("clock_speed".to_owned(), json!(1));
     sums.insert("records".to_owned(), json!(records));
     sums.insert("versions".to_owned(), json!("the server before is that of an earlier commit; runners are the new one's"));
     Ok(upgrades.told(sums))
