@@ -51,6 +51,8 @@ pub struct Wanted<'a> {
     pub cause: Cause<'a>,
     /// Heads of pull requests by number.
     pub pull_heads: &'a [(u32, Revision)],
+    /// Tags that come with the ref, and are not here yet.
+    pub tags: &'a BTreeMap<String, Revision>,
     /// The least sandbox that it may ask for.
     pub floor: SandboxLevel,
 }
@@ -308,7 +310,7 @@ fn freeze(
         return Err(PlanError::Unfit(format!("release.files are {} files, more than {}", files.len(), limit::RELEASE_FILES_MAX)));
     }
     let described = match definition.release.as_ref().map(|release| &release.version) {
-        Some(VersionRule::GitDescribe) => Some(describe(&repositories.path(wanted.repository), revision)?),
+        Some(VersionRule::GitDescribe) => Some(describe(&repositories.path(wanted.repository), revision, wanted.tags)?),
         _ => None,
     };
     let plan = Plan {

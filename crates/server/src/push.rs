@@ -6,6 +6,7 @@ use crate::planner::{self, Cause, Planned, Wanted};
 use crate::shared::{Failure, Shared};
 use crate::view;
 use crate::within::TooLong;
+use std::collections::BTreeMap;
 use std::io::Read;
 use trunkline_domain::foundation::{Actor, Digest, ProjectKey, RepositoryKey, Revision, is_obeyed};
 use trunkline_domain::ledger::Via;
@@ -42,7 +43,7 @@ pub fn receive(shared: &Shared, actor: &Actor, project: &ProjectKey, body: &mut 
         let refs: Vec<_> = names.map(|name| (name, Some("unpacker error".to_owned()))).collect();
         return Ok(git::report(push.side_band, Err(&why), &refs, &format!("{why}\n")));
     }
-    let by = Mover { actor: actor.clone(), via: Via::Push };
+    let by = Mover { actor: actor.clone(), via: Via::Push, tags: tags_of(&push.updates) };
     let mut outcomes = Vec::new();
     for update in git::in_order(push.updates.clone(), git::USUAL_BRANCH) {
         outcomes.push(move_ref(shared, &by, &repository, &update, Starts::Runs)?);
@@ -76,12 +77,20 @@ fn answer(push: &Push, outcomes: &[Outcome]) -> Vec<u8> {
     git::report(push.side_band, Ok(()), &refs, &words)
 }
 
-/// Who moves a ref, and by which way.
+/// Who moves refs, by which way, and which tags come together.
 pub struct Mover {
     /// Who.
     pub actor: Actor,
     /// How.
     pub via: Via,
+    /// Tags among the refs, and where they will stand.
+    pub tags: BTreeMap<String, Revision>,
+}
+
+/// The tags that come or move.
+pub fn tags_of(updates: &[RefUpdate]) -> BTreeMap<String, Revision> {
+    let tags = updates.iter().filter(|update| update.name.starts_with("refs/tags/"));
+    tags.filter_map(|update| Some((update.name.clone(), update.new.clone()?))).collect()
 }
 
 /// What follows a moved ref.
@@ -115,7 +124,7 @@ pub fn move_ref(shared: &Shared, by: &Mover, repository: &RepositoryKey, update:
                 continue;
             }
             let planned = match starts {
-                Starts::Runs => plan(shared, project, update, new),
+                Starts::Runs => plan(shared, project, (update, new), &by.tags),
                 Starts::Nothing => Ok(Planned::Skipped(SkipReason::BeforeProject)),
             };
             match planned {
@@ -187,7 +196,12 @@ fn want(
     }
 }
 
-fn plan(shared: &Shared, project: &ProjectRow, update: &RefUpdate, new: &Revision) -> Result<Planned, Failure> {
+fn plan(
+    shared: &Shared,
+    project: &ProjectRow,
+    (update, new): (&RefUpdate, &Revision),
+    tags: &BTreeMap<String, Revision>,
+) -> Result<Planned, Failure> {
     // Only branches and tags start runs; heads of pull requests are kept as evidence.
     if !update.name.starts_with("refs/heads/") && !update.name.starts_with("refs/tags/") {
         return Ok(Planned::Nothing(format!("{} is kept; only branches and tags start runs", update.name)));
@@ -201,6 +215,7 @@ fn plan(shared: &Shared, project: &ProjectRow, update: &RefUpdate, new: &Revisio
         revision: new,
         cause: Cause::Push(update.old.as_ref()),
         pull_heads: &pull_heads,
+        tags,
         floor: shared.floor,
     };
     Ok(planner::plan(&shared.repositories, shared.blobs.as_ref(), &wanted, shared.random()?)?)

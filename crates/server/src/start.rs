@@ -5,6 +5,7 @@ use crate::git;
 use crate::planner::{self, Cause, Planned, Wanted};
 use crate::push::pull_heads;
 use crate::shared::{Failure, Shared};
+use std::collections::BTreeMap;
 use trunkline_api::request::StartRun;
 use trunkline_domain::foundation::{Actor, ProjectKey, RepositoryKey, Revision};
 use trunkline_domain::ledger::Via;
@@ -31,6 +32,7 @@ fn request(shared: &Shared, actor: Actor, project: &ProjectKey, asked: &StartRun
         revision: &revision,
         cause,
         pull_heads: &pull_heads,
+        tags: &BTreeMap::new(),
         floor: shared.floor,
     };
     let planned = planner::plan(&shared.repositories, shared.blobs.as_ref(), &wanted, shared.random()?)?;

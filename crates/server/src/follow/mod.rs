@@ -9,7 +9,7 @@ pub use fetch::{Seen, look};
 
 use crate::about::About;
 use crate::git::{GitError, RefUpdate, USUAL_BRANCH, in_order, set_usual_branch};
-use crate::push::{Mover, Starts, move_ref};
+use crate::push::{Mover, Starts, move_ref, tags_of};
 use crate::shared::{Failure, Shared};
 use crate::view;
 use std::collections::{BTreeMap, HashMap};
@@ -196,8 +196,9 @@ fn take_in(shared: &Shared, key: &RepositoryKey, passed_over: &BTreeMap<String, 
         fetch::fetch(&path, &address, token.as_deref(), &moved).map_err(unreadable)?;
     }
     let first = state.refs.is_empty();
-    let by = Mover { actor: Actor::system(), via: Via::Poll };
-    for update in updates(&seen, &state) {
+    let updates = updates(&seen, &state);
+    let by = Mover { actor: Actor::system(), via: Via::Poll, tags: tags_of(&updates) };
+    for update in updates {
         // At the first look only the default branch starts anything: the others are history.
         let starts = if first && seen.default.as_ref() != Some(&update.name) { Starts::Nothing } else { Starts::Runs };
         if let Some(at) = update.new.as_ref().filter(|at| leads_nowhere(shared, key, at)) {

@@ -1,7 +1,11 @@
 //! Questions to the history that need the git program.
 
-use super::command::{GitError, git};
+use super::command::{GitError, command, converse, git};
+use super::refs;
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
+use tempfile::TempDir;
 use trunkline_domain::foundation::Revision;
 
 /// Commits that one push may bring along and that are remembered one by one; older ones are found by their run's ancestry.
@@ -9,10 +13,33 @@ pub const COMMITS_MAX: usize = 1_000;
 /// Changed files of a push that are looked at.
 const PATHS_MAX: usize = 50_000;
 
-/// What `git describe --tags --always` says.
-pub fn describe(repository: &Path, revision: &Revision) -> Result<String, GitError> {
-    let printed = git(repository, &["describe", "--tags", "--always", revision.as_str()])?;
+/// What `git describe --tags --always` says where these tags stand beside those that are here already: they come with the
+/// same push, and get their names only once the record has them. Git is shown a repository of tags alone, with the same objects.
+pub fn describe(repository: &Path, revision: &Revision, coming: &BTreeMap<String, Revision>) -> Result<String, GitError> {
+    let mut tags = refs::list(repository).map_err(failed)?;
+    tags.extend(coming.clone());
+    tags.retain(|name, _| name.starts_with(TAGS));
+    let beside = tempfile::tempdir().and_then(|folder| tags_alone(folder, &tags)).map_err(failed)?;
+    let mut command = command(repository);
+    command.env("GIT_DIR", beside.path()).env("GIT_OBJECT_DIRECTORY", repository.join("objects"));
+    command.args(["describe", "--tags", "--always", revision.as_str()]);
+    let mut printed = Vec::new();
+    converse(&mut command, "describe", &mut std::io::empty(), &mut printed)?;
     Ok(String::from_utf8_lossy(&printed).trim().to_owned())
+}
+
+const TAGS: &str = "refs/tags/";
+
+fn failed(source: std::io::Error) -> GitError {
+    GitError::Failed { what: "describe".to_owned(), source }
+}
+
+fn tags_alone(folder: TempDir, tags: &BTreeMap<String, Revision>) -> std::io::Result<TempDir> {
+    fs::create_dir(folder.path().join("refs"))?;
+    fs::write(folder.path().join("HEAD"), "ref: refs/heads/none\n")?;
+    let lines: String = tags.iter().map(|(name, revision)| format!("{revision} {name}\n")).collect();
+    fs::write(folder.path().join("packed-refs"), lines)?;
+    Ok(folder)
 }
 
 /// Commits of `new` that are not in `old` (or in any ref, for a new one), without `new` itself.

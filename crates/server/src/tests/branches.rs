@@ -157,3 +157,39 @@ fn a_repository_that_does_not_answer_keeps_nobody_waiting() {
 fn mkfifo(path: &std::path::Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }
+
+#[test]
+fn a_tag_names_the_release_of_its_own_push() {
+    let file = "on: { push: { branches: [main], tags: ['v*'] } }\njobs: { a: { run: 'true' } }\nrelease: { version: git-describe }\n";
+    let server = Server::start(1);
+    let clone = add_project(&server);
+    clone.commit(&[("trunkline.yaml", file)], "Begin");
+    clone.git(&["tag", "-a", "-m", "One", "v1.0"]);
+    clone.git(&["push", "-q", "trunkline", "v1.0"]);
+    assert_eq!(version(&server, 1), "v1.0", "the tag comes alone");
+    clone.commit(&[("text", "2")], "Go on");
+    clone.push();
+    assert!(version(&server, 2).starts_with("v1.0-1-g"));
+    clone.commit(&[("text", "3")], "Go further");
+    clone.git(&["tag", "v2.0"]);
+    clone.git(&["push", "-q", "trunkline", "main", "v2.0"]);
+    assert_eq!((version(&server, 3), version(&server, 4)), ("v2.0".to_owned(), "v2.0".to_owned()), "with its branch");
+    // A tag that moves names what it names now.
+    clone.commit(&[("text", "4")], "Go further still");
+    clone.git(&["tag", "-f", "v2.0"]);
+    clone.git(&["push", "-q", "--force", "trunkline", "v2.0"]);
+    assert_eq!(version(&server, 5), "v2.0");
+
+    let (server, forge) = (Server::start(1), Forge::new());
+    forge.clone.commit(&[("trunkline.yaml", file)], "Begin");
+    forge.clone.git(&["tag", "v3.0"]);
+    forge.clone.git(&["push", "-q", "trunkline", "main", "v3.0"]);
+    assert_eq!(server.post("projects", json!({"name": "shop", "git": forge.url()})).0, 200);
+    assert_eq!(version(&server, 1), "v3.0", "found at the first look");
+}
+
+/// The version of the release of a run.
+fn version(server: &Server, run: u32) -> String {
+    let ended = server.until(&format!("projects/shop/runs/{run}"), |body| body["release"].is_object());
+    ended["release"]["version"].as_str().unwrap().to_owned()
+}
