@@ -44,15 +44,15 @@ fn request(shared: &Shared, actor: Actor, add: &AddProject) -> Result<(Request, 
         (Some(other), None) => (shared.repository_of(other)?, false),
         (None, _) => (own_key(add)?, true),
     };
+    let token = add.token.as_ref().map(|token| token.0.trim());
+    if let Some(address) = &source {
+        follow::look(address, token).map_err(|error| unreadable(address, &error))?;
+    }
     if fresh {
         shared.repositories.create(&key)?;
     }
-    if let Some(address) = &source {
-        let token = add.token.as_ref().map(|token| token.0.trim());
-        follow::look(&shared.repositories.path(&key), address, token).map_err(|error| unreadable(address, &error))?;
-        if let Some(token) = token {
-            shared.credentials.put(&key, token).map_err(|error| Failure::Invalid(About::Other, error.to_string()))?;
-        }
+    if let Some(token) = token.filter(|_| source.is_some()) {
+        shared.credentials.put(&key, token).map_err(|error| Failure::Invalid(About::Other, error.to_string()))?;
     }
     let mut commands = Vec::new();
     if fresh {
@@ -78,7 +78,7 @@ pub fn follow(
     // A token is for the host that it was given for.
     let kept = if follow::host(&before) == follow::host(&address) { shared.credentials.get(&key)? } else { None };
     let token = asked.token.as_ref().map(|token| token.0.trim().to_owned()).or(kept);
-    follow::look(&shared.repositories.path(&key), &address, token.as_deref()).map_err(|error| unreadable(&address, &error))?;
+    follow::look(&address, token.as_deref()).map_err(|error| unreadable(&address, &error))?;
     match &token {
         Some(token) => shared.credentials.put(&key, token).map_err(|error| Failure::Invalid(About::Other, error.to_string()))?,
         None => shared.credentials.forget(&key)?,

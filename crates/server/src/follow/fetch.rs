@@ -23,10 +23,11 @@ pub struct Seen {
     pub redirected: Option<String>,
 }
 
-/// Asks where the refs stand.
-pub fn look(repository: &Path, address: &str, token: Option<&str>) -> Result<Seen, GitError> {
+/// Asks where the refs stand. It takes no repository here, and is told to find none.
+pub fn look(address: &str, token: Option<&str>) -> Result<Seen, GitError> {
     let mut listed = Capped(Vec::new());
-    let mut command = outward(repository, address, token);
+    let mut command = outward(Path::new("/"), address, token);
+    command.env("GIT_DIR", "/nonexistent");
     command.args(["ls-remote", "--symref", "--", address, "HEAD", "refs/heads/*", "refs/tags/*"]);
     let said = converse(&mut command, "ls-remote", &mut io::empty(), &mut listed)?;
     Ok(Seen { redirected: redirected(&said), ..parse(&String::from_utf8_lossy(&listed.0))? })

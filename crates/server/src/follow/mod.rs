@@ -185,7 +185,7 @@ fn take_in(shared: &Shared, key: &RepositoryKey, passed_over: &BTreeMap<String, 
     }
     let token = shared.credentials.get(key)?;
     let path = shared.repositories.path(key);
-    let mut seen = look(&path, &address, token.as_deref()).map_err(unreadable)?;
+    let mut seen = look(&address, token.as_deref()).map_err(unreadable)?;
     let redirected = seen.redirected.as_ref().map(|to| to[..to.floor_char_boundary(WHY_BYTES_MAX)].to_owned());
     let mut taken = Taken { passed_over: passed_over.clone(), redirected, ..Taken::default() };
     taken.words.extend(taken.redirected.iter().map(|to| format!("{address} leads to {to} now")));

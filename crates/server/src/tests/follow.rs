@@ -119,6 +119,8 @@ fn what_cannot_be_followed_is_refused_and_nothing_is_recorded() {
         assert!(!body.to_string().contains("secret@"), "{body}");
     }
     assert_eq!(server.get("projects").as_array().unwrap().len(), 0);
+    let left = std::fs::read_dir(server.folder.path().join("data/repositories")).unwrap().count();
+    assert_eq!(left, 0, "and nothing is left behind");
 }
 
 #[test]
