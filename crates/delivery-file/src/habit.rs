@@ -40,9 +40,11 @@ pub(crate) fn syntax(text: &str, error: &ScanError) -> Finding {
     let one = start..text[start..].chars().next().map_or(start, |c| start + c.len_utf8());
     let line = line_at(text, start);
     let line_start = start - column(text, start);
-    let tab = line.find(|c: char| c != ' ').filter(|at| line[*at..].starts_with('\t'));
-    if let Some(tab) = tab {
-        let at = line_start + tab..line_start + tab + 1;
+    // A plain text may go on in the next line, which is read before the tab in it is found.
+    let next = line_start + line.len() + 1;
+    let after = text.get(next..).filter(|_| error.to_string().contains("tab")).and_then(indenting_tab);
+    if let Some(tab) = indenting_tab(line).map(|tab| line_start + tab).or(after.map(|tab| next + tab)) {
+        let at = tab..tab + 1;
         return Finding::error(Code::Tab, at, "a tab indents this line; YAML wants spaces").help("replace each tab by two spaces");
     }
     // Between braces, a plain `${{ x }}` falls apart at its own braces.
@@ -77,6 +79,10 @@ pub(crate) fn syntax(text: &str, error: &ScanError) -> Finding {
             Finding::error(Code::Syntax, one, format!("this is not YAML: {other}")).help("check brackets, quotes and the indentation here")
         }
     }
+}
+
+fn indenting_tab(line: &str) -> Option<usize> {
+    line.find(|c: char| c != ' ').filter(|at| line[*at..].starts_with('\t'))
 }
 
 /// A colon that YAML reads as the end of a key: `run: echo a: b`, or a line that is indented too far.

@@ -226,7 +226,11 @@ pub(crate) static RELEASE: Shape = Shape {
     keys: &[
         optional("needs", ONE_OR_MORE, "Jobs that must have passed; every job that has to pass without this."),
         optional("if", Form::Condition, "A release is cut only where this CEL expression is true."),
-        required("version", Form::Text, "calver, git-describe or a CEL expression that gives 1 to 100 letters, digits and `. _ + - ~`."),
+        required(
+            "version",
+            Form::Text,
+            "calver (year, month and number of the run: `2026.12.7`), git-describe (the newest tag: `v1.4-2-gd70ed32`) or a CEL expression that gives 1 to 100 letters, digits and `. _ + - ~`.",
+        ),
         optional("artifacts", TEXTS, "Artifacts by name; all of the run without this."),
         optional("files", TEXTS, "Files and folders (with / at the end) of the repository that deployments need."),
     ],

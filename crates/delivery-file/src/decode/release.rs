@@ -51,7 +51,10 @@ fn version(reader: &mut Reader<'_>, release: &Fields<'_>) -> Option<VersionRule>
     }
     // One word that is no name of the table is a misspelt keyword, not an expression.
     let word = text.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if word && !matches!(text.value.as_str(), "change" | "event" | "inputs") {
+    // Nor is a number with points.
+    let number =
+        text.value.starts_with(|c: char| c.is_ascii_digit()) && text.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+    if (word || number) && !matches!(text.value.as_str(), "change" | "event" | "inputs") {
         let near = reader.findings.nearest(&text.value, ["calver", "git-describe"]);
         let help = near.map_or_else(
             || "it takes calver, git-describe or a CEL expression; a fixed text is written '\"1.0\"', with both quotes".to_owned(),
