@@ -86,6 +86,7 @@ pub struct AddProject {
 #[serde(deny_unknown_fields)]
 pub struct Follow {
     /// Its address; the one that is known, where only the token is another.
+    #[schemars(length(min = 1, max = 500))]
     pub git: String,
     /// A token for that address. Without one the token that is kept is used, if the address is of the same host.
     #[serde(default)]

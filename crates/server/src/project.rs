@@ -71,10 +71,10 @@ pub fn follow(
     asked: &Follow,
 ) -> Result<RepositoryKey, Failure> {
     let key = shared.repository_of(project)?;
-    let address = follow::checked(&asked.git).map_err(|why| Failure::Invalid(About::Address, why))?;
     let Some(State::Repository(Repository { source: Some(before), .. })) = shared.state(&Key::Repository(key.clone()))? else {
         return Err(Failure::Refused(repository::Refusal::NotFollowed.into()));
     };
+    let address = follow::checked(&asked.git).map_err(|why| Failure::Invalid(About::Address, why))?;
     // A token is for the host that it was given for.
     let kept = if follow::host(&before) == follow::host(&address) { shared.credentials.get(&key)? } else { None };
     let token = asked.token.as_ref().map(|token| token.0.trim().to_owned()).or(kept);
