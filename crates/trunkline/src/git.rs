@@ -19,20 +19,24 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The repository around a folder, if there is one.
-    pub fn around(folder: &Path) -> Option<Self> {
-        let root = run(folder, &["rev-parse", "--show-toplevel"]).ok()?;
-        Some(Self { root: PathBuf::from(root) })
+    /// The repository around a folder, if there is one. One that git does not read, since it belongs to somebody else, is a
+    /// failure: whoever took it for none would act as in no repository.
+    pub fn around(folder: &Path) -> Result<Option<Self>, Failure> {
+        match run(folder, &["rev-parse", "--show-toplevel"]) {
+            Ok(root) => Ok(Some(Self { root: PathBuf::from(root) })),
+            Err(said) if said.contains("safe.directory") => Err(distrusted(folder, &said)),
+            Err(_) => Ok(None),
+        }
     }
 
     /// The repository around the current folder, if there is one.
-    pub fn here() -> Option<Self> {
-        Self::around(&std::env::current_dir().ok()?)
+    pub fn here() -> Result<Option<Self>, Failure> {
+        std::env::current_dir().map_or(Ok(None), |folder| Self::around(&folder))
     }
 
     /// The repository around the current folder.
     pub fn required() -> Result<Self, Failure> {
-        Self::here().ok_or_else(|| {
+        Self::here()?.ok_or_else(|| {
             Failure::new(Code::NoRepository, "this folder is not in a git repository").help("go to the repository, or begin one: git init")
         })
     }
@@ -88,6 +92,17 @@ impl Repository {
     }
 }
 
+/// Git's own words on a repository that it does not trust, and its own help.
+fn distrusted(folder: &Path, said: &str) -> Failure {
+    let lines = || said.lines().map(str::trim);
+    let why = lines().find_map(|line| line.strip_prefix("fatal: ")).unwrap_or("it is owned by somebody else");
+    let failure = Failure::new(Code::GitFailed, "git does not read this repository").place(folder.display()).why(why);
+    match lines().find(|line| line.starts_with("git config ")) {
+        Some(command) => failure.help(format!("if you trust it: {command}")),
+        None => failure.help("git status says what helps"),
+    }
+}
+
 /// The output of a git command without the last line's end, or what it complained of.
 pub fn run(folder: &Path, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new("git")
@@ -114,7 +129,7 @@ mod tests {
         for subject in ["one", "two"] {
             git(&["-c", "user.name=Ana", "-c", "user.email=ana@example.org", "commit", "-q", "--allow-empty", "-m", subject]);
         }
-        let repository = Repository::around(folder.path()).unwrap();
+        let repository = Repository::around(folder.path()).unwrap().unwrap();
         (folder, repository)
     }
 
@@ -134,6 +149,17 @@ mod tests {
 
     #[test]
     fn elsewhere_there_is_none() {
-        assert!(Repository::around(Path::new("/")).is_none());
+        assert!(Repository::around(Path::new("/")).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_git_does_not_trust_is_said_in_its_own_words() {
+        let command = "git config --global --add safe.directory /srv/shop";
+        let said = format!(
+            "fatal: detected dubious ownership in repository at '/srv/shop'\nTo add an exception for this directory, call:\n\n\t{command}"
+        );
+        let failure = distrusted(Path::new("/srv/shop"), &said);
+        assert_eq!(failure.why, ["detected dubious ownership in repository at '/srv/shop'"]);
+        assert_eq!(failure.help.as_deref(), Some(format!("if you trust it: {command}").as_str()));
     }
 }

@@ -77,24 +77,24 @@ impl Globals {
     }
 
     /// The data folder of the server that is meant here: also what `project add` kept in the repository.
-    pub fn data_folder_here(&self) -> PathBuf {
-        let kept = if self.data_named().is_none() { Repository::here().and_then(|repository| repository.data_folder()) } else { None };
-        kept.unwrap_or_else(|| self.data_folder())
+    pub fn data_folder_here(&self) -> Result<PathBuf, Failure> {
+        let here = if self.data_named().is_none() { Repository::here()? } else { None };
+        Ok(here.and_then(|here| here.data_folder()).unwrap_or_else(|| self.data_folder()))
     }
 
     /// The server's address.
     pub fn address(&self) -> Result<Address, Failure> {
-        Ok(choice::choose(&self.words())?.address)
+        Ok(choice::choose(&self.words()?)?.address)
     }
 
     /// The server at an address, and the folder here whose server it is.
-    pub fn server_at(&self, address: Address) -> Choice {
-        choice::at(&self.words(), address)
+    pub fn server_at(&self, address: Address) -> Result<Choice, Failure> {
+        Ok(choice::at(&self.words()?, address))
     }
 
     /// Where the data of the server that is meant is, and the project that is meant where that is said. No server is asked.
     pub fn site(&self) -> Result<(Site, Option<ProjectKey>), Failure> {
-        let words = self.words();
+        let words = self.words()?;
         let site = choice::site(&words)?;
         let (Site::Here { address, .. }, remote) = (&site, words.remote.as_ref()) else { return Ok((site, None)) };
         // A folder whose server never said where it listens is not known to be the remote's.
@@ -103,22 +103,27 @@ impl Globals {
         Ok((site, project))
     }
 
-    fn words(&self) -> Words {
-        let here = Repository::here();
-        Words {
-            server: self.server.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned),
+    fn words(&self) -> Result<Words, Failure> {
+        let server = self.server.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let here = match Repository::here() {
+            // Who names the server needs no repository for it; what else needs one will say so.
+            Err(_) if server.is_some() || self.data_named().is_some() => None,
+            here => here?,
+        };
+        Ok(Words {
+            server: server.map(str::to_owned),
             data: self.data_named().map(Path::to_owned),
             remote: here.as_ref().and_then(|here| address::remote(&here.remote_url()?)),
             kept: here.and_then(|here| here.data_folder()),
             usual: token::data_folder(None),
             token: if token::from_environment().is_some() { Token::Named } else { Token::Folder },
-        }
+        })
     }
 
     /// A client of the server, with its token.
     pub fn connect(&self) -> Result<Remote, Failure> {
         let screen = self.screen();
-        let words = self.words();
+        let words = self.words()?;
         let choice = choice::choose(&words)?;
         if choice.address != Address::local() && !screen.json() {
             screen.note(&format!("server {}", choice.address));
@@ -150,7 +155,7 @@ impl Remote {
         if let Some(project) = &self.project {
             return Ok(project.clone());
         }
-        let only = only_project(&self.status()?, folder_here().as_deref())?;
+        let only = only_project(&self.status()?, folder_here()?.as_deref())?;
         if !self.screen.json() {
             self.screen.note(&format!("project {only}, the server's only one"));
         }
@@ -159,7 +164,7 @@ impl Remote {
 
     /// The project that an act is for. Of a repository that names none, nobody can say that it is the server's only one.
     pub fn project_to_act(&self) -> Result<ProjectKey, Failure> {
-        match (&self.project, folder_here()) {
+        match (&self.project, folder_here()?) {
             (None, Some(folder)) => Err(unnamed(&self.status()?, &folder)),
             _ => self.project(),
         }
@@ -202,8 +207,8 @@ fn choose_project(given: Option<&str>, remote: Option<&address::Remote>, address
 }
 
 /// The name of this repository's folder.
-fn folder_here() -> Option<String> {
-    Some(Repository::here()?.root().file_name()?.to_string_lossy().into_owned())
+fn folder_here() -> Result<Option<String>, Failure> {
+    Ok(Repository::here()?.and_then(|here| Some(here.root().file_name()?.to_string_lossy().into_owned())))
 }
 
 /// Why an act in a repository without a project needs a name.

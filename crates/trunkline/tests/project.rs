@@ -86,6 +86,29 @@ fn what_a_followed_repository_lacks_is_pushed_there_and_not_here() {
 }
 
 #[test]
+fn a_repository_that_git_does_not_trust_is_not_taken_for_none() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(home.path(), folder.path(), "trunkline serve --slots 0");
+    let shop = folder.path().join("shop");
+    git(home.path(), folder.path(), "git init -q -b main shop && git -C shop commit -q --allow-empty -m Begin");
+    // Git's own means to test it: the folder counts as somebody else's.
+    let trunkline = |text: &str| {
+        let mut command = shell(home.path(), &shop, text);
+        run_to(command.env("TRUNKLINE_SERVER", &server.address).env("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1"))
+    };
+    let verbs = ["project add own", "init", "run", "check", "where", "watch", "start", "promote 1 qa --yes", "runs list"];
+    for verb in verbs {
+        let (code, said) = trunkline(&format!("trunkline {verb}"));
+        assert!(code == Some(1) && said.contains("error[TL0213]") && said.contains("dubious ownership"), "{verb}: {code:?} {said}");
+        assert!(said.contains("git config --global --add safe.directory"), "{verb}: {said}");
+    }
+    let said = trunkline("trunkline doctor").1;
+    assert!(said.contains("bad repository") && said.contains("safe.directory"), "{said}");
+    let listed = trunkline("trunkline projects list").1;
+    assert!(!listed.contains("own") && !shop.join("trunkline.yaml").exists(), "{listed}");
+}
+
+#[test]
 fn an_act_in_a_foreign_repository_wants_its_project_named() {
     let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let server = Server::start(home.path(), folder.path(), "trunkline serve --slots 0");

@@ -41,7 +41,7 @@ pub struct RestoreArguments {
 /// Writes a backup.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let screen = globals.screen();
-    let data = globals.data_folder_here();
+    let data = globals.data_folder_here()?;
     let database = data.join(super::ledger::DATABASE);
     if !database.is_file() {
         let none = Failure::new(Code::NoLedger, "there is no record to back up there").place(database.display());

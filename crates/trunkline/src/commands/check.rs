@@ -24,7 +24,7 @@ pub struct Arguments {
 /// Checks it.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let screen = globals.screen();
-    let path = arguments.file.clone().unwrap_or_else(default_path);
+    let path = arguments.file.clone().map_or_else(default_path, Ok)?;
     let text = contents(&path)?;
     let (definition, diagnostics) = read(&text);
     let lines = definition.as_ref().map(outline);
@@ -62,8 +62,9 @@ fn absent(definition: &Definition, folder: &Path) -> Vec<String> {
 }
 
 /// The delivery file of the project that the current folder belongs to, or of this folder.
-pub fn default_path() -> PathBuf {
-    Repository::here().map_or_else(|| PathBuf::from(FILE), |repository| repository.root().join(project_folder(&repository)).join(FILE))
+pub fn default_path() -> Result<PathBuf, Failure> {
+    let path = |repository: Repository| repository.root().join(project_folder(&repository)).join(FILE);
+    Ok(Repository::here()?.map_or_else(|| PathBuf::from(FILE), path))
 }
 
 /// The folder of the repository that is the project here, from its root: the nearest one with a delivery file, from the

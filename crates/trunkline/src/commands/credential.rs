@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
 
 /// Git goes to the very address that it asks for, so that one must be the server's own, not another name of it.
 fn token_for(globals: &Globals, address: &Address) -> Result<String, Failure> {
-    let choice = globals.server_at(address.clone());
+    let choice = globals.server_at(address.clone())?;
     if choice.address == *address {
         return token::find(&choice);
     }

@@ -49,8 +49,12 @@ impl Finding {
 
 /// Looks at everything.
 pub fn run(globals: &Globals) -> anyhow::Result<Exit> {
-    let folder = globals.data_folder_here();
+    let (folder, untrusted) = match globals.data_folder_here() {
+        Ok(folder) => (folder, None),
+        Err(failure) => (globals.data_folder(), Some(unread(failure))),
+    };
     let mut findings = vec![git(), shell(), ssh(), data_folder(&folder), token_file(&folder), disk(&folder)];
+    findings.extend(untrusted);
     // A server that answers knows best: another user in a stricter service may have less than this one.
     let (server, runner) = server(globals);
     findings.extend(runner.as_ref().map_or_else(|| tried(&folder), behind));
@@ -87,6 +91,11 @@ fn git() -> Finding {
             None => Finding::note("git", format!("{text}: its version cannot be read"), HELP),
         },
     }
+}
+
+/// The repository of this folder, where git does not read it.
+fn unread(failure: crate::failure::Failure) -> Finding {
+    Finding::bad("repository", failure.why.first().cloned().unwrap_or(failure.what), failure.help.unwrap_or_default().into_string())
 }
 
 /// The first two numbers in `git version 2.47.3`.

@@ -124,7 +124,7 @@ pub fn difference(from: Option<&Revision>, to: &Revision, look: &Look) -> String
     if from == to {
         return "  code  the same commit\n".to_owned();
     }
-    let between = |from, to| Repository::here().and_then(|repository| repository.between(from, to));
+    let between = |from, to| Repository::here().ok().flatten().and_then(|repository| repository.between(from, to));
     let (Some(added), Some(removed)) = (between(from, to), between(to, from)) else {
         return format!("  code  {} {} {}\n", from.short(), look.paint.to(), to.short());
     };

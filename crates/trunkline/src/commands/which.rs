@@ -51,7 +51,7 @@ pub fn change(remote: &Remote, project: &ProjectKey, text: Option<&str>) -> Resu
     match where_is(remote, project, &query) {
         Err(mut failure) if text.is_none() && failure.exit == Exit::NotFound => {
             // The server cannot know which branch is meant.
-            let branch = Repository::here().and_then(|here| here.branch()).unwrap_or_else(|| "main".to_owned());
+            let branch = Repository::here()?.and_then(|here| here.branch()).unwrap_or_else(|| "main".to_owned());
             failure.help = failure.help.map(|help| help.replace("BRANCH", &branch).into());
             Err(failure)
         }
@@ -72,7 +72,7 @@ pub fn run(remote: &Remote, project: &ProjectKey, text: Option<&str>) -> Result<
 
 /// The run of the commit that is checked out, and no other; outside of any repository the newest.
 pub fn run_here_alone(remote: &Remote, project: &ProjectKey) -> Result<RunView, Failure> {
-    if Repository::here().is_none() {
+    if Repository::here()?.is_none() {
         return run_here(remote, project);
     }
     match change(remote, project, None) {
@@ -126,7 +126,7 @@ pub fn where_is(remote: &Remote, project: &ProjectKey, query: &str) -> Result<Wh
 
 fn run_here(remote: &Remote, project: &ProjectKey) -> Result<RunView, Failure> {
     let mut missing = None;
-    if let Some(revision) = Repository::here().and_then(|repository| repository.revision("HEAD")) {
+    if let Some(revision) = Repository::here()?.and_then(|repository| repository.revision("HEAD")) {
         match where_is(remote, project, revision.as_str()) {
             Ok(view) => return Ok(view.run),
             Err(failure) if failure.exit == Exit::NotFound => missing = Some(revision),
@@ -161,7 +161,7 @@ fn head() -> Result<String, Failure> {
 
 /// The whole id of a commit where it is known here; else its first digits, which the server may know.
 fn commit(name: &str) -> Result<String, Failure> {
-    if let Some(revision) = Repository::here().and_then(|repository| repository.revision(name)) {
+    if let Some(revision) = Repository::here()?.and_then(|repository| repository.revision(name)) {
         return Ok(revision.to_string());
     }
     let digits = name.len() >= 4 && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -41,8 +41,10 @@ enum From {
 /// Writes it.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let screen = globals.screen();
-    let here = || Repository::here().map_or_else(|| PathBuf::from("."), |repository| repository.root().to_owned());
-    let folder = arguments.folder.clone().unwrap_or_else(here);
+    let folder = match &arguments.folder {
+        Some(folder) => folder.clone(),
+        None => Repository::here()?.map_or_else(|| PathBuf::from("."), |repository| repository.root().to_owned()),
+    };
     let draft = match arguments.from {
         None => guess::guess(&folder),
         Some(From::Github) => github::lift(&folder)?,

@@ -111,7 +111,7 @@ fn slots(asked: Option<u16>) -> usize {
 
 /// The delivery file as it lies here; its problems are shown as `check` shows them.
 fn definition(screen: &Screen) -> Result<Definition, Failure> {
-    let path = check::default_path();
+    let path = check::default_path()?;
     let (name, text) = check::read_file(&path)?;
     let (definition, diagnostics) = trunkline_delivery_file::read(&text);
     if !diagnostics.is_empty() {

@@ -122,7 +122,7 @@ fn way(arguments: &Arguments, globals: &Globals, asked: &AddProject) -> Result<W
         Address::Ssh { destination, .. } => return Ok(Way::Tunnel(destination)),
         Address::Http(base) => base,
     };
-    let Some(repository) = Repository::here() else { return Ok(Way::Repository(base)) };
+    let Some(repository) = Repository::here()? else { return Ok(Way::Repository(base)) };
     let wanted = address::Remote { server: base.clone(), project: asked.name.clone() };
     let lead = if arguments.repoint { Lead::Own } else { remote::lead(&repository, &wanted, asked.beside.as_ref())? };
     Ok(Way::Remote(repository, base, lead))
@@ -202,7 +202,7 @@ mod tests {
     fn the_next_steps_are_those_that_are_left() {
         let folder = tempfile::tempdir().unwrap();
         crate::git::run(folder.path(), &["init", "-q", "-b", "main"]).unwrap();
-        let repository = Repository::around(folder.path()).unwrap();
+        let repository = Repository::around(folder.path()).unwrap().unwrap();
         let init = "trunkline init && git add -A && git commit -m 'Deliver with Trunkline' && git push trunkline main";
         assert_eq!(until_pushed(&repository, None), init);
         std::fs::write(folder.path().join("trunkline.yaml"), "on: push\n").unwrap();

@@ -42,7 +42,7 @@ pub fn lead(repository: &Repository, wanted: &address::Remote, beside: Option<&P
 }
 
 /// A URL as it may be shown: names and passwords are left out.
-fn without_secret(url: &str) -> String {
+pub fn without_secret(url: &str) -> String {
     let shown = match url.split_once("://") {
         Some((scheme, rest)) => {
             let host = rest.find('/').unwrap_or(rest.len());
@@ -76,7 +76,7 @@ pub fn connect(repository: &Repository, base: &str, git: &str, globals: &Globals
     if let Some(data) = &data {
         repository.change(&["config", DATA, &data.display().to_string()])?;
     }
-    let cookies = match globals.server_at(Address::Http(base.to_owned())).owner {
+    let cookies = match globals.server_at(Address::Http(base.to_owned()))?.owner {
         Owner::Folder(folder) => {
             let port = base.rsplit_once(':').map(|(_, port)| port).unwrap_or_default();
             Some(whereabouts::git_cookies(&folder, port)).filter(|file| file.is_file())
@@ -117,7 +117,7 @@ mod tests {
     fn the_remote_and_the_helper_are_set_and_no_token_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         crate::git::run(folder.path(), &["init", "-q"]).unwrap();
-        let repository = Repository::around(folder.path()).unwrap();
+        let repository = Repository::around(folder.path()).unwrap().unwrap();
         let globals = Globals { data: Some("/data of ana's".into()), ..Globals::default() };
         for port in [7420, 7421] {
             connect(&repository, &format!("http://127.0.0.1:{port}"), "/git/shop.git", &globals).unwrap();
@@ -140,7 +140,7 @@ mod tests {
     fn a_remote_that_leads_elsewhere_is_not_taken_in_silence() {
         let folder = tempfile::tempdir().unwrap();
         crate::git::run(folder.path(), &["init", "-q"]).unwrap();
-        let repository = Repository::around(folder.path()).unwrap();
+        let repository = Repository::around(folder.path()).unwrap().unwrap();
         let project = |name: &str| name.parse::<ProjectKey>().unwrap();
         let wanted = |name: &str| address::Remote { server: "http://127.0.0.1:7420".to_owned(), project: project(name) };
         assert_eq!(lead(&repository, &wanted("shop"), None).unwrap(), Lead::Own);
