@@ -86,6 +86,34 @@ fn what_a_followed_repository_lacks_is_pushed_there_and_not_here() {
 }
 
 #[test]
+fn a_name_that_is_taken_by_another_repository_is_a_conflict() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(home.path(), folder.path(), "trunkline serve --slots 0");
+    let trunkline = |text: &str| run_to(shell(home.path(), folder.path(), text).env("TRUNKLINE_SERVER", &server.address));
+    git(home.path(), folder.path(), "git init -q -b main a && cd a && git commit -q --allow-empty -m Begin && git clone -q . ../b");
+    let (a, b) = (format!("file://{}/a", folder.path().display()), format!("file://{}/b", folder.path().display()));
+    for add in [format!("shop --git {a}"), "plain".to_owned(), "web --beside shop --path services/web".to_owned()] {
+        assert_eq!(trunkline(&format!("trunkline project add {add}")).0, Some(0), "{add}");
+        assert_eq!(trunkline(&format!("trunkline project add {add}")).0, Some(0), "{add}, again");
+    }
+    let follow = format!("trunkline project follow shop --git {b}");
+    for (add, why, help) in [
+        (format!("shop --git {b}"), format!("project shop follows {a}"), follow.as_str()),
+        (format!("plain --git {b}"), "project plain is pushed to".to_owned(), "under another name"),
+        ("web --beside shop --path services/api".to_owned(), "is the folder services/web".to_owned(), "--path FOLDER"),
+        ("web --path services/api".to_owned(), "is the folder services/web".to_owned(), "--path FOLDER"),
+        ("plain --beside shop --path web".to_owned(), "has not the repository of shop".to_owned(), "--beside shop"),
+    ] {
+        let (code, said) = trunkline(&format!("trunkline project add {add}"));
+        assert!(code == Some(6) && said.contains(&why) && said.contains(help), "{add}: {code:?} {said}");
+        assert!(!said.contains("\u{2713}"), "{add}: {said}");
+    }
+    let (code, said) = trunkline(&format!("echo x > token; trunkline project add shop --git {a} --token-file token"));
+    assert!(code == Some(0) && said.contains("its token was left as it is"), "{said}");
+    assert_eq!(trunkline(&format!("{follow} && trunkline project add shop --git {b}")).0, Some(0));
+}
+
+#[test]
 fn a_repository_that_git_does_not_trust_is_not_taken_for_none() {
     let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let server = Server::start(home.path(), folder.path(), "trunkline serve --slots 0");

@@ -3,6 +3,7 @@
 mod add;
 mod follow;
 mod remote;
+mod there;
 
 use crate::exit::Exit;
 use crate::globals::{Globals, Remote};

@@ -1,7 +1,7 @@
 //! `trunkline projects add`: begin a project, and say all that is left to do until its first run.
 
-use super::find;
 use super::remote::{self, Lead};
+use super::there;
 use crate::address::{self, Address};
 use crate::code::Code;
 use crate::exit::Exit;
@@ -72,14 +72,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let screen = remote.screen;
     let project = match remote.client.post::<_, ProjectView>("projects", &asked) {
         Ok(project) => project,
-        // Another clone of the same repository: the project is there, the remote may not be.
-        Err(failure) if failure.exit == Exit::Conflict => match find(&remote.status()?, &name) {
-            Some(project) => {
-                screen.note(&format!("project {name} is there already"));
-                project
-            }
-            None => return Err(failure.into()),
-        },
+        Err(failure) if failure.exit == Exit::Conflict => there::instead(&remote, &asked, failure)?,
         Err(failure) => return Err(failure.into()),
     };
     if screen.json() {
