@@ -76,6 +76,10 @@ fn what_a_followed_repository_lacks_is_pushed_there_and_not_here() {
     git(home.path(), folder.path(), &begin);
     let add = format!("trunkline project add shop --git file://{}/shop", folder.path().display());
     assert_eq!(trunkline(&add).0, Some(0));
+    for verb in ["where", "where HEAD", "watch", "runs view", "tests"] {
+        let (code, said) = trunkline(&format!("cd shop && trunkline {verb} -p shopp"));
+        assert!(code == Some(5) && said.contains("no project 'shopp'") && !said.contains("push"), "{verb}: {code:?} {said}");
+    }
     for (text, help) in [
         ("trunkline start -p shop --ref work", "help: push it to the repository that is followed, then: trunkline sync\n"),
         ("trunkline runs view -p shop", "help: trunkline sync shop\n"),

@@ -69,6 +69,17 @@ fn another_machines_log_is_not_looked_for() {
     }
     assert!(!called.exists(), "a way was opened");
     world.refused("trunkline log environment/qa --project other", 5, "other/qa has no service on this machine");
+    world.refused("trunkline log environment/prod", 5, "there are services of shop/qa");
+}
+
+#[test]
+fn a_mistyped_name_is_told_by_a_server_that_runs() {
+    let world = World::new();
+    let _server = Server::start(world.home.path(), world.folder.path(), "trunkline serve --slots 0 --data one");
+    let command = |rest: &str| format!("trunkline log environment/{rest} --data ../one");
+    world.refused(&command("qa --project toolzz"), 5, "error[TL0504]: there is no project 'toolzz'\nhelp: trunkline projects list");
+    world.refused(&command("prod --project shop"), 5, "prod");
+    assert_eq!(world.in_shop(&command("qa --project shop")), (Some(0), "served\n".to_owned()));
 }
 
 #[test]

@@ -121,7 +121,12 @@ pub fn environment(remote: &Remote, project: &ProjectKey, name: &str) -> Result<
 
 /// What the server says of a commit id or `pr-N`.
 pub fn where_is(remote: &Remote, project: &ProjectKey, query: &str) -> Result<WhereView, Failure> {
-    remote.client.get(&format!("projects/{project}/where/{}", segment(query)))
+    let found = remote.client.get(&format!("projects/{project}/where/{}", segment(query)));
+    if matches!(&found, Err(failure) if failure.exit == Exit::NotFound) {
+        // To push a commit helps no project that is not there.
+        let _: ProjectView = remote.client.get(&format!("projects/{project}"))?;
+    }
+    found
 }
 
 fn run_here(remote: &Remote, project: &ProjectKey) -> Result<RunView, Failure> {

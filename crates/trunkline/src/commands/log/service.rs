@@ -1,7 +1,7 @@
 //! What the services of an environment print. The supervisors on the runner's machine keep it, and outlive the server: none
 //! is asked.
 
-use super::{Filter, LOOK_EVERY, copy};
+use super::{Filter, LOOK_EVERY, copy, which};
 use crate::choice::Site;
 use crate::code::Code;
 use crate::exit::Exit;
@@ -17,7 +17,8 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use trunkline_domain::foundation::ProjectKey;
+use trunkline_api::view::ProjectView;
+use trunkline_domain::foundation::{EnvironmentName, ProjectKey};
 
 /// Bytes that one line of JSON holds: as many as a log has before it is cut.
 const TEXT_BYTES_MAX: u64 = 16 << 20;
@@ -49,6 +50,9 @@ pub fn run(wanted: &Wanted<'_>, globals: &Globals) -> anyhow::Result<Exit> {
     let projects = projects(&data)?;
     let project = project.map_or_else(|| only(projects, &data), Ok)?;
     let found = trunkline_runner::service_logs(&data.join("runner"), project.as_str(), name.as_str());
+    if found.is_empty() {
+        known(globals, &project, &name)?;
+    }
     let logs = chosen(found, &project, wanted, &data)?;
     let screen = globals.screen();
     let titled = logs.len() > 1;
@@ -71,6 +75,18 @@ fn here(site: Site, environment: &str) -> Result<PathBuf, Failure> {
             let help = format!("on that machine, as the server's user: trunkline log environment/{environment} --data DATA");
             Err(failure.place(address).help(help))
         }
+    }
+}
+
+/// Whether the project and its environment are there, as far as a server that runs here can tell: where nothing printed, a
+/// mistyped name is the likeliest reason.
+fn known(globals: &Globals, project: &ProjectKey, environment: &EnvironmentName) -> Result<(), Failure> {
+    let Ok(remote) = (Globals { quiet: true, ..globals.clone() }).connect() else { return Ok(()) };
+    let asked = remote.client.get::<ProjectView>(&format!("projects/{project}"));
+    let asked = asked.and_then(|_| which::environment(&remote, project, environment.as_str()));
+    match asked {
+        Err(failure) if failure.exit == Exit::NotFound => Err(failure),
+        _ => Ok(()),
     }
 }
 
@@ -112,7 +128,7 @@ fn chosen(
     data: &Path,
 ) -> Result<Vec<(String, PathBuf)>, Failure> {
     let names: Vec<String> = found.iter().map(|(name, _)| clean(name)).collect();
-    let has = if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
+    let has = if names.is_empty() { others(data) } else { format!("it has {}", names.join(", ")) };
     let chosen: Vec<_> = found.into_iter().filter(|(name, _)| wanted.part.is_none_or(|part| part == name)).collect();
     if chosen.is_empty() {
         let what = wanted.part.map(|part| format!(" named '{}'", clean(part))).unwrap_or_default();
@@ -126,6 +142,17 @@ fn chosen(
         return Err(failure.why(has).help(format!("name one: trunkline log environment/{} {} -f", wanted.environment, names[0])));
     }
     Ok(chosen)
+}
+
+/// Where else services print, for whoever mistyped a name.
+fn others(data: &Path) -> String {
+    let of = |project: ProjectKey| {
+        let environments = std::fs::read_dir(data.join("runner/process").join(project.as_str())).into_iter().flatten().flatten();
+        environments.filter_map(move |entry| Some(format!("{project}/{}", entry.file_name().to_str()?.parse::<EnvironmentName>().ok()?)))
+    };
+    let mut places: Vec<String> = projects(data).unwrap_or_default().into_iter().flat_map(of).collect();
+    places.sort();
+    if places.is_empty() { "no service prints here".to_owned() } else { format!("there are services of {}", places.join(", ")) }
 }
 
 fn print(part: &str, path: &Path, follow: bool, screen: &Screen) -> anyhow::Result<()> {
