@@ -170,12 +170,12 @@ impl Remote {
         }
     }
 
-    /// As [`Self::project_to_act`], or the project in `shop/812`.
+    /// As [`Self::project_to_act`], or the project in `shop/812` or `shop/deployment/31`.
     pub fn project_to_act_of(&self, text: &str) -> Result<ProjectKey, Failure> {
         reference::project_of(text).map_or_else(|| self.project_to_act(), Ok)
     }
 
-    /// The project in `shop/812`, or the one that is meant.
+    /// The project in `shop/812` or `shop/deployment/31`, or the one that is meant.
     pub fn project_of(&self, text: Option<&str>) -> Result<ProjectKey, Failure> {
         match text.and_then(reference::project_of) {
             Some(project) => Ok(project),

@@ -7,11 +7,11 @@ use trunkline_domain::foundation::{EnvironmentName, ProjectKey};
 /// A change or a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reference {
-    /// `812` or `shop/812`.
+    /// `812`, `shop/812` or `shop/run/812`.
     Run(u32),
     /// `#482` or `pr-482`.
     PullRequest(u32),
-    /// `deployment/31`.
+    /// `deployment/31` or `shop/deployment/31`.
     Deployment(u32),
     /// A commit id or its beginning, or a name that git may know.
     Commit(String),
@@ -36,23 +36,38 @@ impl Reference {
         if let Some(run) = number(text).filter(|_| !is_id).or_else(|| after(&["run/", "runs/"])) {
             return Reference::Run(run);
         }
-        match text.rsplit_once('/') {
-            Some((project, run)) if project.parse::<ProjectKey>().is_ok() && number(run).is_some() => {
-                Reference::Run(number(run).unwrap_or_default())
-            }
-            _ => Reference::Commit(text.to_owned()),
-        }
+        of_project(text).map_or_else(|| Reference::Commit(text.to_owned()), |(_, reference)| reference)
     }
 }
 
-/// The project in `shop/812`.
-pub fn project_of(text: &str) -> Option<ProjectKey> {
-    let Reference::Run(number) = Reference::parse(text) else { return None };
-    let (project, run) = text.rsplit_once('/')?;
-    (run.parse() == Ok(number) && !matches!(project, "run" | "runs")).then(|| project.parse().ok())?
+/// What a word before a number says that it is: `run/812`, `deployment/31`.
+fn of_kind(word: &str, number: u32) -> Option<Reference> {
+    match word {
+        "run" | "runs" => Some(Reference::Run(number)),
+        "deployment" | "deployments" | "dep" => Some(Reference::Deployment(number)),
+        _ => None,
+    }
 }
 
-/// The number of a deployment: `31` or `deployment/31`.
+/// A reference with its project: `shop/812`, `shop/deployment/31`.
+fn of_project(text: &str) -> Option<(ProjectKey, Reference)> {
+    let (before, number) = text.rsplit_once('/')?;
+    let number = number.parse().ok()?;
+    let (project, reference) = match before.split_once('/') {
+        Some((project, word)) => (project, of_kind(word, number)?),
+        // `run/812` and `pr/482` have no project.
+        None if before == "pr" || of_kind(before, number).is_some() => return None,
+        None => (before, Reference::Run(number)),
+    };
+    Some((project.parse().ok()?, reference))
+}
+
+/// The project in `shop/812` or `shop/deployment/31`.
+pub fn project_of(text: &str) -> Option<ProjectKey> {
+    of_project(text).map(|(project, _)| project)
+}
+
+/// The number of a deployment: `31`, `deployment/31` or `shop/deployment/31`.
 pub fn deployment(text: &str) -> Result<u32, Failure> {
     match Reference::parse(text) {
         Reference::Deployment(number) | Reference::Run(number) => Ok(number),
@@ -119,6 +134,11 @@ mod tests {
             ("#482", Reference::PullRequest(482)),
             ("pr-482", Reference::PullRequest(482)),
             ("deployment/31", Reference::Deployment(31)),
+            ("shop/deployment/31", Reference::Deployment(31)),
+            ("shop/deployments/31", Reference::Deployment(31)),
+            ("shop/runs/812", Reference::Run(812)),
+            ("shop/feature/31", Reference::Commit("shop/feature/31".to_owned())),
+            ("shop/deployment/x", Reference::Commit("shop/deployment/x".to_owned())),
             ("4f2a91c", Reference::Commit("4f2a91c".to_owned())),
             ("HEAD~1", Reference::Commit("HEAD~1".to_owned())),
             ("release/next", Reference::Commit("release/next".to_owned())),
@@ -127,9 +147,15 @@ mod tests {
         for (text, reference) in table {
             assert_eq!(Reference::parse(text), reference, "{text}");
         }
-        assert_eq!(project_of("shop/812").unwrap().as_str(), "shop");
-        assert!(["812", "run/812", "deployment/31", "feature/x"].iter().all(|text| project_of(text).is_none()));
-        assert_eq!(deployment("31").unwrap(), 31);
+        for text in ["shop/812", "shop/run/812", "shop/deployment/31", "shop/deployments/31"] {
+            assert_eq!(project_of(text).unwrap().as_str(), "shop", "{text}");
+        }
+        assert!(
+            ["812", "run/812", "deployment/31", "deployments/31", "feature/x", "shop/feature/31", "#4", "pr/4"]
+                .iter()
+                .all(|text| project_of(text).is_none())
+        );
+        assert_eq!((deployment("31").unwrap(), deployment("shop/deployment/31").unwrap()), (31, 31));
         assert_eq!(deployment("qa").unwrap_err().exit.number(), 2);
         assert_eq!(release("release/1.42"), "1.42");
         assert_eq!((environment_of("environment/qa"), environment_of("qa")), (Some("qa"), None));

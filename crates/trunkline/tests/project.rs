@@ -159,6 +159,12 @@ fn an_act_in_a_foreign_repository_wants_its_project_named() {
             assert!(code != Some(2) && !said.contains("--project"), "{act} in {place}: {said}");
         }
     }
+    for verb in
+        ["settle DEPLOYMENT --live --yes", "cancel DEPLOYMENT --yes", "deployment view DEPLOYMENT", "watch DEPLOYMENT", "log DEPLOYMENT"]
+    {
+        let (code, said) = inside("other", &format!("trunkline {}", verb.replace("DEPLOYMENT", "shop/deployment/1")));
+        assert!(code == Some(5) && said.contains("there is no deployment"), "{verb}: {code:?} {said}");
+    }
     let (code, said) = inside("other", "trunkline runs list");
     assert!(code == Some(0) && said.contains("project shop, the server's only one"), "{said}");
 }

@@ -31,15 +31,16 @@ enum Act {
 /// Does it.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let remote = globals.connect()?;
-    let project = remote.project()?;
     let screen = remote.screen;
     match arguments.act.as_ref().unwrap_or(&Act::List(Page::default())) {
         Act::List(page) => {
+            let project = remote.project()?;
             let deployments: Vec<DeploymentView> = remote.client.get(&format!("projects/{project}/deployments?{}", page.query()))?;
             screen.print_table(&deployments, &render::deployment::table(&deployments, &screen.out))?;
         }
         Act::View { deployment } => {
             let number = reference::deployment(deployment)?;
+            let project = remote.project_of(Some(deployment))?;
             let deployment: DeploymentView = remote.client.get(&format!("projects/{project}/deployments/{number}"))?;
             if screen.json() {
                 screen.print_json(&deployment)?

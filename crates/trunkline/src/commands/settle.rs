@@ -31,7 +31,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let number = crate::reference::deployment(&arguments.deployment)?;
     let remote = globals.connect()?;
     let screen = remote.screen;
-    let path = format!("projects/{}/deployments/{number}", remote.project_to_act()?);
+    let path = format!("projects/{}/deployments/{number}", remote.project_to_act_of(&arguments.deployment)?);
     let before: DeploymentView = remote.client.get(&path)?;
     let version = clean(&before.release.version);
     let (runs, words) = match arguments.live {

@@ -13,7 +13,7 @@ use trunkline_domain::foundation::ProjectKey;
 /// What names a run or a commit.
 const RUN_FORMS: &str = "write a run's number (812), a commit (4f2a91c) or a pull request (pr-482)";
 /// What names a run, a commit or a deployment.
-const WORK_FORMS: &str = "write a run's number (812), a commit (4f2a91c), a pull request (pr-482) or a deployment (deployment/31)";
+const WORK_FORMS: &str = "write a run's number (812), a commit (4f2a91c), a pull request (pr-482) or a deployment (deployment/31); a run or a deployment also with its project (shop/deployment/31)";
 
 /// What a command is about that knows runs and deployments.
 pub enum Work {
