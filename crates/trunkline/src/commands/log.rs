@@ -1,5 +1,6 @@
 //! `trunkline log`: the logs of a run's jobs, of a deployment's parts and checks, or of what runs in an environment.
 
+mod asking;
 mod escape;
 mod service;
 
@@ -13,6 +14,7 @@ use crate::globals::{Globals, Remote};
 use crate::reference;
 use crate::render::paint::{Mark, Style};
 use crate::render::words;
+use asking::Asking;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::time::Duration;
 use trunkline_api::request::Position;
@@ -71,14 +73,15 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         return Ok(Exit::Good);
     }
     let titled = jobs.len() > 1;
+    let mut asking = Asking::new(&remote, arguments.follow);
     let mut exit = Exit::Good;
     for key in jobs {
-        let Some(job) = begun(&remote, &project, run.number, &key, arguments.follow)? else { continue };
+        let Some(job) = begun(&mut asking, &project, run.number, &key)? else { continue };
         let (mark, word) = words::job(&job);
         let reason = job.reason.filter(|_| mark == Mark::Failed);
-        print(&remote, &project, &Piece { title: key, mark, word, work: job.work, reason }, titled, arguments.follow)?;
+        print(&mut asking, &project, &Piece { title: key, mark, word, work: job.work, reason }, titled)?;
     }
-    if arguments.follow && which::run_numbered(&remote, &project, run.number)?.jobs.iter().any(is_red) {
+    if arguments.follow && asking.ask(|_| which::run_numbered(&remote, &project, run.number))?.jobs.iter().any(is_red) {
         exit = Exit::Failed;
     }
     Ok(exit)
@@ -101,23 +104,24 @@ fn is_red(job: &JobView) -> bool {
 }
 
 /// The job once it has begun. None where it has not, or never will.
-fn begun(remote: &Remote, project: &ProjectKey, run: u32, key: &str, follow: bool) -> Result<Option<JobView>, Failure> {
+fn begun(asking: &mut Asking<'_>, project: &ProjectKey, run: u32, key: &str) -> Result<Option<JobView>, Failure> {
+    let remote = asking.remote;
     loop {
-        let position: Position = remote.client.get("ledger/head")?;
-        let view = which::run_numbered(remote, project, run)?;
+        let position: Position = asking.ask(|client| client.get("ledger/head"))?;
+        let view = asking.ask(|_| which::run_numbered(remote, project, run))?;
         let Some(job) = view.jobs.into_iter().find(|job| job.key.as_str() == key) else { return Ok(None) };
         let waits = matches!(job.status, JobStatus::Blocked | JobStatus::Queued);
         if !waits {
             return Ok(Some(job).filter(|job| job.began.is_some()));
         }
-        if !follow {
+        if !asking.follow {
             remote.screen.note(&format!(
                 "{key} has not begun: {}",
                 job.reason.as_deref().map_or_else(|| words::job(&job).1.to_owned(), crate::render::text::clean)
             ));
             return Ok(None);
         }
-        remote.client.wait(position.seq)?;
+        asking.ask(|client| client.wait(position.seq))?;
     }
 }
 
@@ -145,7 +149,7 @@ fn deployment(remote: &Remote, project: &ProjectKey, view: &DeploymentView, argu
         Piece { title: format!("check {}", check.name), mark, word, work: check.work.clone(), reason: None }
     });
     for piece in parts.chain(checks).filter(|piece| !arguments.failed || piece.mark != Mark::Passed) {
-        print(remote, project, &piece, true, false)?;
+        print(&mut Asking::new(remote, false), project, &piece, true)?;
     }
     if let DeploymentStatus::Ended(result) = view.status {
         let (mark, word) = words::ended(result);
@@ -163,32 +167,43 @@ fn conclude(remote: &Remote, mark: Mark, what: &str, reason: Option<&str>) {
 }
 
 /// Prints one log, to its end where it is followed.
-fn print(remote: &Remote, project: &ProjectKey, piece: &Piece, titled: bool, follow: bool) -> anyhow::Result<()> {
-    let screen = remote.screen;
+fn print(asking: &mut Asking<'_>, project: &ProjectKey, piece: &Piece, titled: bool) -> anyhow::Result<()> {
+    let (remote, screen) = (asking.remote, asking.remote.screen);
     let title = format!("{} {}", crate::render::text::clean(&piece.title), piece.word);
     let mut filter = Filter::new(screen.out.paint.colour);
     let (mut from, mut headed) = (0, !titled || screen.json());
     let open = loop {
-        let part = match remote.client.log(project, &piece.work, from) {
+        let part = match asking.ask(|client| client.log(project, &piece.work, from)) {
             Ok(part) => part,
             // A part that was never reached has no log.
             Err(failure) if failure.exit == Exit::NotFound && titled => return Ok(()),
             Err(failure) => return Err(failure.into()),
         };
         let mut bytes = BufReader::new(part.bytes);
-        let ends = bytes.fill_buf()?.is_empty();
+        let ends = match bytes.fill_buf() {
+            Ok(first) => first.is_empty(),
+            Err(error) => {
+                asking.broken(&error)?;
+                continue;
+            }
+        };
         // What was never reached printed nothing, and its heading would promise a log.
         let unreached = ends && matches!(piece.mark, Mark::Ahead | Mark::Skipped);
         if !headed && !unreached {
             screen.note(&format!("{} {}", screen.err.paint.text(Style::Muted, "==>"), screen.err.paint.mark(piece.mark, &title)));
             headed = true;
         }
-        from += if screen.json() { json(bytes, piece, &screen)? } else { copy(bytes, &mut filter)? };
+        let copied = if screen.json() { json(bytes, piece, &screen)? } else { copy(bytes, &mut filter)? };
+        from += copied.bytes;
+        if let Some(error) = copied.broken {
+            asking.broken(&error)?;
+            continue;
+        }
         // One answer holds a part of a long log: only an empty one is its end for now.
         if !ends {
             continue;
         }
-        if !part.open || !follow {
+        if !part.open || !asking.follow {
             break part.open;
         }
         std::thread::sleep(LOOK_EVERY);
@@ -200,15 +215,24 @@ fn print(remote: &Remote, project: &ProjectKey, piece: &Piece, titled: bool, fol
     Ok(())
 }
 
-fn copy(mut bytes: impl Read, filter: &mut Filter) -> anyhow::Result<u64> {
+/// What was printed of a log, and why no more could be read of it.
+struct Copied {
+    bytes: u64,
+    broken: Option<std::io::Error>,
+}
+
+fn copy(mut bytes: impl Read, filter: &mut Filter) -> anyhow::Result<Copied> {
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut total = 0;
     let mut out = std::io::stdout().lock();
     loop {
-        let count = bytes.read(&mut chunk)?;
+        let (count, broken) = match bytes.read(&mut chunk) {
+            Ok(count) => (count, None),
+            Err(error) => (0, Some(error)),
+        };
         if count == 0 {
             out.flush()?;
-            return Ok(total);
+            return Ok(Copied { bytes: total, broken });
         }
         total += count as u64;
         out.write_all(&filter.pass(&chunk[..count]))?;
@@ -216,11 +240,11 @@ fn copy(mut bytes: impl Read, filter: &mut Filter) -> anyhow::Result<u64> {
 }
 
 /// One line of JSON for each chunk.
-fn json(mut bytes: impl Read, piece: &Piece, screen: &crate::render::Screen) -> anyhow::Result<u64> {
+fn json(mut bytes: impl Read, piece: &Piece, screen: &crate::render::Screen) -> anyhow::Result<Copied> {
     let mut chunk = Vec::new();
-    bytes.by_ref().take(64 << 20).read_to_end(&mut chunk)?;
+    let broken = bytes.by_ref().take(64 << 20).read_to_end(&mut chunk).err();
     if !chunk.is_empty() {
         screen.print_json_line(&serde_json::json!({ "name": piece.title, "work": piece.work, "text": String::from_utf8_lossy(&chunk) }))?;
     }
-    Ok(chunk.len() as u64)
+    Ok(Copied { bytes: chunk.len() as u64, broken })
 }

@@ -1,10 +1,12 @@
 //! Following a change or a deployment to its end: who asks the server, what is seen, how it is drawn, when it is over.
 
+mod away;
 mod drawing;
 mod ending;
 mod feed;
 mod sight;
 
+pub use away::Away;
 pub use ending::Ending;
 pub use feed::Subject;
 pub use sight::Sight;
@@ -23,8 +25,6 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(200);
 /// How often a pipe hears that the work goes on.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// How long a server may be away before following ends.
-const AWAY_MAX: Duration = Duration::from_secs(60);
 
 /// How to follow.
 #[derive(Clone, Copy, Debug)]
@@ -84,18 +84,18 @@ struct Watch {
     last: Option<Sight>,
     began: Instant,
     spoke: Instant,
-    away_since: Option<Instant>,
+    away: Away,
 }
 
 impl Watch {
     fn new(screen: Screen, manner: Manner) -> Self {
         let drawing = Drawing::new(&screen, manner.place);
         let now = Instant::now();
-        Self { screen, drawing, last: None, began: now, spoke: now, away_since: None }
+        Self { screen, drawing, last: None, began: now, spoke: now, away: Away::new(screen) }
     }
 
     fn see(&mut self, sight: Sight) -> anyhow::Result<()> {
-        self.away_since = None;
+        self.away.answered();
         if self.drawing.show(&sight, &self.screen.now())? {
             self.spoke = Instant::now();
         }
@@ -104,7 +104,8 @@ impl Watch {
     }
 
     fn tick(&mut self) -> anyhow::Result<()> {
-        let Some(sight) = &self.last else { return Ok(()) };
+        // What was seen last may have ended long since: nothing is told of it while nobody answers.
+        let Some(sight) = self.last.as_ref().filter(|_| !self.away.is_away()) else { return Ok(()) };
         let screen = self.screen.now();
         if self.drawing.is_live() {
             self.drawing.show(sight, &screen)?;
@@ -117,18 +118,42 @@ impl Watch {
 
     /// A server that is being started again is waited for; every other failure ends the following.
     fn trouble(&mut self, failure: Failure) -> anyhow::Result<()> {
-        if failure.exit != Exit::Unreachable || self.last.is_none() {
+        if self.last.is_none() {
             return Err(failure.into());
         }
-        match self.away_since {
-            None => {
-                self.away_since = Some(Instant::now());
-                self.drawing.finish();
-                self.screen.note("the server does not answer; trying again for a minute");
-                Ok(())
-            }
-            Some(since) if since.elapsed() < AWAY_MAX => Ok(()),
-            Some(_) => Err(failure.into()),
+        if !self.away.is_away() {
+            self.drawing.finish();
         }
+        Ok(self.away.missed(failure)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::globals::Globals;
+    use crate::render::sample;
+
+    #[test]
+    fn nothing_is_told_of_work_while_nobody_answers() {
+        let screen = Globals { quiet: true, ..Globals::default() }.screen();
+        let mut watch = Watch::new(screen, Manner { timeout: None, place: Place::Err });
+        let seen = || Sight::Run(Box::new(sample::run()));
+        let failure = |code| Failure::new(code, "no");
+        assert!(watch.trouble(failure(Code::Unreachable)).is_err(), "nothing was seen yet");
+        watch.see(seen()).unwrap();
+        let told = |watch: &mut Watch| {
+            let long_ago = Instant::now().checked_sub(HEARTBEAT).unwrap();
+            watch.spoke = long_ago;
+            watch.tick().unwrap();
+            watch.spoke != long_ago
+        };
+        assert!(told(&mut watch));
+        watch.trouble(failure(Code::Unreachable)).unwrap();
+        assert!(!told(&mut watch), "invented");
+        watch.trouble(failure(Code::Unreachable)).unwrap();
+        watch.see(seen()).unwrap();
+        assert!(told(&mut watch));
+        assert!(watch.trouble(failure(Code::TokenRefused)).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! What the services of an environment print. The supervisors on the runner's machine keep it, and outlive the server: none
 //! is asked.
 
-use super::{Filter, LOOK_EVERY, copy, which};
+use super::{Copied, Filter, LOOK_EVERY, copy, which};
 use crate::choice::Site;
 use crate::code::Code;
 use crate::exit::Exit;
@@ -165,7 +165,7 @@ fn print(part: &str, path: &Path, follow: bool, screen: &Screen) -> anyhow::Resu
             from = 0;
         }
         file.seek(SeekFrom::Start(from))?;
-        from += if screen.json() { json(part, &file, screen)? } else { copy(&file, &mut filter)? };
+        from += if screen.json() { json(part, &file, screen)? } else { whole(copy(&file, &mut filter)?)? };
         if !follow {
             let left = file.metadata()?.len().saturating_sub(from);
             if screen.json() && left > 0 {
@@ -189,6 +189,11 @@ fn opened(path: &Path) -> Result<File, Failure> {
     })?;
     let metadata = file.metadata().map_err(|error| failure().why(error))?;
     if metadata.is_file() { Ok(file) } else { Err(failure().why("it is no regular file, and the supervisor makes no other")) }
+}
+
+/// A file that breaks off is no server that comes back.
+fn whole(copied: Copied) -> std::io::Result<u64> {
+    copied.broken.map_or(Ok(copied.bytes), Err)
 }
 
 fn json(part: &str, file: &File, screen: &Screen) -> anyhow::Result<u64> {
