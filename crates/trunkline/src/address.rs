@@ -122,6 +122,21 @@ pub fn remote(url: &str) -> Option<Remote> {
     Some(Remote { server: format!("http://{server}"), project })
 }
 
+/// An address of a git repository in the form in which two of the same one are equal: with or without `.git` or a slash at
+/// its end, a user's name or secret before a web host, `file://` before a path.
+pub fn repository(url: &str) -> String {
+    let bare = url.trim().trim_end_matches('/');
+    let bare = bare.strip_suffix(".git").unwrap_or(bare).trim_end_matches('/');
+    match bare.split_once("://") {
+        Some((scheme @ ("http" | "https"), rest)) => {
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            format!("{scheme}://{}/{path}", host.rsplit_once('@').map_or(host, |(_, host)| host))
+        }
+        None if bare.starts_with('/') => format!("file://{bare}"),
+        _ => bare.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +186,22 @@ mod tests {
         }
         for base in ["http://127.0.0.1.evil.example", "http://localhost.evil.example:7420", "http://10.0.0.1", "http://[2001:db8::1]:1"] {
             assert!(!is_loopback(base), "{base}");
+        }
+    }
+
+    #[test]
+    fn one_repository_has_several_addresses() {
+        let same = [
+            ("https://github.com/acme/shop.git", "https://github.com/acme/shop"),
+            ("https://github.com/acme/shop/", "https://ana:secret@github.com/acme/shop.git"),
+            ("git@github.com:acme/shop.git", "git@github.com:acme/shop"),
+            ("file:///srv/git/shop.git/", "/srv/git/shop"),
+        ];
+        for (one, other) in same {
+            assert_eq!(repository(one), repository(other), "{one}");
+        }
+        for other in ["https://github.com/acme/shop2", "http://github.com/acme/shop", "https://github.com:8443/acme/shop"] {
+            assert_ne!(repository("https://github.com/acme/shop"), repository(other), "{other}");
         }
     }
 

@@ -51,6 +51,16 @@ impl Repository {
         self.ask(&["config", "--get", &format!("remote.{REMOTE}.url")])
     }
 
+    /// The names and URLs of all remotes.
+    pub fn remotes(&self) -> Vec<(String, String)> {
+        let text = self.ask(&["config", "--get-regexp", r"^remote\..*\.url$"]).unwrap_or_default();
+        let remote = |line: &str| {
+            let (key, url) = line.split_once(' ')?;
+            Some((key.strip_prefix("remote.")?.strip_suffix(".url")?.to_owned(), url.to_owned()))
+        };
+        text.lines().filter_map(remote).collect()
+    }
+
     /// The data folder of the server that the remote leads to, where it is kept.
     pub fn data_folder(&self) -> Option<PathBuf> {
         self.ask(&["config", "--get", DATA]).map(PathBuf::from)
@@ -145,6 +155,7 @@ mod tests {
         assert_eq!(repository.remote_url(), None);
         repository.change(&["remote", "add", REMOTE, "http://127.0.0.1:7420/git/shop.git"]).unwrap();
         assert_eq!(repository.remote_url().as_deref(), Some("http://127.0.0.1:7420/git/shop.git"));
+        assert_eq!(repository.remotes(), [(REMOTE.to_owned(), "http://127.0.0.1:7420/git/shop.git".to_owned())]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::code::Code;
 use crate::failure::Failure;
 use crate::git::{REMOTE, Repository};
 use crate::reference;
+use crate::render::text::clean;
 use crate::render::{ColorChoice, Screen, Wish};
 use crate::token;
 use crate::tunnel::{self, Tunnel};
@@ -150,12 +151,17 @@ fn client(choice: &Choice) -> Result<(Client, Option<Tunnel>), Failure> {
 }
 
 impl Remote {
-    /// The project that is meant: the option, the git remote, the only one, which is said. For what only reads.
+    /// The project that is meant: the option, the git remote, the one that follows this repository, the only one; the last two
+    /// are said. For what only reads.
     pub fn project(&self) -> Result<ProjectKey, Failure> {
         if let Some(project) = &self.project {
             return Ok(project.clone());
         }
-        let only = only_project(&self.status()?, folder_here()?.as_deref())?;
+        let status = self.status()?;
+        if let Some(followed) = self.followed(&status)? {
+            return Ok(followed);
+        }
+        let only = only_project(&status, folder_here()?.as_deref())?;
         if !self.screen.json() {
             self.screen.note(&format!("project {only}, the server's only one"));
         }
@@ -165,9 +171,21 @@ impl Remote {
     /// The project that an act is for. Of a repository that names none, nobody can say that it is the server's only one.
     pub fn project_to_act(&self) -> Result<ProjectKey, Failure> {
         match (&self.project, folder_here()?) {
-            (None, Some(folder)) => Err(unnamed(&self.status()?, &folder)),
+            (None, Some(folder)) => {
+                let status = self.status()?;
+                self.followed(&status)?.ok_or_else(|| unnamed(&status, &folder))
+            }
             _ => self.project(),
         }
+    }
+
+    /// The project that follows the repository of which this one is a clone; which one is said.
+    fn followed(&self, status: &StatusView) -> Result<Option<ProjectKey>, Failure> {
+        let found = Repository::here()?.and_then(|here| followed(status, &here.remotes()));
+        if let Some((project, remote)) = found.as_ref().filter(|_| !self.screen.json()) {
+            self.screen.note(&format!("project {project}, which follows the git remote '{}'", clean(remote)));
+        }
+        Ok(found.map(|(project, _)| project))
     }
 
     /// As [`Self::project_to_act`], or the project in `shop/812` or `shop/deployment/31`.
@@ -204,6 +222,21 @@ fn choose_project(given: Option<&str>, remote: Option<&address::Remote>, address
         Address::Ssh { .. } => true,
     };
     Ok(remote.filter(here).map(|remote| remote.project.clone()))
+}
+
+/// The one project that follows an address of one of these git remotes, and that remote's name. Where one leads to a server,
+/// that one has said which project is meant.
+fn followed(status: &StatusView, remotes: &[(String, String)]) -> Option<(ProjectKey, String)> {
+    if remotes.iter().any(|(name, url)| name == REMOTE && address::remote(url).is_some()) {
+        return None;
+    }
+    let remote_of = |address: &str| {
+        let followed = address::repository(address);
+        remotes.iter().find(|(_, url)| address::repository(url) == followed).map(|(name, _)| name.clone())
+    };
+    let mut found = status.projects.iter().filter_map(|one| Some((one.name.clone(), remote_of(&one.source.as_ref()?.address)?)));
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
 }
 
 /// The name of this repository's folder.
@@ -260,6 +293,24 @@ mod tests {
         assert_eq!(choose_project(None, Some(&there), &here).unwrap(), None);
         assert_eq!(choose_project(Some("web"), Some(&mine), &here).unwrap().unwrap().as_str(), "web");
         assert_eq!(choose_project(Some("../x"), None, &here).unwrap_err().exit.number(), 2);
+    }
+
+    #[test]
+    fn a_clone_of_a_followed_repository_names_the_project_that_follows_it() {
+        let mut status = sample::status();
+        let source = |address: &str| {
+            Some(trunkline_api::view::SourceView { address: address.to_owned(), seen_at: None, failed: None, redirected: None })
+        };
+        let origin = || vec![("origin".to_owned(), "https://github.com/acme/shop.git".to_owned())];
+        assert_eq!(followed(&status, &origin()), None);
+        status.projects[1].source = source("https://github.com/acme/shop/");
+        assert_eq!(followed(&status, &origin()), Some(("shop".parse().unwrap(), "origin".to_owned())));
+        for (url, meant) in [("http://127.0.0.1:7420/git/billing.git", false), ("/srv/elsewhere", true)] {
+            let own = [origin(), vec![(REMOTE.to_owned(), url.to_owned())]].concat();
+            assert_eq!(followed(&status, &own).is_some(), meant, "{url}");
+        }
+        status.projects[0].source = source("https://github.com/acme/shop");
+        assert_eq!(followed(&status, &origin()), None, "two of them share it");
     }
 
     #[test]

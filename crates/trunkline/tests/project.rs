@@ -76,6 +76,13 @@ fn what_a_followed_repository_lacks_is_pushed_there_and_not_here() {
     git(home.path(), folder.path(), &begin);
     let add = format!("trunkline project add shop --git file://{}/shop", folder.path().display());
     assert_eq!(trunkline(&add).0, Some(0));
+    assert_eq!(trunkline("git clone -q shop clone && git init -q other && cd other && trunkline project add other").0, Some(0));
+    for verb in ["runs list", "project view", "promote 1 qa --yes"] {
+        let (_, said) = trunkline(&format!("cd clone && trunkline {verb}"));
+        assert!(said.contains("project shop, which follows the git remote 'origin'"), "{verb}: {said}");
+        let (code, said) = trunkline(&format!("cd shop && trunkline {verb}"));
+        assert!(code == Some(2) && said.contains("--project shop"), "{verb}: {said}");
+    }
     for verb in ["where", "where HEAD", "watch", "runs view", "tests"] {
         let (code, said) = trunkline(&format!("cd shop && trunkline {verb} -p shopp"));
         assert!(code == Some(5) && said.contains("no project 'shopp'") && !said.contains("push"), "{verb}: {code:?} {said}");
