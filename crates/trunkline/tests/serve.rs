@@ -122,6 +122,8 @@ fn a_taken_port_is_named_and_harms_nothing() {
     assert!(said.starts_with(&wanted), "{said}");
     assert!(said.contains("help: ") && said.contains("trunkline doctor") && said.contains("--listen 127.0.0.1:0"), "{said}");
     assert!(!place.data().join("address").exists(), "nobody may be led to the other program");
+    let said = place.refused(&format!("trunkline serve --data new/data --listen {address}"));
+    assert!(said.starts_with(&wanted) && !place.work().join("new").exists(), "a data folder was made: {said}");
     let server = place.serve();
     assert_eq!(head(&server), before);
     assert_eq!(place.push(&server, "shop").0, Some(0));
@@ -137,6 +139,7 @@ fn a_data_folder_in_use_is_named_with_who_uses_it() {
     let folder = place.data().canonicalize().unwrap();
     let wanted = format!("exit 1\nerror[TL0230]: the data folder {} is in use by process {pid}: ", folder.display());
     assert!(said.starts_with(&wanted) && said.contains("stop that one, or give another folder with --data"), "{said}");
+    assert!(said.contains(&format!("its server is at {}\n", server.address)), "{said}");
     // The one that runs goes on, and is still found.
     let there = std::fs::read_to_string(place.data().join("address")).unwrap();
     assert_eq!(there.trim(), server.address);

@@ -7,10 +7,11 @@ use crate::globals::Globals;
 use crate::render::paint::Mark;
 use crate::render::text::quoted;
 use crate::render::{Screen, words};
+use crate::whereabouts::{self, Whereabouts};
 use anyhow::Context as _;
 use serde_json::json;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use trunkline_domain::pipeline::SandboxLevel;
@@ -115,10 +116,13 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         accept_clock: arguments.accept_clock,
     };
     let data = options.data.clone();
+    if !data.exists() {
+        free(arguments.listen, &data)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(ANSWERING_THREADS).enable_all().build()?;
     let screen = globals.screen();
     let closed = runtime.block_on(async {
-        let serving = serve(options).await.map_err(failure)?;
+        let serving = serve(options).await.map_err(|error| failure(&error, &data))?;
         // Whoever is told that the server stands may end it at once.
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         greet(globals, &serving, &data.display().to_string(), slots)?;
@@ -136,6 +140,15 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     closed.wait(CLOSE_WITHIN);
     screen.note("the server has ended; what it deployed runs on");
     Ok(Exit::Good)
+}
+
+/// Whether there is a place to listen, before a data folder is made that nobody would find again. The server itself refuses
+/// what is beyond loopback.
+fn free(listen: SocketAddr, data: &Path) -> Result<(), Failure> {
+    if !listen.ip().is_loopback() {
+        return Ok(());
+    }
+    std::net::TcpListener::bind(listen).map(drop).map_err(|error| failure(&StartError::Listen(listen, error), data))
 }
 
 fn greet_briefly(screen: &Screen, serving: &Serving, base: &str, data: &str) -> anyhow::Result<()> {
@@ -162,8 +175,12 @@ fn notify_ready() {
     }
 }
 
-fn failure(error: StartError) -> Failure {
-    let (code, help) = match &error {
+fn failure(error: &StartError, data: &Path) -> Failure {
+    if let (StartError::Folder(_), Ok(Whereabouts::Listens(address))) = (error, whereabouts::of(data)) {
+        let failure = Failure::new(Code::DataFolder, error.to_string()).why(format!("its server is at {address}"));
+        return failure.help(format!("use that one: trunkline status --data {}", quoted(&data.display().to_string())));
+    }
+    let (code, help) = match error {
         StartError::Folder(_) => (Code::DataFolder, None),
         StartError::Listen(..) => {
             (Code::CannotListen, Some("another server may run there: trunkline doctor; or take a free port: --listen 127.0.0.1:0"))
@@ -175,7 +192,7 @@ fn failure(error: StartError) -> Failure {
         StartError::Store(_) | StartError::Io(..) => (Code::DataFolder, None),
     };
     let mut failure = Failure::new(code, error.to_string());
-    let mut source = std::error::Error::source(&error);
+    let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         failure = failure.why(cause);
         source = cause.source();
