@@ -44,6 +44,7 @@ mod which;
 
 use crate::exit::Exit;
 use crate::globals::Globals;
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use trunkline_api::request::{LIST_ITEMS, LIST_ITEMS_MAX};
 
@@ -311,8 +312,25 @@ pub fn command() -> clap::Command {
 /// Reads the command line.
 pub fn parse(line: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>) -> Result<Line, clap::Error> {
     let mut command = command();
-    let matches = command.try_get_matches_from_mut(line)?;
+    let matches = command.try_get_matches_from_mut(line).map_err(suggested)?;
     Line::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Verbs of other programs, and ours that does it. Clap goes by letters alone, and would send who wants to rerun to resume.
+const FOREIGN: [(&str, Option<&str>); 5] =
+    [("rerun", Some("start")), ("retry", Some("start")), ("restart", Some("start")), ("remove", None), ("delete", None)];
+
+/// The error with a suggestion that leads on, or with none where no verb does it.
+fn suggested(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(verb)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    let Some((_, ours)) = FOREIGN.iter().find(|(foreign, _)| foreign == verb) else { return error };
+    error.remove(ContextKind::SuggestedSubcommand);
+    error.remove(ContextKind::Suggested);
+    if let Some(ours) = ours {
+        let words = format!("to run a commit again: trunkline {ours}");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![words.into()]));
+    }
+    error
 }
 
 #[cfg(test)]
@@ -347,6 +365,17 @@ mod unit {
                 assert!(parse(line).is_ok(), "{act} {option}");
             }
         }
+    }
+
+    #[test]
+    fn a_verb_of_another_program_leads_to_ours() {
+        let said = |verb| parse(["trunkline", verb, "x"]).err().unwrap().to_string();
+        for verb in ["rerun", "retry", "restart"] {
+            let said = said(verb);
+            assert!(said.contains("trunkline start") && !said.contains("resume") && !said.contains("restore"), "{said}");
+        }
+        assert!(!said("remove").contains("similar"), "{}", said("remove"));
+        assert!(said("promot").contains("'promote'"), "a misspelt one is still found");
     }
 
     #[test]

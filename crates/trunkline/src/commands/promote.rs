@@ -66,11 +66,16 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     finish(&remote, deployment, &arguments.waiting, Undo::of_bringing(&release.release, &environment))
 }
 
-/// One name alone. The parser takes it for the environment, but whoever wrote a release alone is helped by the form too.
+/// One name alone. The parser takes it for the environment; what begins with a digit was more likely meant as a release.
 fn no_release_named(name: &str) -> Failure {
+    let help = if name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("trunkline promote {name} ENVIRONMENT; trunkline environments list shows which there are")
+    } else {
+        format!("trunkline promote RELEASE {name}, or trunkline promote {name} --again; trunkline releases list shows which there are")
+    };
     Failure::new(Code::NotAReference, format!("'{name}' alone does not say which release shall come where"))
         .why("the form is: trunkline promote RELEASE ENVIRONMENT")
-        .help(format!("trunkline promote 1.42 {name}, or trunkline promote {name} --again; trunkline releases list shows which there are"))
+        .help(help)
 }
 
 /// The release that was named, else the one that is there.
@@ -194,6 +199,7 @@ mod tests {
         assert_eq!(read(&["qa"]), Some((None, text("qa"), false)));
         let failure = no_release_named("qa");
         assert!(failure.what.contains("'qa' alone does not say which release") && failure.exit.number() == 2);
-        assert!(failure.help.unwrap().starts_with("trunkline promote 1.42 qa"));
+        assert!(failure.help.unwrap().starts_with("trunkline promote RELEASE qa"));
+        assert!(no_release_named("2026.12.4").help.unwrap().starts_with("trunkline promote 2026.12.4 ENVIRONMENT;"));
     }
 }
