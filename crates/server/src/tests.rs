@@ -309,6 +309,10 @@ fn a_refused_file_an_unknown_branch_and_a_missing_file_are_said() {
     let run = server.until("projects/shop/runs/2", |body| body["result"].is_string());
     assert_eq!(run["result"], json!("refused"));
     let refused = run["refused"].as_array().unwrap();
+    assert!(run["refused"].to_string().contains(": An unknown key"), "the record has the code alone, and the answer what it means: {run}");
+    let change = server.get(&format!("projects/shop/where/{}", run["commit"]["revision"].as_str().unwrap()));
+    let release = change["stations"].as_array().unwrap().iter().find(|one| one["name"] == "release").unwrap();
+    assert!(release["reason"].as_str().unwrap().starts_with("run 2 was refused: TL0"), "{release}");
     assert!(said.contains("TL0173") && refused.iter().all(|one| one.as_str().unwrap().contains("trunkline.yaml:2:")), "{run}");
     clone.commit(&[("trunkline.yaml", "on: { push: { branches: [main] } }\njobs: { a: { run: 'true' } }\n")], "A good file");
     clone.git(&["push", "-q", "trunkline", "main:refs/heads/side"]);

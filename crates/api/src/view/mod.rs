@@ -138,7 +138,7 @@ pub struct RunView {
     pub jobs: Vec<JobView>,
     /// The sum of all tests.
     pub tests: Option<TestSummary>,
-    /// Why there is no plan: `TL0142 trunkline.yaml:3:1` for each error of the delivery file, or one sentence.
+    /// Why there is no plan: `TL0142 trunkline.yaml:3:1: Unknown key` for each error of the delivery file, or one sentence.
     pub refused: Vec<String>,
     /// Whether it is that sentence: what no look at the delivery file alone shows.
     #[serde(default)]
@@ -153,6 +153,12 @@ impl RunView {
     /// Why it was refused, where its delivery file is not at fault.
     pub fn beyond_file(&self) -> Option<&str> {
         self.refused.first().filter(|_| self.refused_beyond_file).map(String::as_str)
+    }
+
+    /// The code of the first error of its delivery file, where it was refused for one: `TL0142`.
+    pub fn refused_code(&self) -> Option<&str> {
+        let first = self.refused.first().filter(|_| !self.refused_beyond_file)?;
+        first.split(' ').next().filter(|code| code.starts_with("TL"))
     }
 }
 

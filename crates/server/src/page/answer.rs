@@ -1,7 +1,7 @@
 //! The answer of a change's page: where it is, and why it is not further. The first thing that is read.
 
 use super::look::{self, Icon, Tone, grouped};
-use super::part::{command, icon, sentence};
+use super::part::{command, icon, refused_for, sentence};
 use super::time;
 use maud::{Markup, html};
 use trunkline_api::view::{StationKind, StationState, StationView, WhereView};
@@ -72,9 +72,15 @@ fn refused(view: &WhereView) -> Option<Answer> {
         big: "Refused: the delivery file has errors".to_owned(),
         detail: html! {
             "Nothing ran. "
-            @for (at, place) in view.run.refused.iter().enumerate() { @if at > 0 { ", " } code { (place) } }
+            @for (at, refused) in view.run.refused.iter().enumerate() { @if at > 0 { ", " } (refused_for(refused)) }
         },
-        commands: vec!["trunkline check".to_owned()],
+        commands: view
+            .run
+            .refused_code()
+            .map(|code| format!("trunkline explain {code}"))
+            .into_iter()
+            .chain(["trunkline check".to_owned()])
+            .collect(),
     })
 }
 

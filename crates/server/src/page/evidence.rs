@@ -1,7 +1,7 @@
 //! What proves the answer: failed tests first, then tests, release, configuration and deployments, each in words.
 
 use super::look::{self, Icon, Look, Tone, grouped};
-use super::part::{badge, command, pick, state};
+use super::part::{badge, command, pick, refused_for, state};
 use super::time;
 use maud::{Markup, html};
 use trunkline_api::view::{JobView, ReleaseView, StationKind, StationState, WhereView};
@@ -61,7 +61,7 @@ pub fn facts(view: &WhereView, now: Timestamp) -> Markup {
                 @if let Some(why) = view.run.beyond_file() {
                     div { dt { "Refused" } dd { (why) } }
                 } @else if !view.run.refused.is_empty() {
-                    div { dt { "Delivery file" } dd { @for place in &view.run.refused { span.more { code { (place) } } } } }
+                    div { dt { "Delivery file" } dd { @for refused in &view.run.refused { span.more { (refused_for(refused)) } } } }
                 }
                 div { dt { "Tests" } dd { (tests(view)) } }
                 div { dt { "Commit" } dd { (pick(view.run.commit.revision.as_str())) span.more { "committed " (time::clock(now, view.run.commit.committed_at)) ", pushed to " (super::part::branch(&view.run)) " " (time::clock(now, view.run.started_at)) } } }

@@ -31,6 +31,16 @@ pub fn pick(text: &str) -> Markup {
     html! { code.pick title="One click selects it" { (text) } }
 }
 
+/// An error of a delivery file: its code and place, and what the code means.
+pub fn refused_for(refused: &str) -> Markup {
+    html! {
+        @match refused.split_once(": ") {
+            Some((place, title)) => { code { (place) } ": " (title) },
+            None => code { (refused) },
+        }
+    }
+}
+
 /// The address of a change.
 pub fn change_href(project: &ProjectKey, revision: &Revision) -> String {
     format!("/p/{project}/c/{revision}")

@@ -366,7 +366,7 @@ pub fn asking() -> WhereView {
 pub fn refused() -> WhereView {
     let mut view = live();
     view.run.result = Some(RunResult::Refused);
-    view.run.refused = vec!["TL0142 trunkline.yaml:3:1".to_owned(), "TL0117 trunkline.yaml:21:5".to_owned()];
+    view.run.refused = vec!["TL0142 trunkline.yaml:3:1: Unknown key".to_owned(), "TL0117 trunkline.yaml:21:5".to_owned()];
     (view.run.jobs, view.run.tests, view.run.release, view.release) = (Vec::new(), None, None, None);
     view.run.verdict = Some(ReleaseVerdict::NotAsked);
     view.run.ended_at = Some(view.run.started_at);

@@ -220,7 +220,8 @@ fn reasons_and_proofs_are_said() {
     assert!(page("change-vetoed").contains("Vetoed from <b>qa</b> onwards"));
     assert!(page("change-asking").contains("trunkline settle deployment/44 --old"));
     let by_file = page("change-refused");
-    assert!(by_file.contains("TL0142 trunkline.yaml:3:1") && by_file.contains("trunkline check"));
+    assert!(by_file.contains("<code>TL0142 trunkline.yaml:3:1</code>: Unknown key") && by_file.contains("trunkline explain TL0142"));
+    assert!(by_file.contains("trunkline check"));
     let mut view = refused();
     (view.run.refused, view.run.refused_beyond_file) = (vec!["there is no trunkline.yaml at this commit".to_owned()], true);
     let beyond = change(&view, NOW);

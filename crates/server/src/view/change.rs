@@ -168,7 +168,11 @@ fn release_station(run: &RunView, release: Option<&ReleaseView>) -> StationView 
             station.at = run.ended_at;
             station.reason = Some(match verdict {
                 ReleaseVerdict::NotAsked if result == Some(RunResult::Refused) => {
-                    run.beyond_file().unwrap_or("the delivery file has errors").to_owned()
+                    format!(
+                        "run {} was refused: {}",
+                        run.number,
+                        run.refused.first().map_or("the delivery file has errors", String::as_str)
+                    )
                 }
                 ReleaseVerdict::NotAsked => "the delivery file makes no release".to_owned(),
                 ReleaseVerdict::NotPassed => "the run did not pass".to_owned(),

@@ -59,11 +59,29 @@ fn view(shared: &Shared, id: RunId, run: &Run) -> Result<RunView, Failure> {
         ended_at,
         jobs: run.jobs().map(|job| job_view(shared, id, run, job)).collect::<Result<_, _>>()?,
         tests: run.tests(),
-        refused: run.refused.iter().flat_map(Unplanned::lines).cloned().collect(),
+        refused: run.refused.as_ref().map(refused).unwrap_or_default(),
         refused_beyond_file: matches!(run.refused, Some(Unplanned::Beyond(_))),
         verdict,
         release: release_of(shared, run)?,
     })
+}
+
+/// Why there is no plan. The record holds codes and places alone: what a code means stands on its page.
+fn refused(unplanned: &Unplanned) -> Vec<String> {
+    let told = |line: &String| match titled(line) {
+        Some(title) => format!("{line}: {title}"),
+        None => line.clone(),
+    };
+    match unplanned {
+        Unplanned::File(places) => places.iter().map(told).collect(),
+        Unplanned::Beyond(why) => vec![why.clone()],
+    }
+}
+
+/// The title of the page of the code that a line begins with.
+fn titled(line: &str) -> Option<&'static str> {
+    let code = line.split(' ').next()?;
+    trunkline_delivery_file::explain(code)?.lines().next()?.strip_prefix("# ")?.strip_prefix(code)?.strip_prefix(": ")
 }
 
 /// Shown in place of words that were changed in the database.

@@ -21,7 +21,7 @@ use trunkline_api::request::Position;
 use trunkline_api::view::{DeploymentStatus, DeploymentView, JobStatus, JobView, RunView};
 use trunkline_domain::deployment::DeploymentResult;
 use trunkline_domain::foundation::ProjectKey;
-use trunkline_domain::run::JobResult;
+use trunkline_domain::run::{JobResult, RunResult};
 
 /// How often an open log is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
@@ -64,6 +64,9 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         Work::Deployment(number) => return deployment(&remote, &project, &which::deployment(&remote, &project, number)?, arguments),
         Work::Run(run) => run,
     };
+    if run.result == Some(RunResult::Refused) && arguments.job.is_none() {
+        return Ok(refused(&remote, &run));
+    }
     let jobs = chosen(&run, arguments)?;
     if jobs.is_empty() && arguments.failed {
         return failed_deployments(&remote, &project, &run, arguments);
@@ -85,6 +88,16 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         exit = Exit::Failed;
     }
     Ok(exit)
+}
+
+/// A refused run has no job and no log: why it was refused is all there is.
+fn refused(remote: &Remote, run: &RunView) -> Exit {
+    let words = crate::follow::refused(run);
+    remote.screen.note(&remote.screen.err.paint.mark(Mark::Failed, &words[0]));
+    for words in &words[1..] {
+        remote.screen.note(words);
+    }
+    Exit::Good
 }
 
 /// The jobs that are wanted, by name.

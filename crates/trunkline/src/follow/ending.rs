@@ -44,24 +44,30 @@ fn of_run(run: &RunView) -> Option<Ending> {
     match run.result? {
         RunResult::Failed => Some(failed_run(run)),
         RunResult::Cancelled => Some(Ending::new(Exit::Failed, [format!("run {number} was cancelled")])),
-        RunResult::Refused => {
-            let short = run.commit.revision.short();
-            let what = if run.refused_beyond_file { "" } else { "the delivery file of " };
-            let mut words = vec![format!("{what}{short} was refused")];
-            words.extend(run.refused.iter().map(|refused| format!("  {}", crate::render::text::clean(refused))));
-            // A check of the file finds nothing in one that only this server, or this commit, refuses.
-            words.push(match run.beyond_file() {
-                Some(_) => format!("next: trunkline where {short}"),
-                None => "next: trunkline check".to_owned(),
-            });
-            Some(Ending { exit: Exit::Failed, words })
-        }
+        RunResult::Refused => Some(Ending { exit: Exit::Failed, words: refused(run) }),
         RunResult::Passed => match run.verdict.as_ref().and_then(|verdict| without_release(number, verdict)) {
             Some(ending) => Some(ending),
             None if run.release.is_some() => Some(Ending::new(Exit::Good, [format!("run {number} passed")])),
             None => None,
         },
     }
+}
+
+/// Why a run was refused, and where to look.
+pub fn refused(run: &RunView) -> Vec<String> {
+    let (number, short) = (run.number, run.commit.revision.short());
+    let mut words = vec![match run.refused_beyond_file {
+        true => format!("run {number} was refused: {short} cannot be run"),
+        false => format!("run {number} was refused: the delivery file of {short} has errors"),
+    }];
+    words.extend(run.refused.iter().map(|refused| format!("  {}", crate::render::text::clean(refused))));
+    // A check of the file finds nothing in one that only this server, or this commit, refuses.
+    words.push(match run.beyond_file() {
+        Some(_) => format!("next: trunkline where {short}"),
+        None => "next: trunkline check".to_owned(),
+    });
+    words.extend(run.refused_code().map(|code| format!("more: trunkline explain {code}")));
+    words
 }
 
 /// A run that passed and made no release: why, and what would make one.
@@ -302,11 +308,15 @@ mod tests {
         run.result = Some(RunResult::Refused);
         let why = "job a asks for 'sandbox: host', and this server allows no less than 'landlock'";
         let where_is = format!("next: trunkline where {}", run.commit.revision.short());
-        let place = "TL0142 trunkline.yaml:3:1";
-        for (beyond_file, line, next) in [(false, place, "next: trunkline check"), (true, why, where_is.as_str())] {
+        let place = "TL0142 trunkline.yaml:3:1: Unknown key";
+        let explained = ["next: trunkline check", "more: trunkline explain TL0142"];
+        for (beyond_file, line, next) in [(false, place, &explained[..]), (true, why, &[where_is.as_str()])] {
             (run.refused, run.refused_beyond_file) = (vec![line.to_owned()], beyond_file);
             let words = of_run(&run).unwrap().words;
-            assert_eq!(words[1..], [format!("  {line}"), next.to_owned()]);
+            assert_eq!(
+                (&words[1], &words[2..]),
+                (&format!("  {line}"), next.iter().map(|next| (*next).to_owned()).collect::<Vec<_>>().as_slice())
+            );
         }
     }
 

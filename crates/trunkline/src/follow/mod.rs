@@ -7,7 +7,7 @@ mod feed;
 mod sight;
 
 pub use away::Away;
-pub use ending::Ending;
+pub use ending::{Ending, refused};
 pub use feed::Subject;
 pub use sight::Sight;
 

@@ -6,6 +6,7 @@ use super::table::{Cell, Table};
 use super::text::{clean, width};
 use super::words;
 use trunkline_api::view::{CommitView, StationKind, StationState, StationView, WhereView};
+use trunkline_domain::run::RunResult;
 
 /// The commit in a line: `4f2a91c Add coupon field (ana, #482)`.
 pub fn commit(commit: &CommitView, look: &Look) -> String {
@@ -29,6 +30,9 @@ pub fn stations(view: &WhereView, look: &Look) -> String {
     out += &wrapped(&parts, &format!(" {} ", paint.to()), look.columns);
     for station in view.stations.iter().filter(|station| !is_quiet(station)) {
         out += &reason(station, look);
+    }
+    if let Some(code) = view.run.refused_code() {
+        out += &format!("  more: trunkline explain {code}\n");
     }
     out += &footer(view, look);
     out
@@ -90,6 +94,8 @@ fn footer(view: &WhereView, look: &Look) -> String {
     let mut facts = vec![format!("run {}", view.run.number)];
     match (&view.release, &view.run.verdict) {
         (Some(release), _) => facts.push(super::release::name(&release.release)),
+        // Why it was refused stands above, and is why there is none.
+        (None, Some(_)) if view.run.result == Some(RunResult::Refused) => facts.push("no release: the run was refused".to_owned()),
         (None, Some(verdict)) => facts.extend(words::no_release(verdict).map(|why| format!("no release: {}", clean(&why)))),
         (None, None) => {}
     }
@@ -128,6 +134,7 @@ mod tests {
     use super::*;
     use crate::render::paint::Paint;
     use crate::render::sample;
+    use trunkline_domain::run::ReleaseVerdict;
 
     #[test]
     fn the_line_of_stations() {
@@ -154,6 +161,18 @@ run 812 - release 12, 1.42 \"amber-heron\" - 1,203 tests passed
         let mut change = sample::change();
         change.revision = sample::revision('b');
         assert!(stations(&change, &sample::look(Paint::PLAIN)).contains("bbbbbbb went with it"));
+    }
+
+    #[test]
+    fn a_refused_run_says_why_there_is_no_release() {
+        let mut change = sample::change();
+        (change.release, change.run.release) = (None, None);
+        (change.run.result, change.run.verdict) = (Some(RunResult::Refused), Some(ReleaseVerdict::NotAsked));
+        change.run.refused = vec!["TL0120 trunkline.yaml:2:12: Not yet in this version".to_owned()];
+        change.stations.truncate(1);
+        let text = stations(&change, &sample::look(Paint::PLAIN));
+        assert!(text.contains("no release: the run was refused") && text.contains("more: trunkline explain TL0120"), "{text}");
+        assert!(!text.contains("makes no release"), "{text}");
     }
 
     #[test]

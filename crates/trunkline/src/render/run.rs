@@ -51,6 +51,9 @@ pub fn view(run: &RunView, look: &Look) -> String {
     for refused in &run.refused {
         out += &format!("  {}\n", paint.mark(Mark::Failed, &clean(refused)));
     }
+    if let Some(code) = run.refused_code() {
+        out += &format!("  more: trunkline explain {code}\n");
+    }
     out += &align(&run.jobs.iter().map(|job| job_line(job, look)).collect::<Vec<_>>(), look.columns);
     if let Some(tests) = &run.tests {
         out += &format!("tests    {}\n", words::tests(tests));
@@ -143,10 +146,13 @@ release  release 12, 1.42 \"amber-heron\"
     fn a_refused_run_says_why_and_nothing_of_a_release() {
         let mut run = sample::red_run();
         (run.result, run.verdict) = (Some(RunResult::Refused), Some(trunkline_domain::run::ReleaseVerdict::NotAsked));
-        run.refused = vec!["TL0142 trunkline.yaml:3:1".to_owned()];
+        run.refused = vec!["TL0142 trunkline.yaml:3:1: Unknown key".to_owned()];
         run.jobs.clear();
         let text = view(&run, &sample::look(Paint::PLAIN));
-        assert!(text.contains("X TL0142 trunkline.yaml:3:1") && !text.contains("release"), "{text}");
+        assert!(
+            text.contains("X TL0142 trunkline.yaml:3:1: Unknown key\n  more: trunkline explain TL0142\n") && !text.contains("release"),
+            "{text}"
+        );
     }
 
     #[test]
