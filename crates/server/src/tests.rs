@@ -280,7 +280,15 @@ fn a_pushed_commit_is_live_in_production_and_traced() {
     assert!(std::fs::read_to_string(live.path().join("qa")).unwrap().contains("fine"));
     let release = server.get("projects/shop/releases/2");
     assert_eq!(release["release"]["vetoed_from"], json!(["qa"]));
-    assert_eq!(server.get("projects/shop/environments/production")["runs"]["release"]["number"], json!(1));
+    // Where it was undone is told for as long as nothing newer came, also beside what runs well there.
+    let qa = server.get("projects/shop/environments/qa");
+    assert_eq!(
+        (&qa["rolled_back"]["number"], &qa["runs"]["release"]["number"], &qa["last_failed"]),
+        (&json!(2), &json!(1), &json!(null)),
+        "{qa}"
+    );
+    let production = server.get("projects/shop/environments/production");
+    assert_eq!((&production["rolled_back"], &production["runs"]["release"]["number"]), (&json!(null), &json!(1)));
     let (status, refused) = server.post("projects/shop/releases/2/promote", json!({"environment": "production"}));
     assert_eq!((status, refused["code"].as_str()), (409, Some("TL0510")), "{refused}");
 

@@ -260,4 +260,8 @@ fn needs_its_folder(place: &Place, server: &Server) {
     }
     let (code, said) = place.tried(Some(server), "trunkline start -p shop");
     assert!(code == Some(7) && said.contains(&format!("error[TL0524]: {words}")), "{code:?}: {said}");
+    for command in ["trunkline status", "trunkline projects view shop", "trunkline doctor"] {
+        let (_, said) = place.tried(Some(server), command);
+        assert!(said.contains("shop: the folder of its repository is gone from the server"), "{command}: {said}");
+    }
 }

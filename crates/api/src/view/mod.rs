@@ -1,5 +1,6 @@
 //! Answers for reading: everything a page, a command or a script shows.
 
+pub mod attention;
 mod deployment;
 mod server;
 mod way;
@@ -62,6 +63,9 @@ pub struct ProjectView {
     pub folder: Option<String>,
     /// Where its repository lives; absent where people push here.
     pub source: Option<SourceView>,
+    /// Whether the folder of its repository is not on the server any more: nothing can be pushed, run or deployed.
+    #[serde(default)]
+    pub repository_gone: bool,
     /// The newest run.
     pub last_run: Option<RunView>,
     /// In the order of `after`, as the newest release says.
@@ -286,6 +290,9 @@ pub struct EnvironmentView {
     /// One that its target's machine hindered after that: it changed nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hindered_since: Option<DeploymentRef>,
+    /// The newest release, where it failed here, is vetoed, and an earlier one runs again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<ReleaseRef>,
     /// What is being deployed.
     pub incoming: Option<DeploymentRef>,
     /// What waits behind it.

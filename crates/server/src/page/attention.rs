@@ -1,13 +1,12 @@
 //! What a person may have to look at: the list above the matrix, and what the headline counts.
 
-use super::cell::rolled_back;
 use super::look::{self, Look, ROLLED_BACK, STANDS_STILL, TO_ACCEPT};
 use super::part::{badge, branch, change_href, clip, command, revision_of, subject};
 use super::time;
 use maud::{Markup, html};
-use trunkline_api::view::{
-    DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView, SafeMode, SourceView, StatusView,
-};
+pub use trunkline_api::view::attention::Kind;
+use trunkline_api::view::attention::{self, About, Entry};
+use trunkline_api::view::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView, SafeMode, StatusView};
 use trunkline_domain::deployment::{DeploymentResult, FailureCause};
 use trunkline_domain::foundation::{ProjectKey, Timestamp};
 use trunkline_domain::run::{JobResult, RunResult};
@@ -16,19 +15,6 @@ use trunkline_domain::run::{JobResult, RunResult};
 const SHOWN_MAX: usize = 8;
 /// Characters of a subject or a reason in one entry.
 const WORDS_MAX: usize = 140;
-
-/// What an entry is about, in the order of the list: first what stands still until a person acts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A person must say what runs.
-    Asks,
-    /// A run, a deployment or a release failed.
-    Fails,
-    /// A person must let releases in.
-    Accept,
-    /// Nobody knows; it is being observed.
-    Unknown,
-}
 
 /// An entry of the list.
 pub struct Item<'a> {
@@ -47,70 +33,83 @@ pub struct Item<'a> {
 
 /// Everything that wants a look, most urgent first.
 pub fn items(status: &StatusView) -> Vec<Item<'_>> {
-    let scope = Scope { now: status.at, several: status.projects.len() > 1 };
-    let mut items: Vec<Item<'_>> = status.disk_full.iter().map(|free| disk_full(*free)).collect();
-    items.extend(status.safe_mode.iter().map(|safe| safe_mode(status.at, safe)));
-    for project in &status.projects {
-        items.extend(project.source.as_ref().and_then(|source| unfollowed(project, source)));
-        items.extend(project.last_run.as_ref().and_then(|run| scope.run(project, run)));
-        for environment in &project.environments {
-            items.extend(scope.incoming(project, environment));
-            items.extend(scope.failed(project, environment).or_else(|| scope.rolled_back(project, environment)));
-            items.extend(scope.to_accept(project, environment));
-        }
-    }
-    items.sort_by_key(|item| item.kind);
-    items
+    attention::attention(status).into_iter().map(|entry| item(status.at, entry)).collect()
+}
+
+fn item<'a>(now: Timestamp, entry: Entry<'a>) -> Item<'a> {
+    let Told { headline, look, what, why, release } = match (entry.about, entry.project) {
+        (About::DiskFull(free), _) => disk_full(free),
+        (About::SafeMode(safe), _) => safe_mode(now, safe),
+        (About::Gone, project) => gone(name(project)),
+        (About::Unfollowed(why), project) => unfollowed(name(project), why),
+        (About::Run(run), project) => self::run(now, name(project), run),
+        (About::Incoming(environment, incoming), _) => self::incoming(now, environment, incoming),
+        (About::Failed(environment, deployment), _) => failed(now, environment, deployment),
+        (About::RolledBack(environment, release), _) => rolled_back(now, environment, release),
+        (About::Accept(environment), _) => to_accept(environment),
+    };
+    let href = entry.project.and_then(|project| match (entry.about, release) {
+        (About::Run(run), _) => Some(change_href(&project.name, &run.commit.revision)),
+        (_, Some(release)) => revision_of(project, release).map(|revision| change_href(&project.name, revision)),
+        (_, None) => None,
+    });
+    // The change's page says why; a command does only where there is none.
+    let command = entry.act.or(entry.look.filter(|_| href.is_none()));
+    Item { kind: entry.kind, project: entry.project.map(|project| &project.name), headline, look, what, href, why, command }
+}
+
+fn name(project: Option<&ProjectView>) -> &str {
+    project.map(|project| project.name.as_str()).unwrap_or_default()
 }
 
 /// Nothing new begins until there is room.
-fn disk_full<'a>(free: u64) -> Item<'a> {
-    Item {
-        kind: Kind::Asks,
-        project: None,
+fn disk_full<'a>(free: u64) -> Told<'a> {
+    Told {
         headline: "Nothing new begins: the server's disk is full".to_owned(),
         look: STANDS_STILL,
         what: "disk full".to_owned(),
-        href: None,
         why: html! {
             (free >> 20) " MiB are free on the disk of the data folder. What runs is recorded; pushes, runs and deployments wait "
             "until some of it is freed."
         },
-        command: Some("trunkline explain TL0522".to_owned()),
+        release: None,
     }
 }
 
 /// The record was restored, and nobody has confirmed it.
-fn safe_mode<'a>(now: Timestamp, safe: &SafeMode) -> Item<'a> {
-    Item {
-        kind: Kind::Asks,
-        project: None,
+fn safe_mode<'a>(now: Timestamp, safe: &SafeMode) -> Told<'a> {
+    Told {
         headline: "Nothing is deployed until you confirm the restored record".to_owned(),
         look: TO_ACCEPT,
         what: "safe mode".to_owned(),
-        href: None,
         why: html! {
             "The record was restored from a backup taken " (time::ago(now, safe.taken_at)) ". It does not know what happened since, and "
             "targets may hold something newer. Look at what runs; then let deployments begin again."
         },
-        command: Some("trunkline resume".to_owned()),
+        release: None,
+    }
+}
+
+/// Its commits are not there any more.
+fn gone<'a>(name: &str) -> Told<'a> {
+    Told {
+        headline: format!("The repository of {name} is gone from the server"),
+        look: STANDS_STILL,
+        what: format!("{name}'s repository"),
+        why: html! { "Its folder is not in the data folder any more: nothing can be pushed, run or deployed. What runs is left running. Put it back from a backup, then start the server again." },
+        release: None,
     }
 }
 
 /// What is new in its repository does not arrive, or not all of it.
-fn unfollowed<'a>(project: &'a ProjectView, source: &'a SourceView) -> Option<Item<'a>> {
-    let why = source.failed.as_deref()?;
-    let name = &project.name;
-    Some(Item {
-        kind: Kind::Fails,
-        project: Some(name),
+fn unfollowed<'a>(name: &str, why: &str) -> Told<'a> {
+    Told {
         headline: format!("{name} cannot follow its repository"),
         look: STANDS_STILL,
         what: format!("{name}'s repository"),
-        href: None,
         why: html! { (clip(why, WORDS_MAX)) },
-        command: Some(format!("trunkline sync {name}")),
-    })
+        release: None,
+    }
 }
 
 /// The list; nothing where all is well.
@@ -144,151 +143,86 @@ pub fn has_command(items: &[Item<'_>]) -> bool {
     items.iter().take(SHOWN_MAX).any(|item| item.command.is_some())
 }
 
-/// Why a run was refused, and what shows more.
-fn refusal(run: &RunView) -> (Markup, String) {
-    if let Some(why) = run.beyond_file() {
-        return (html! { b { (why) } }, format!("trunkline where {}", run.commit.revision.short()));
-    }
-    let place = run.refused.first().map_or("trunkline.yaml", String::as_str);
-    (html! { "the delivery file has errors, first " b { (place) } }, "trunkline check".to_owned())
-}
-
-struct Scope {
-    now: Timestamp,
-    several: bool,
-}
-
-impl Scope {
-    fn run<'a>(&self, project: &'a ProjectView, run: &'a RunView) -> Option<Item<'a>> {
-        let branch = branch(run);
-        let (name, ended) = (&project.name, run.ended_at.unwrap_or(run.started_at));
-        let by = run.commit.author.as_deref().map(|author| format!(" by {author}")).unwrap_or_default();
-        let (reason, command, headline) = match run.result? {
-            RunResult::Failed => (failure(run), None, format!("{name} is failing: run {} did not pass", run.number)),
-            RunResult::Refused => {
-                let (reason, command) = refusal(run);
-                (reason, Some(command), format!("{name} is failing: run {} was refused", run.number))
-            }
-            RunResult::Passed | RunResult::Cancelled => return None,
-        };
-        Some(Item {
-            kind: Kind::Fails,
-            project: Some(name),
-            headline,
-            look: look::run(run),
-            what: format!("{name} on {branch}"),
-            href: Some(change_href(name, &run.commit.revision)),
-            why: html! { "Run " (run.number) ", " (reason) ". “" (clip(subject(&run.commit), WORDS_MAX / 2)) "”" (by) ", " (time::ago(self.now, ended)) "." },
-            command,
-        })
-    }
-
-    fn incoming<'a>(&self, project: &'a ProjectView, environment: &'a EnvironmentView) -> Option<Item<'a>> {
-        let incoming = environment.incoming.as_ref()?;
-        let name = &environment.name;
-        let (kind, headline) = match incoming.status {
-            DeploymentStatus::Asking => (Kind::Asks, format!("{} asks you what runs in {name}", project.name)),
-            DeploymentStatus::Unknown => (Kind::Unknown, format!("Nobody knows yet what {} runs in {name}", project.name)),
-            DeploymentStatus::Waiting | DeploymentStatus::Deploying | DeploymentStatus::Verifying | DeploymentStatus::Ended(_) => {
-                return None;
-            }
-        };
-        let asks = kind == Kind::Asks;
-        let old = environment.runs.as_ref().map(|runs| runs.release.version.as_str()).unwrap_or("the old release");
-        let release = &incoming.release.version;
-        let question = html! { " Say " b.nowrap { "--live" } " if " (release) " is in place, " b.nowrap { "--old" } " if " (old) " is." };
-        let why = html! { b { (release) } ", " (time::age(self.now, incoming.since)) ": " (reason(incoming)) @if asks { (question) } };
-        let command = asks.then(|| self.said(project, &format!("trunkline settle deployment/{} --live", incoming.number)));
-        Some(self.item(
-            project,
-            environment,
-            Told { kind, headline, look: look::deployment(incoming.status), why, command, release: Some(&incoming.release) },
-        ))
-    }
-
-    fn failed<'a>(&self, project: &'a ProjectView, environment: &'a EnvironmentView) -> Option<Item<'a>> {
-        let failed = environment.last_failed.as_ref()?;
-        // What was cancelled, superseded or refused is somebody's decision, not a failure.
-        let DeploymentStatus::Ended(DeploymentResult::Failed(_)) = failed.status else { return None };
-        let release = &failed.release;
-        let back = environment.incoming.as_ref().filter(|incoming| incoming.release.number < release.number);
-        let runs_on = (environment.incoming.is_none() && environment.runs.is_none()).then(|| runs_on(failed, environment));
-        let next = match &environment.runs {
-            // What runs here is well: it is what was to come that needs somebody.
-            Some(_) => Some(format!("trunkline promote {} {}", release.version, environment.name)),
-            None if back.is_none() && !environment.back_to.is_empty() => Some(format!("trunkline rollback {}", environment.name)),
-            None => None,
-        };
-        let why = html! {
-            b { (release.version) } " is not verified: " (reason(failed)) " "
-            @if let Some(back) = back { b { (back.release.version) } " is on its way back. " }
-            @if let Some(runs_on) = runs_on { (runs_on) }
-            (time::ago(self.now, failed.since)) "."
-        };
-        let headline = format!("{} failed in {}", project.name, environment.name);
-        let command = next.map(|next| self.said(project, &next));
-        Some(self.item(
-            project,
-            environment,
-            Told { kind: Kind::Fails, headline, look: look::deployment(failed.status), why, command, release: Some(release) },
-        ))
-    }
-
-    fn rolled_back<'a>(&self, project: &'a ProjectView, environment: &'a EnvironmentView) -> Option<Item<'a>> {
-        let release = rolled_back(project, environment)?;
-        let runs = environment.runs.as_ref()?;
-        let why = html! {
-            b { (release.version) } " failed and is vetoed from " (environment.name) " onwards. " b { (runs.release.version) } " runs here, verified "
-            (time::ago(self.now, runs.since)) "."
-        };
-        let headline = format!("{} {} was rolled back in {}", project.name, release.version, environment.name);
-        Some(self.item(
-            project,
-            environment,
-            Told { kind: Kind::Fails, headline, look: ROLLED_BACK, why, command: None, release: Some(release) },
-        ))
-    }
-
-    fn to_accept<'a>(&self, project: &'a ProjectView, environment: &'a EnvironmentView) -> Option<Item<'a>> {
-        if environment.accepted {
-            return None;
-        }
-        let name = &environment.name;
-        let why = html! { "A delivery file named this environment anew. Releases come once a person lets them." };
-        let headline = format!("{} waits for you to accept {name}", project.name);
-        let command = Some(self.said(project, &format!("trunkline environments accept {name}")));
-        Some(self.item(project, environment, Told { kind: Kind::Accept, headline, look: TO_ACCEPT, why, command, release: None }))
-    }
-
-    fn item<'a>(&self, project: &'a ProjectView, environment: &EnvironmentView, told: Told<'_>) -> Item<'a> {
-        let Told { kind, headline, look, why, command, release } = told;
-        let revision = release.and_then(|release| revision_of(project, release));
-        let href = revision.map(|revision| change_href(&project.name, revision));
-        Item {
-            kind,
-            project: Some(&project.name),
-            headline,
-            look,
-            what: format!("{} in {}", project.name, environment.name),
-            href,
-            why,
-            command,
+/// Why a run was refused.
+fn refusal(run: &RunView) -> Markup {
+    match run.beyond_file() {
+        Some(why) => html! { b { (why) } },
+        None => {
+            let first = run.refused.first().map_or("trunkline.yaml", String::as_str);
+            html! { "the delivery file has errors, first " b { (first) } }
         }
     }
+}
 
-    /// A command that means this project wherever it is typed.
-    fn said(&self, project: &ProjectView, command: &str) -> String {
-        if self.several { format!("{command} -p {}", project.name) } else { command.to_owned() }
+fn run<'a>(now: Timestamp, name: &str, run: &RunView) -> Told<'a> {
+    let ended = run.ended_at.unwrap_or(run.started_at);
+    let by = run.commit.author.as_deref().map(|author| format!(" by {author}")).unwrap_or_default();
+    let (reason, became) = match run.result {
+        Some(RunResult::Refused) => (refusal(run), "was refused"),
+        _ => (failure(run), "did not pass"),
+    };
+    Told {
+        headline: format!("{name} is failing: run {} {became}", run.number),
+        look: look::run(run),
+        what: format!("{name} on {}", branch(run)),
+        why: html! { "Run " (run.number) ", " (reason) ". “" (clip(subject(&run.commit), WORDS_MAX / 2)) "”" (by) ", " (time::ago(now, ended)) "." },
+        release: None,
     }
 }
 
-/// What an entry about an environment says.
+fn incoming<'a>(now: Timestamp, environment: &EnvironmentView, incoming: &'a DeploymentRef) -> Told<'a> {
+    let (project, name) = (&environment.project, &environment.name);
+    let asks = incoming.status == DeploymentStatus::Asking;
+    let headline = match asks {
+        true => format!("{project} asks you what runs in {name}"),
+        false => format!("Nobody knows yet what {project} runs in {name}"),
+    };
+    let old = environment.runs.as_ref().map(|runs| runs.release.version.as_str()).unwrap_or("the old release");
+    let release = &incoming.release.version;
+    let question = html! { " Say " b.nowrap { "--live" } " if " (release) " is in place, " b.nowrap { "--old" } " if " (old) " is." };
+    let why = html! { b { (release) } ", " (time::age(now, incoming.since)) ": " (reason(incoming)) @if asks { (question) } };
+    Told { headline, look: look::deployment(incoming.status), what: place(environment), why, release: Some(&incoming.release) }
+}
+
+fn failed<'a>(now: Timestamp, environment: &EnvironmentView, failed: &'a DeploymentRef) -> Told<'a> {
+    let release = &failed.release;
+    let runs_on = (environment.incoming.is_none() && environment.runs.is_none()).then(|| runs_on(failed, environment));
+    let why = html! {
+        b { (release.version) } " is not verified: " (reason(failed)) " "
+        @if let Some(back) = failed.undone_by(environment) { b { (back.release.version) } " is on its way back. " }
+        @if let Some(runs_on) = runs_on { (runs_on) }
+        (time::ago(now, failed.since)) "."
+    };
+    let headline = format!("{} failed in {}", environment.project, environment.name);
+    Told { headline, look: look::deployment(failed.status), what: place(environment), why, release: Some(release) }
+}
+
+fn rolled_back<'a>(now: Timestamp, environment: &EnvironmentView, release: &'a ReleaseRef) -> Told<'a> {
+    let why = html! {
+        b { (release.version) } " failed and is vetoed from " (environment.name) " onwards. "
+        @if let Some(runs) = &environment.runs { b { (runs.release.version) } " runs here, verified " (time::ago(now, runs.since)) "." }
+    };
+    let headline = format!("{} {} was rolled back in {}", environment.project, release.version, environment.name);
+    Told { headline, look: ROLLED_BACK, what: place(environment), why, release: Some(release) }
+}
+
+fn to_accept<'a>(environment: &EnvironmentView) -> Told<'a> {
+    let why = html! { "A delivery file named this environment anew. Releases come once a person lets them." };
+    let headline = format!("{} waits for you to accept {}", environment.project, environment.name);
+    Told { headline, look: TO_ACCEPT, what: place(environment), why, release: None }
+}
+
+fn place(environment: &EnvironmentView) -> String {
+    format!("{} in {}", environment.project, environment.name)
+}
+
+/// What an entry says.
 struct Told<'a> {
-    kind: Kind,
     headline: String,
     look: Look,
+    what: String,
     why: Markup,
-    command: Option<String>,
+    /// The release whose change says more.
     release: Option<&'a ReleaseRef>,
 }
 

@@ -4,7 +4,7 @@ use super::look::{self, Icon, LAST_KNOWN, Look, ROLLED_BACK, TO_ACCEPT, Tone, VE
 use super::part::{change_href, icon, revision_of};
 use super::time;
 use maud::{Markup, html};
-use trunkline_api::view::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView};
+use trunkline_api::view::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, RunView};
 use trunkline_domain::foundation::{Revision, Timestamp};
 
 /// The newest run.
@@ -22,7 +22,7 @@ pub fn environment(project: &ProjectView, environment: &EnvironmentView, now: Ti
     let mut chips = Vec::new();
     if let Some(runs) = &environment.runs {
         // Where something newer stands beside it, the number would say the same again.
-        let alone = environment.incoming.is_none() && rolled_back(project, environment).is_none();
+        let alone = environment.incoming.is_none() && environment.rolled_back.is_none();
         let behind = if alone { behind(project, environment) } else { 0 };
         // While nobody knows what a deployment did, what ran before is not shown as well.
         let look = if in_doubt(environment) { LAST_KNOWN } else { VERIFIED };
@@ -30,7 +30,7 @@ pub fn environment(project: &ProjectView, environment: &EnvironmentView, now: Ti
         chips.push(chip.markup(project, Some(&runs.revision)));
     }
     chips.extend(environment.last_failed.iter().map(|failed| deployment(project, failed, now)));
-    if let Some(vetoed) = rolled_back(project, environment) {
+    if let Some(vetoed) = &environment.rolled_back {
         let chip = Chip { name: &vetoed.version, look: ROLLED_BACK, loud: true, meta: None, behind: 0 };
         chips.push(chip.markup(project, revision_of(project, vetoed)));
     }
@@ -57,14 +57,6 @@ pub fn environment(project: &ProjectView, environment: &EnvironmentView, now: Ti
             }
         },
     }
-}
-
-/// The newest release, where a deployment of it failed in this environment and an earlier release runs there again.
-pub fn rolled_back<'a>(project: &'a ProjectView, environment: &EnvironmentView) -> Option<&'a ReleaseRef> {
-    let release = project.last_run.as_ref()?.release.as_ref()?;
-    let vetoed_here = release.vetoed_from.contains(&environment.name);
-    let earlier_runs = environment.runs.as_ref().is_some_and(|runs| runs.release.number < release.number);
-    (vetoed_here && earlier_runs).then_some(release)
 }
 
 fn in_doubt(environment: &EnvironmentView) -> bool {

@@ -119,6 +119,7 @@ pub fn environment(project: &str, name: &str, after: &str, runs: u32, seconds: u
         runs: Some(runs),
         last_failed: None,
         hindered_since: None,
+        rolled_back: None,
         incoming: None,
         queue: Vec::new(),
         fence: 3,
@@ -139,6 +140,7 @@ pub fn project(name: &str, number: u32, environments: &[&str]) -> ProjectView {
         git: format!("/git/{name}.git"),
         folder: None,
         source: None,
+        repository_gone: false,
         last_run: Some(run(name, number)),
         environments: views,
     }
@@ -192,6 +194,7 @@ pub fn rolled_back(name: &str) -> ProjectView {
     project.last_run = Some(run);
     project.environments[0] = environment(name, "test", "", 4, 14 * MINUTE);
     project.environments[1].runs.as_mut().unwrap().since = before(11 * MINUTE);
+    project.environments[1].rolled_back = project.last_run.as_ref().unwrap().release.clone();
     project
 }
 
@@ -230,6 +233,7 @@ pub fn eight() -> StatusView {
         git: "/git/media.git".to_owned(),
         folder: None,
         source: None,
+        repository_gone: false,
         last_run: None,
         environments: Vec::new(),
     };

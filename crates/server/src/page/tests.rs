@@ -93,7 +93,7 @@ fn headline(page: &str) -> &str {
 #[test]
 fn the_headline_of_the_board_answers() {
     let expected = [
-        ("board-eight", "Two are failing, two wait for you, two are moving"),
+        ("board-eight", "Three are failing, two wait for you, two are moving"),
         ("board-quiet", "All is quiet: shop runs 2026.11.3 in production"),
         ("board-retired", "All is quiet: shop runs 2026.11.3 in qa"),
         ("board-failing", "shop is failing: run 3 did not pass"),
@@ -114,6 +114,11 @@ fn the_headline_of_the_board_answers() {
     let unfollowed = board(&status(vec![shop]));
     assert_eq!(headline(&unfollowed), "shop cannot follow its repository");
     assert!(unfollowed.contains("could not read &lt;from&gt; shop.git") && unfollowed.contains("trunkline sync shop"));
+    let mut shop = project("shop", 3, &["test"]);
+    shop.repository_gone = true;
+    let gone = board(&status(vec![shop]));
+    assert_eq!(headline(&gone), "The repository of shop is gone from the server");
+    assert!(gone.contains("trunkline explain TL0524"), "{gone}");
     let three = status(["a", "b", "c"].iter().map(|name| project(name, 1, &["test", "production"])).collect());
     assert_eq!(headline(&board(&three)), "All is quiet: three projects run in production");
 }

@@ -1,11 +1,11 @@
 //! Environments: what runs there, what comes, what waits.
 
 use super::deployment::{named, state as deployment_state, undoes};
-use super::release::{reference, state as release_state};
+use super::release::{reference, release_ref, state as release_state};
 use super::rows;
 use crate::about::About;
 use crate::shared::{Failure, Shared};
-use trunkline_api::view::{EnvironmentView, RunningView};
+use trunkline_api::view::{EnvironmentView, ReleaseRef, RunningView};
 use trunkline_domain::deployment::DeploymentResult;
 use trunkline_domain::environment::Environment;
 use trunkline_domain::foundation::{EnvironmentKey, EnvironmentName, ProjectKey};
@@ -44,7 +44,9 @@ pub fn environments(shared: &Shared, project: &ProjectKey) -> Result<Vec<Environ
             Some(State::Environment(state)) => Some(state),
             _ => None,
         };
-        views.push(view(shared, project, &skeleton.name, state.as_ref(), Some(skeleton))?);
+        let mut view = view(shared, project, &skeleton.name, state.as_ref(), Some(skeleton))?;
+        view.rolled_back = newest.as_ref().and_then(|newest| rolled_back(&view, newest));
+        views.push(view);
     }
     let known: Vec<EnvironmentRow> = rows(shared, Table::Environment, project, None, super::PAGE_MAX)?;
     for row in known {
@@ -56,6 +58,13 @@ pub fn environments(shared: &Shared, project: &ProjectKey) -> Result<Vec<Environ
         }
     }
     Ok(views)
+}
+
+/// The newest release, where a deployment of it failed in this environment and an earlier release runs there again.
+fn rolled_back(view: &EnvironmentView, newest: &ReleaseRow) -> Option<ReleaseRef> {
+    let newest = release_ref(newest);
+    let earlier_runs = view.runs.as_ref().is_some_and(|runs| runs.release.number < newest.number);
+    (newest.vetoed_from.contains(&view.name) && earlier_runs).then_some(newest)
 }
 
 /// Whether nothing was ever deployed there, nor is on its way.
@@ -80,6 +89,7 @@ fn view(
         runs: None,
         last_failed: None,
         hindered_since: None,
+        rolled_back: None,
         incoming: None,
         queue: Vec::new(),
         fence: 0,

@@ -45,6 +45,7 @@ pub fn project(shared: &Shared, name: &ProjectKey) -> Result<ProjectView, Failur
         git: format!("/git/{name}.git"),
         folder: state.folder,
         source: source(shared, &state.repository)?,
+        repository_gone: shared.repositories.present(&state.repository).is_err(),
         last_run: runs(shared, name, None, 1)?.pop(),
         environments: environments(shared, name)?,
     })

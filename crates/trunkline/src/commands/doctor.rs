@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use trunkline_api::view::{Lack, MissingLevel, RunnerView, ServerView, StatusView};
+use trunkline_api::view::{Lack, MissingLevel, ProjectView, RunnerView, ServerView, StatusView};
 use trunkline_domain::foundation::Millis;
 use trunkline_domain::pipeline::SandboxLevel;
 
@@ -253,6 +253,7 @@ fn answers(client: &Client, address: &Address, version: &str) -> (Vec<Finding>, 
         findings.push(clock(&status));
         findings.extend(safe_mode(&status));
         findings.extend(disk_full(&status));
+        findings.extend(repositories(&status));
     }
     (findings, own.ok().and_then(|own| own.runner))
 }
@@ -269,6 +270,19 @@ fn disk_full(status: &StatusView) -> Option<Finding> {
     let free = status.disk_full?;
     let text = format!("{} are free on the server's disk: nothing new begins", bytes(free));
     Some(Finding::bad("server's disk", text, "trunkline explain TL0522"))
+}
+
+/// Repositories that are gone from the server, or cannot be followed.
+fn repositories(status: &StatusView) -> Vec<Finding> {
+    let failed = |project: &ProjectView| {
+        let why = project.source.as_ref()?.failed.as_deref()?;
+        Some(Finding::bad("repository", format!("{}: {}", project.name, clean(why)), format!("trunkline sync {}", project.name)))
+    };
+    let found = |project: &ProjectView| match project.repository_gone {
+        true => Some(Finding::bad("repository", crate::render::attention::gone(project), "trunkline explain TL0524")),
+        false => failed(project),
+    };
+    status.projects.iter().filter_map(found).collect()
 }
 
 /// Compares this machine's clock with that of the server.

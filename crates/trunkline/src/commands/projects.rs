@@ -98,6 +98,10 @@ fn view(remote: &Remote, name: Option<&str>) -> anyhow::Result<Exit> {
         return Ok(Exit::Good);
     }
     let mut out = status::matrix(&StatusView { projects: vec![project.clone()], ..status }, &screen.out);
+    if project.repository_gone {
+        let words = format!("{} {} trunkline explain TL0524", render::attention::gone(&project), screen.out.paint.dot());
+        out += &format!("{}\n", screen.out.paint.mark(Mark::Failed, &words));
+    }
     match &project.source {
         Some(source) => {
             let seen = source.seen_at.map_or_else(|| "not seen yet".to_owned(), |at| format!("seen {}", screen.out.clock.ago(at)));

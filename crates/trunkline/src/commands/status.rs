@@ -37,13 +37,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         }
     }
     let screen = remote.screen;
-    if let Some(safe) = &view.safe_mode {
-        screen.note(&render::status::safe_mode(safe, &screen.err));
-    }
-    if let Some(free) = view.disk_full {
-        screen.note(&render::status::disk_full(free, &screen.err));
-    }
-    for words in render::status::unfollowed(&view, &screen.err) {
+    for words in render::attention::lines(&view, &screen.err) {
         screen.note(&words);
     }
     if view.projects.is_empty() {

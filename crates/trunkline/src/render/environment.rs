@@ -50,6 +50,11 @@ pub fn view(environment: &EnvironmentView, look: &Look) -> String {
         }
         None => line("verified", "nothing"),
     }
+    if let Some(release) = &environment.rolled_back {
+        let undone = environment.runs.as_ref().and_then(|runs| runs.undoes);
+        let why = undone.map(|undone| format!(" {} trunkline log deployment/{undone}", paint.dot())).unwrap_or_default();
+        line("back from", &format!("{}{why}", paint.mark(Mark::Failed, &super::attention::rolled_back(environment, release))));
+    }
     if let Some(unverified) = words::runs_unverified(environment) {
         line("now", &paint.mark(Mark::Unknown, &unverified));
     }
@@ -92,6 +97,16 @@ mod tests {
     use crate::render::sample;
     use trunkline_api::view::DeploymentStatus;
     use trunkline_domain::deployment::{DeploymentResult, FailureCause};
+
+    #[test]
+    fn what_was_rolled_back_is_said() {
+        let mut environment = sample::status().projects[1].environments[1].clone();
+        (environment.incoming, environment.rolled_back) = (None, Some(sample::release_ref(12, "1.42", "amber-heron")));
+        environment.runs.as_mut().unwrap().undoes = Some(30);
+        let text = view(&environment, &sample::look(Paint::PLAIN));
+        let line = "back from  X 1.42 failed and is vetoed from qa onwards; 1.41 runs there - trunkline log deployment/30\n";
+        assert!(text.contains(line), "{text}");
+    }
 
     #[test]
     fn one_environment() {

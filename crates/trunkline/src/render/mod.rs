@@ -1,6 +1,7 @@
 //! The one renderer: how everything that the program says looks. Data goes to standard output, notes to standard
 //! error. People on a terminal see icons, words, colours and aligned columns; a pipe gets tab-separated values.
 
+pub mod attention;
 pub mod change;
 pub mod deployment;
 pub mod environment;

@@ -153,6 +153,7 @@ fn environment(name: &str, tier: Tier, runs: ReleaseRef, deployment: u32, since:
         }),
         last_failed: None,
         hindered_since: None,
+        rolled_back: None,
         incoming: None,
         queue: Vec::new(),
         fence: 7,
@@ -177,6 +178,7 @@ pub fn status() -> StatusView {
         git: "/git/shop.git".to_owned(),
         folder: None,
         source: None,
+        repository_gone: false,
         last_run: Some(run()),
         environments: vec![
             environment("test", Tier::Testing, new_release(), 29, 3_000),
@@ -193,6 +195,7 @@ pub fn status() -> StatusView {
         git: "/git/billing.git".to_owned(),
         folder: None,
         source: None,
+        repository_gone: false,
         last_run: Some(red),
         environments: vec![test],
     };

@@ -35,16 +35,6 @@ pub fn redirected(project: &ProjectView) -> Option<String> {
     Some(format!("{from} leads to {to} now · trunkline project follow {} --git {}", project.name, super::text::quoted(&to)))
 }
 
-/// Projects whose repository cannot be followed, or was renamed, a line each.
-pub fn unfollowed(view: &StatusView, look: &Look) -> Vec<String> {
-    let line = |project: &ProjectView| {
-        let why = super::text::clean(project.source.as_ref()?.failed.as_deref()?);
-        let words = format!("{}: its repository: {why} · trunkline sync {}", project.name, project.name);
-        Some(look.paint.mark(Mark::Failed, &words))
-    };
-    view.projects.iter().flat_map(|project| redirected(project).into_iter().chain(line(project))).collect()
-}
-
 /// The matrix for people.
 pub fn matrix(view: &StatusView, look: &Look) -> String {
     if view.projects.is_empty() {
@@ -161,19 +151,6 @@ mod tests {
     use super::*;
     use crate::render::paint::Paint;
     use crate::render::sample;
-    use trunkline_api::view::SourceView;
-
-    #[test]
-    fn a_repository_that_cannot_be_followed_is_said() {
-        let mut view = sample::status();
-        let failed = Some("no answer\u{1b}[2J".to_owned());
-        view.projects[1].source =
-            Some(SourceView { address: "https://example.com/shop.git".to_owned(), seen_at: None, failed, redirected: None });
-        let told = unfollowed(&view, &sample::look(Paint::PLAIN));
-        assert_eq!(told.len(), 1);
-        assert!(told[0].starts_with("X shop: its repository: no answer") && told[0].ends_with("trunkline sync shop"), "{told:?}");
-        assert!(!told[0].contains('\u{1b}'));
-    }
 
     #[test]
     fn the_matrix() {
