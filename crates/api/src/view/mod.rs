@@ -313,6 +313,9 @@ pub struct RunningView {
     /// The number of the deployment that this one undid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<u32>,
+    /// Who asked for that deployment; absent where nobody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// Since when it is verified.
     pub since: Timestamp,
     /// The commit.

@@ -91,7 +91,7 @@ pub enum StationState {
     Failed,
     /// It was verified there, and another release runs now.
     Replaced,
-    /// It was brought back from there.
+    /// It was verified there, and an earlier release was put back.
     RolledBack,
     /// It will not come here.
     Stopped,

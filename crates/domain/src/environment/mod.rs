@@ -121,6 +121,14 @@ impl Cause {
     pub fn is_rollback(&self) -> bool {
         matches!(self, Cause::Rollback { .. })
     }
+
+    /// Who asked for it; absent where nobody did.
+    pub fn person(&self) -> Option<&str> {
+        match self {
+            Cause::Person(name) | Cause::Again(name) | Cause::Rollback { by: Some(name), .. } => Some(name),
+            Cause::Promotion | Cause::Rollback { by: None, .. } => None,
+        }
+    }
 }
 
 impl Environment {

@@ -56,6 +56,7 @@ pub fn answer(view: &WhereView, now: Timestamp) -> Answer {
         .or_else(|| wanted(view, now))
         .or_else(|| moving(view, now))
         .or_else(|| waiting(view, now))
+        .or_else(|| put_back(view, now))
         .or_else(|| no_release(view))
         .or_else(|| stopped(view))
         .unwrap_or_else(|| arrived(view, now))
@@ -113,12 +114,8 @@ fn failed_job(view: &WhereView, now: Timestamp) -> Option<Answer> {
 }
 
 fn bad_environment(view: &WhereView, now: Timestamp) -> Option<Answer> {
-    let failed = find(view, StationKind::Environment, StationState::Failed);
-    let station = failed.or_else(|| find(view, StationKind::Environment, StationState::RolledBack))?;
-    let (icon, big) = match failed {
-        Some(_) => (Icon::Fail, format!("Failed in {}", station.name)),
-        None => (Icon::Back, format!("Rolled back in {}", station.name)),
-    };
+    let station = find(view, StationKind::Environment, StationState::Failed)?;
+    let big = format!("Failed in {}", station.name);
     let veto = view.release.as_ref().and_then(|release| look::vetoed_from(&release.release));
     let detail = html! {
         @if let Some(reason) = &station.reason { (sentence(reason)) " " }
@@ -126,7 +123,19 @@ fn bad_environment(view: &WhereView, now: Timestamp) -> Option<Answer> {
         @if let Some(at) = station.at { (time::ago(now, at)) "." }
     };
     let commands = station.deployment.map(|number| format!("trunkline log deployment/{number}")).into_iter().collect();
-    Some(Answer { tone: Tone::Fail, icon, big, detail, commands })
+    Some(Answer { tone: Tone::Fail, icon: Icon::Fail, big, detail, commands })
+}
+
+/// Somebody put an earlier release back: what runs is as they want it, and the change did not fail.
+fn put_back(view: &WhereView, now: Timestamp) -> Option<Answer> {
+    let station = find(view, StationKind::Environment, StationState::RolledBack)?;
+    let detail = html! {
+        @if let Some(reason) = &station.reason { (sentence(reason)) " " }
+        @if let Some(at) = station.at { "It was verified there " (time::ago(now, at)) "." }
+    };
+    let again = |version: &str| format!("trunkline promote {version} {}", station.name);
+    let commands = view.release.iter().map(|release| again(&release.release.version)).collect();
+    Some(Answer { tone: Tone::Off, icon: Icon::Back, big: format!("Rolled back in {}", station.name), detail, commands })
 }
 
 fn wanted(view: &WhereView, now: Timestamp) -> Option<Answer> {
@@ -236,7 +245,7 @@ fn arrived(view: &WhereView, now: Timestamp) -> Answer {
         }
     };
     let detail = html! {
-        @if let (Some(at), StationState::Passed) = (last.at, last.state) { "Verified at " (time::clock(now, at)) ", " (time::ago(now, at)) ". " }
+        @if let (Some(at), StationState::Passed) = (last.at, last.state) { @if last.seen { "Verified at " } @else { "Since " } (time::clock(now, at)) ", " (time::ago(now, at)) ". " }
         (sentence(reason))
     };
     Answer { tone, icon, big, detail, commands: Vec::new() }

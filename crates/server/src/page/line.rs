@@ -43,14 +43,14 @@ fn lead(view: &WhereView, split: &Split) -> String {
 }
 
 fn is_now(station: &StationView) -> bool {
-    matches!(station.state, StationState::Running | StationState::Waiting | StationState::Failed | StationState::RolledBack)
+    matches!(station.state, StationState::Running | StationState::Waiting | StationState::Failed)
 }
 
 fn station(station: &StationView, current: bool, now: Timestamp) -> Markup {
     let look = look::station(station);
     let loud = is_now(station);
     // The way to a station that the change once reached is drawn as reached.
-    let was = station.state == StationState::Replaced;
+    let was = matches!(station.state, StationState::Replaced | StationState::RolledBack);
     html! {
         li.station.(look.tone.class()).now[loud].was[was] aria-current=[current.then_some("step")] {
             span.node { (icon(look.icon)) }
@@ -68,13 +68,13 @@ fn times(station: &StationView, word: &str, now: Timestamp) -> Markup {
         @match (station.state, station.at) {
             (StationState::Running | StationState::Waiting, Some(at)) => b { (word) " " (time::moment(at, &time::lasts(now.since(at)))) },
             (StationState::Running | StationState::Waiting, None) => b { (word) },
-            (StationState::Failed | StationState::RolledBack, at) => {
+            (StationState::Failed, at) => {
                 b { (word) } @if let Some(at) = at { " " (time::clock(now, at)) } @if let Some(took) = station.took { ", " (time::took(took)) }
             }
             (StationState::Passed, at) => {
                 @if let Some(at) = at { (time::clock(now, at)) } @if let Some(took) = station.took { ", " (time::took(took)) }
             }
-            (StationState::Replaced, at) => { (word) @if let Some(at) = at { ", was verified " (time::clock(now, at)) } },
+            (StationState::Replaced | StationState::RolledBack, at) => { (word) @if let Some(at) = at { ", was verified " (time::clock(now, at)) } },
             (StationState::Stopped | StationState::Ahead, _) => (word),
         }
     }

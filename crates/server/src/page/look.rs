@@ -170,6 +170,8 @@ pub fn vetoed_from(release: &ReleaseRef) -> Option<String> {
 pub fn station(station: &StationView) -> Look {
     let environment = station.kind == StationKind::Environment;
     match station.state {
+        // Without a check nothing proved that it runs.
+        StationState::Passed if environment && !station.seen => look(Tone::Pass, Icon::Pass, "in place"),
         StationState::Passed => look(Tone::Pass, Icon::Pass, passed(station.kind)),
         StationState::Running if station.status == Some(DeploymentStatus::Unknown) => look(Tone::Drift, Icon::Unknown, "unknown"),
         StationState::Running if station.status == Some(DeploymentStatus::Verifying) => look(Tone::Run, Icon::Run, "verifying"),
@@ -179,7 +181,7 @@ pub fn station(station: &StationView) -> Look {
         StationState::Waiting => look(Tone::Wait, Icon::Wait, "waits"),
         StationState::Failed => look(Tone::Fail, Icon::Fail, "failed"),
         StationState::Replaced => look(Tone::Off, Icon::Super, "replaced"),
-        StationState::RolledBack => ROLLED_BACK,
+        StationState::RolledBack => look(Tone::Off, Icon::Back, "rolled back"),
         StationState::Stopped if station.kind == StationKind::Job => look(Tone::Off, Icon::Skip, "skipped"),
         StationState::Stopped => look(Tone::Off, Icon::Skip, "will not come"),
         StationState::Ahead => look(Tone::Off, Icon::Ahead, "not yet"),

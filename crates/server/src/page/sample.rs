@@ -104,6 +104,7 @@ pub fn environment(project: &str, name: &str, after: &str, runs: u32, seconds: u
         release: release(project, runs),
         deployment: 40 + runs,
         undoes: None,
+        by: None,
         since: before(seconds),
         revision,
         run: 800 + runs,
@@ -335,6 +336,14 @@ pub fn vetoed() -> WhereView {
     unreached(&mut view, 7, StationState::Stopped, Some("vetoed from qa onwards, since its deployment there failed"));
     stand(&mut view, "qa", StationState::Failed, Some("smoke: 2 of 14 tests failed: checkout answers"), 12 * MINUTE);
     view.release.as_mut().unwrap().release.vetoed_from = vec!["qa".parse().unwrap()];
+    view
+}
+
+/// Verified in production, where somebody put the release before it back.
+pub fn put_back() -> WhereView {
+    let mut view = live();
+    let reason = Some("ana put 2026.11.3 back there by deployment/45");
+    stand(&mut view, "production", StationState::RolledBack, reason, 12 * MINUTE);
     view
 }
 

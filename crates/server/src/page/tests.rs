@@ -65,6 +65,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("change-live", change(&live(), NOW)),
         ("change-failed-test", change(&failed_test(), NOW)),
         ("change-vetoed", change(&vetoed(), NOW)),
+        ("change-put-back", change(&put_back(), NOW)),
         ("change-moving", change(&moving(), NOW)),
         ("change-queued", change(&queued, NOW)),
         ("change-asking", change(&asking(), NOW)),
@@ -196,6 +197,7 @@ fn the_answer_of_a_change() {
         ("change-live", "Live in production", "15"),
         ("change-failed-test", "Failed in unit: 1 of 1,206 tests", "15"),
         ("change-vetoed", "Failed in qa", "15"),
+        ("change-put-back", "Rolled back in production", "15"),
         ("change-moving", "On its way into qa", "2"),
         ("change-queued", "Waits before qa", "2"),
         ("change-asking", "Asks you: what runs in production?", "10"),
@@ -223,6 +225,8 @@ fn reasons_and_proofs_are_said() {
         assert!(live.contains(words), "{words}");
     }
     assert!(page("change-vetoed").contains("Vetoed from <b>qa</b> onwards"));
+    let put_back = page("change-put-back");
+    assert!(put_back.contains("ana put 2026.11.3 back there by deployment/45") && !put_back.contains("s-fail"), "{put_back}");
     assert!(page("change-asking").contains("trunkline settle deployment/44 --old"));
     let by_file = page("change-refused");
     assert!(by_file.contains("<code>TL0142 trunkline.yaml:3:1</code>: Unknown key") && by_file.contains("trunkline explain TL0142"));

@@ -32,6 +32,29 @@ fn an_environment_that_left_the_file_is_retired_or_gone() {
 }
 
 #[test]
+fn who_put_an_earlier_release_back_is_said_of_the_newer_change() {
+    let server = Server::start(2);
+    let live = tempfile::tempdir().unwrap();
+    let clone = add_project(&server);
+    let file = delivery_to(live.path(), &[("test", "")]);
+    let mut newest = String::new();
+    for (number, text) in [(1, "good and fine 1\n"), (2, "good and fine 2\n")] {
+        newest = clone.commit(&[("trunkline.yaml", &file), ("deploy.sh", DEPLOY), ("app.txt", text)], "Change it");
+        clone.push();
+        server.until("projects/shop/environments/test", |body| body["runs"]["release"]["number"] == json!(number));
+    }
+    let (status, back) = server.post("projects/shop/environments/test/rollback", json!({}));
+    assert_eq!(status, 200, "{back}");
+    let environment = server.until("projects/shop/environments/test", |body| body["runs"]["release"]["number"] == json!(1));
+    assert_eq!((&environment["runs"]["by"], &environment["rolled_back"]), (&json!("operator"), &json!(null)), "{environment}");
+    let change = server.get(&format!("projects/shop/where/{newest}"));
+    let station = change["stations"].as_array().unwrap().last().unwrap();
+    let version = environment["runs"]["release"]["version"].as_str().unwrap();
+    let reason = format!("operator put {version} back there by deployment/3");
+    assert_eq!((station["state"].as_str(), station["reason"].as_str()), (Some("rolled-back"), Some(reason.as_str())), "{station}");
+}
+
+#[test]
 fn what_is_not_there_is_named_with_what_is() {
     let server = Server::start(1);
     let clone = add_project(&server);

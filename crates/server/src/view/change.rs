@@ -237,7 +237,7 @@ fn environment_station(
 
 /// A change arrives once: deployed again where it was verified before, it has been there since then.
 fn arrive(station: &mut StationView, deployments: &[DeploymentView]) {
-    if !matches!(station.state, StationState::Passed | StationState::Replaced) {
+    if !matches!(station.state, StationState::Passed | StationState::Replaced | StationState::RolledBack) {
         return;
     }
     let succeeded = DeploymentStatus::Ended(DeploymentResult::Succeeded);
@@ -271,8 +271,17 @@ fn stand(station: &mut StationView, deployment: &DeploymentView, release: &Relea
 
 fn replaced(station: &mut StationView, release: &ReleaseView, environment: &EnvironmentView) -> StationState {
     let Some(runs) = &environment.runs else { return StationState::Replaced };
-    station.reason = Some(format!("{} runs there now", runs.release.version));
-    if runs.release.number < release.release.number { StationState::RolledBack } else { StationState::Replaced }
+    if runs.release.number > release.release.number {
+        station.reason = Some(format!("{} runs there now", runs.release.version));
+        return StationState::Replaced;
+    }
+    // It was verified there: what brought the earlier release is somebody's decision, and no failure of this one.
+    let (version, number) = (&runs.release.version, runs.deployment);
+    station.reason = Some(match &runs.by {
+        Some(by) => format!("{by} put {version} back there by deployment/{number}"),
+        None => format!("{version} runs there again, by deployment/{number}"),
+    });
+    StationState::RolledBack
 }
 
 fn expect(station: &mut StationView, run: &RunView, release: &ReleaseView, environment: &EnvironmentView) {

@@ -110,7 +110,7 @@ fn of_change(change: &WhereView, environments: &[EnvironmentView]) -> Option<End
         return None;
     }
     let version = change.release.as_ref().map(|release| release.release.version.clone()).unwrap_or_default();
-    let bad = |station: &&&StationView| matches!(station.state, StationState::Failed | StationState::RolledBack | StationState::Stopped);
+    let bad = |station: &&&StationView| matches!(station.state, StationState::Failed | StationState::Stopped);
     if stations.iter().filter(bad).any(|station| comes_back(environment(station), station.deployment)) {
         return None;
     }
@@ -163,7 +163,7 @@ fn comes_back(environment: Option<&EnvironmentView>, failed: Option<u32>) -> boo
 }
 
 fn stopped_at(station: &StationView, version: &str, environment: Option<&EnvironmentView>) -> Ending {
-    let (_, word) = words::station(station.kind, station.state);
+    let (_, word) = words::station(station);
     let why = station.reason.as_deref().map(|reason| format!(": {}", crate::render::text::clean(reason))).unwrap_or_default();
     failed(format!("{version} {word} in {}{why}", station.name), station.deployment, environment)
 }
@@ -210,15 +210,25 @@ fn runs_now(environment: Option<&EnvironmentView>) -> Option<String> {
 }
 
 fn arrived(stations: &[&StationView], version: &str, environments: &[EnvironmentView]) -> Ending {
-    let there: Vec<&str> = stations
-        .iter()
-        .filter(|station| matches!(station.state, StationState::Passed | StationState::Replaced))
-        .map(|station| station.name.as_str())
-        .collect();
-    let mut words = match there.as_slice() {
-        [] => vec![format!("release {version} is cut")],
-        names => vec![format!("{version} is verified in {}", names.join(", "))],
+    let there: Vec<&StationView> =
+        stations.iter().filter(|station| matches!(station.state, StationState::Passed | StationState::Replaced)).copied().collect();
+    // Without a check nothing proved that it runs.
+    let (seen, unseen): (Vec<&StationView>, Vec<&StationView>) =
+        there.iter().partition(|station| station.seen || station.state == StationState::Replaced);
+    let names = |stations: &[&StationView]| stations.iter().map(|station| station.name.as_str()).collect::<Vec<_>>().join(", ");
+    let mut words: Vec<String> = match (seen.as_slice(), unseen.as_slice()) {
+        ([], []) => vec![format!("release {version} is cut")],
+        (seen, []) => vec![format!("{version} is verified in {}", names(seen))],
+        ([], unseen) => vec![format!("{version} is in place in {}; no check proves that it runs", names(unseen))],
+        (seen, unseen) => vec![format!("{version} is verified in {}, and in place in {}", names(seen), names(unseen))],
     };
+    let back = stations.iter().find(|station| station.state == StationState::RolledBack);
+    if let Some(back) = back {
+        let why = back.reason.as_deref().map(crate::render::text::clean).unwrap_or_default();
+        words.push(format!("rolled back in {}: {why}", back.name));
+        words.push(format!("again: trunkline promote {version} {}", back.name));
+        return Ending { exit: Exit::Good, words };
+    }
     let last = stations.iter().rev().find(|station| station.state == StationState::Passed);
     if let Some(ahead) = stations.iter().find(|station| station.state == StationState::Ahead) {
         words.push(format!("next: trunkline promote {version} {}", ahead.name));
@@ -413,6 +423,33 @@ mod tests {
         assert_eq!(of_deployment(&deployment, &environment), None);
         environment.incoming = None;
         assert_eq!(of_deployment(&deployment, &environment).unwrap().exit, Exit::Failed);
+    }
+
+    #[test]
+    fn what_a_person_put_back_is_no_failure_of_the_change() {
+        let (mut change, environments) = change([StationState::Passed, StationState::Passed, StationState::RolledBack]);
+        for station in change.stations.iter_mut().filter(|station| station.state == StationState::Passed) {
+            station.seen = true;
+        }
+        change.stations.last_mut().unwrap().reason = Some("ana put 1.41 back there by deployment/31".to_owned());
+        let ending = of_change(&change, &environments).unwrap();
+        let expected = [
+            "1.42 is verified in test, qa",
+            "rolled back in production: ana put 1.41 back there by deployment/31",
+            "again: trunkline promote 1.42 production",
+        ];
+        assert_eq!((ending.exit, ending.words), (Exit::Good, expected.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn verified_is_not_said_where_no_check_proved_it() {
+        let (mut change, environments) = change([StationState::Passed; 3]);
+        let first = |change: &WhereView| of_change(change, &environments).unwrap().words[0].clone();
+        let stations = change.stations.len();
+        change.stations[stations - 3].seen = true;
+        assert_eq!(first(&change), "1.42 is verified in test, and in place in qa, production");
+        change.stations[stations - 3].seen = false;
+        assert_eq!(first(&change), "1.42 is in place in test, qa, production; no check proves that it runs");
     }
 
     #[test]

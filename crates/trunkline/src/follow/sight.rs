@@ -139,7 +139,7 @@ fn job(job: &JobView) -> Line {
 }
 
 fn station(station: &StationView, change: &WhereView) -> Line {
-    let (mark, word) = words::station(station.kind, station.state);
+    let (mark, word) = words::station(station);
     let since = if matches!(station.state, StationState::Running | StationState::Waiting) { station.at } else { None };
     let named = change.release.as_ref().filter(|_| station.kind == StationKind::Release && mark == Mark::Passed);
     let note = named.map_or_else(

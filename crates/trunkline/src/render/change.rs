@@ -42,7 +42,7 @@ pub fn stations(view: &WhereView, look: &Look) -> String {
 pub fn table(view: &WhereView) -> Table {
     let mut table = Table::new(["KIND", "STATION", "STATE", "AT", "TOOK-MS", "WHY"]);
     for station in &view.stations {
-        let (mark, word) = words::station(station.kind, station.state);
+        let (mark, word) = words::station(station);
         let kind = match station.kind {
             StationKind::Push => "push",
             StationKind::Job => "job",
@@ -62,7 +62,7 @@ pub fn table(view: &WhereView) -> Table {
 }
 
 fn station(station: &StationView, look: &Look) -> String {
-    let (mark, word) = words::station(station.kind, station.state);
+    let (mark, word) = words::station(station);
     let name = clean(&station.name);
     let mut text = if name == word { name } else { format!("{name} {word}") };
     // A station that simply passed needs no word: icon and name say it.
@@ -80,7 +80,7 @@ fn is_quiet(station: &StationView) -> bool {
 }
 
 fn reason(station: &StationView, look: &Look) -> String {
-    let (_, word) = words::station(station.kind, station.state);
+    let (_, word) = words::station(station);
     let since = match (station.state, station.at) {
         (StationState::Waiting | StationState::Running, Some(at)) => format!(" {}", look.clock.since(at)),
         (_, Some(at)) => format!(" {}", look.clock.ago(at)),

@@ -73,7 +73,7 @@ pub fn view(run: &RunView, look: &Look) -> String {
 /// How far its release came, one line for each environment.
 pub fn way(stations: &[StationView], look: &Look) -> String {
     let line = |station: &StationView| {
-        let (mark, word) = words::station(station.kind, station.state);
+        let (mark, word) = words::station(station);
         let took = station.took.map(|took| took.to_string()).unwrap_or_default();
         let name = format!("  {}", look.paint.mark(mark, &clean(&station.name)));
         vec![name, word.to_owned(), took, station.reason.as_deref().map(clean).unwrap_or_default()]

@@ -146,6 +146,7 @@ fn environment(name: &str, tier: Tier, runs: ReleaseRef, deployment: u32, since:
             release: runs,
             deployment,
             undoes: None,
+            by: None,
             since: before(since),
             revision: revision('b'),
             run: 811,

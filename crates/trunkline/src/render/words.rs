@@ -3,7 +3,7 @@
 use super::paint::Mark;
 use super::text::{bytes, clean};
 use trunkline_api::view::{
-    CheckView, DeploymentStatus, EnvironmentView, JobStatus, JobView, PartView, RunView, RunnerView, StationKind, StationState,
+    CheckView, DeploymentStatus, EnvironmentView, JobStatus, JobView, PartView, RunView, RunnerView, StationKind, StationState, StationView,
 };
 use trunkline_domain::deployment::{CheckVerdict, DeploymentResult, FailureCause, Health, Live, Observed};
 use trunkline_domain::foundation::Millis;
@@ -117,10 +117,12 @@ pub fn check(check: &CheckView, deployment: DeploymentStatus) -> (Mark, &'static
 }
 
 /// Where a change stands at a station.
-pub fn station(kind: StationKind, state: StationState) -> (Mark, &'static str) {
-    match (state, kind) {
+pub fn station(station: &StationView) -> (Mark, &'static str) {
+    match (station.state, station.kind) {
         (StationState::Passed, StationKind::Push) => (Mark::Passed, "pushed"),
         (StationState::Passed, StationKind::Release) => (Mark::Passed, "cut"),
+        // Without a check nothing proved that it runs.
+        (StationState::Passed, StationKind::Environment) if !station.seen => (Mark::Passed, "in place"),
         (StationState::Passed, StationKind::Environment) => (Mark::Passed, "verified"),
         (StationState::Passed, StationKind::Job) => (Mark::Passed, "passed"),
         (StationState::Running, StationKind::Environment) => (Mark::Running, "deploying"),
@@ -128,7 +130,7 @@ pub fn station(kind: StationKind, state: StationState) -> (Mark, &'static str) {
         (StationState::Waiting, _) => (Mark::Waiting, "waits"),
         (StationState::Failed, _) => (Mark::Failed, "failed"),
         (StationState::Replaced, _) => (Mark::Superseded, "replaced"),
-        (StationState::RolledBack, _) => (Mark::Failed, "rolled back"),
+        (StationState::RolledBack, _) => (Mark::Superseded, "rolled back"),
         (StationState::Stopped, _) => (Mark::Skipped, "stopped"),
         (StationState::Ahead, _) => (Mark::Ahead, "not yet"),
     }
