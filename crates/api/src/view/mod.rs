@@ -340,6 +340,9 @@ pub struct DeploymentRef {
     pub status: DeploymentStatus,
     /// Why, in a sentence.
     pub reason: Option<String>,
+    /// Whether it failed, and the record knows that no part of it is in place.
+    #[serde(default)]
+    pub not_in_place: bool,
     /// Since when it stands so.
     pub since: Timestamp,
 }

@@ -232,6 +232,7 @@ fn runs_on(failed: &DeploymentRef, environment: &EnvironmentView) -> String {
         DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Verify)) => "It runs on, unverified",
         DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Settled)) => "The old release runs, as a person said",
         DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Hindered)) => "Nothing that is verified was seen to run",
+        _ if failed.not_in_place => "It was not put in place",
         _ => "It may be in place, or a part of it",
     };
     let back = if environment.back_to.is_empty() { "; there is nothing to go back to" } else { "" };

@@ -158,6 +158,7 @@ pub fn deployment(project: &str, number: u32, status: DeploymentStatus, reason: 
         undoes: None,
         status,
         reason: reason.map(str::to_owned),
+        not_in_place: false,
         since: before(seconds),
     }
 }

@@ -8,6 +8,7 @@ use super::{Refresh, STYLE};
 use std::collections::BTreeSet;
 use trunkline_api::request::Refused;
 use trunkline_api::view::*;
+use trunkline_domain::deployment::{DeploymentResult, FailureCause};
 use trunkline_domain::foundation::{Millis, Timestamp};
 use trunkline_domain::run::RunResult;
 
@@ -155,6 +156,14 @@ fn what_wants_a_person_comes_with_its_command() {
 fn what_failed_and_was_not_undone_says_what_runs_on() {
     let mut status = eight();
     assert!(board(&status).contains("It runs on, unverified. "));
+    let failed = |status: &mut StatusView, not_in_place| {
+        let failed = status.projects[1].environments[1].last_failed.as_mut().unwrap();
+        failed.status = DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Health));
+        failed.not_in_place = not_in_place;
+        board(status)
+    };
+    assert!(failed(&mut status.clone(), false).contains("It may be in place, or a part of it"));
+    assert!(failed(&mut status.clone(), true).contains("It was not put in place"));
     status.projects[1].environments[1].back_to.clear();
     assert!(board(&status).contains("It runs on, unverified; there is nothing to go back to."));
 }

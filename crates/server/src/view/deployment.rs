@@ -6,11 +6,14 @@ use super::{missing, row, rows};
 use crate::about::About;
 use crate::shared::{Failure, Shared};
 use trunkline_api::view::{CheckView, DeploymentRef, DeploymentStatus, DeploymentView, PartView, SafeMode};
-use trunkline_domain::deployment::{Deployment, Progress, Stage, WorkKey, WorkState};
+use trunkline_domain::deployment::{Deployment, DeploymentResult, FailureCause, Progress, Stage, WorkKey, WorkState};
 use trunkline_domain::environment::Cause;
 use trunkline_domain::foundation::{DeploymentId, ProjectKey, Timestamp};
+use trunkline_domain::pipeline::{PartKind, Plan};
 use trunkline_domain::reading::{DeploymentRow, Table, numbered};
 use trunkline_domain::record::{Key, State};
+use trunkline_domain::release::Release;
+use trunkline_engine::Read;
 
 /// One deployment by its number.
 pub fn deployment(shared: &Shared, project: &ProjectKey, number: u32) -> Result<DeploymentView, Failure> {
@@ -162,5 +165,27 @@ pub fn named(shared: &Shared, id: DeploymentId) -> Result<DeploymentRef, Failure
     let release = release_state(shared, deployment.release)?;
     let (status, reason, since) = standing(shared, &deployment)?;
     let undoes = undoes(shared, &deployment)?;
-    Ok(DeploymentRef { number: deployment.number, release: reference(deployment.release, &release), undoes, status, reason, since })
+    let not_in_place = not_in_place(shared, &deployment, &release)?;
+    let number = deployment.number;
+    Ok(DeploymentRef { number, release: reference(deployment.release, &release), undoes, status, reason, not_in_place, since })
+}
+
+/// Whether a deployment failed before any part of it was in place. Of a script that failed nobody knows what it did; a
+/// supervisor that could not switch to a release has not, and neither has a target that refused or was hindered.
+fn not_in_place(shared: &Shared, deployment: &Deployment, release: &Release) -> Result<bool, Failure> {
+    let (Some(DeploymentResult::Failed(cause)), Some(progress)) = (deployment.result(), deployment.done()) else { return Ok(false) };
+    if !progress.applied.is_empty() {
+        return Ok(false);
+    }
+    match (progress.work, cause) {
+        (WorkKey::Observe(_), _) => Ok(progress.applies == 0),
+        (WorkKey::Apply(_), FailureCause::Stale | FailureCause::Hindered) => Ok(true),
+        (WorkKey::Apply(part), FailureCause::Health) => {
+            let Some(bytes) = shared.reader.value(&release.cut.plan)? else { return Ok(false) };
+            let Ok(plan) = serde_json::from_slice::<Plan>(&bytes) else { return Ok(false) };
+            let rule = plan.definition.environments.iter().find(|rule| rule.name == deployment.environment);
+            Ok(rule.and_then(|rule| rule.parts.get(part as usize)).is_some_and(|part| matches!(part.kind, PartKind::Process(_))))
+        }
+        _ => Ok(false),
+    }
 }

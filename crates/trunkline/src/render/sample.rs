@@ -163,7 +163,7 @@ fn environment(name: &str, tier: Tier, runs: ReleaseRef, deployment: u32, since:
 }
 
 pub fn incoming(status: DeploymentStatus) -> DeploymentRef {
-    DeploymentRef { number: 30, release: new_release(), undoes: None, status, reason: None, since: before(30) }
+    DeploymentRef { number: 30, release: new_release(), undoes: None, status, reason: None, not_in_place: false, since: before(30) }
 }
 
 /// The deployment that undoes number 30.

@@ -85,6 +85,7 @@ pub fn runs_unverified(environment: &EnvironmentView) -> Option<String> {
         }
         DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Settled)) => "the old release runs, as a person said".to_owned(),
         DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Hindered)) => "nothing that is verified was seen to run".to_owned(),
+        _ if failed.not_in_place => format!("what runs is not verified: {} was not put in place", clean(&failed.release.version)),
         _ => format!("what runs is not verified: {} may be in place, or a part of it", clean(&failed.release.version)),
     };
     let back = match environment.back_to.first() {
@@ -240,6 +241,19 @@ mod unit {
         let words = |status| (part(&deployment.parts[0], status).1, check(&deployment.checks[0], status).1);
         assert_eq!(words(DeploymentStatus::Deploying), ("not in place yet", "not yet"));
         assert_eq!(words(DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Health))), ("not put in place", "not run"));
+    }
+
+    #[test]
+    fn what_is_known_not_to_be_in_place_is_not_called_possible() {
+        let mut environment = crate::render::sample::status().projects[1].environments[1].clone();
+        let mut failed = crate::render::sample::incoming(DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Health)));
+        (environment.runs, environment.incoming) = (None, None);
+        for (not_in_place, words) in [(false, "1.42 may be in place, or a part of it; "), (true, "1.42 was not put in place; ")] {
+            failed.not_in_place = not_in_place;
+            environment.last_failed = Some(failed.clone());
+            let told = runs_unverified(&environment).unwrap();
+            assert!(told.starts_with(&format!("what runs is not verified: {words}")), "{told}");
+        }
     }
 
     #[test]
