@@ -131,7 +131,10 @@ fn help_for(refusal: &Refusal) -> Option<Cow<'static, str>> {
         Refusal::Deployment(deployment::Refusal::NotUnknown) => "only an unknown deployment is settled by a person",
         Refusal::Deployment(deployment::Refusal::Ended(_)) => "trunkline deployments view shows how it ended",
         Refusal::Restoration(_) => "deployments go on as they are: trunkline status shows what is where",
-        Refusal::Run(run::Refusal::Ended(_)) => "push again, or look at it: trunkline runs view",
+        Refusal::Run(run::Refusal::Ended(_)) => {
+            // Its commit has had its run: the same push again would start none.
+            "trunkline runs view shows how it ended; for a new run: trunkline start, where 'on' has 'manual', else push a new commit (git commit --allow-empty)"
+        }
         _ => return None,
     };
     Some(help.into())
