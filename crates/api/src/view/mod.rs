@@ -1,6 +1,7 @@
 //! Answers for reading: everything a page, a command or a script shows.
 
 pub mod attention;
+mod columns;
 mod deployment;
 mod server;
 mod way;

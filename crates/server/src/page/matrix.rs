@@ -23,7 +23,7 @@ enum Group {
 
 /// The matrix with its legend.
 pub fn matrix(status: &StatusView, items: &[Item<'_>]) -> Markup {
-    let names = columns(status);
+    let names = status.columns();
     let of = |group| status.projects.iter().filter(|project| self::group(project, items) == group).collect::<Vec<_>>();
     let groups: Vec<_> = GROUPS.iter().map(|(group, title)| (*group, *title, of(*group))).filter(|(.., rows)| !rows.is_empty()).collect();
     // A heading over everything would say nothing.
@@ -101,30 +101,6 @@ pub fn last_environment(project: &ProjectView) -> Option<&EnvironmentView> {
     let in_force = || project.environments.iter().rev().filter(|environment| !environment.retired);
     let production = in_force().find(|environment| environment.tier == Tier::Production);
     production.or(in_force().next()).or(project.environments.last())
-}
-
-/// Names of all environments by first appearance, with two exceptions, so that every project reads from left to right:
-/// a new name goes before the known ones that follow it in its own project, and production stays last.
-pub fn columns(status: &StatusView) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for project in &status.projects {
-        let own: Vec<&str> = project.environments.iter().map(|environment| environment.name.as_str()).collect();
-        for (at, environment) in project.environments.iter().enumerate() {
-            let name = own[at];
-            if !names.contains(&name) {
-                let follows = own[at + 1..].iter().find_map(|later| names.iter().position(|known| known == later));
-                let later = |known: &&str| is_production(status, known) && !own[..at].contains(known);
-                let production = names.iter().position(later).filter(|_| environment.tier != Tier::Production);
-                names.insert(follows.or(production).unwrap_or(names.len()), name);
-            }
-        }
-    }
-    names
-}
-
-fn is_production(status: &StatusView, name: &str) -> bool {
-    let mut all = status.projects.iter().flat_map(|project| &project.environments);
-    all.any(|environment| environment.name.as_str() == name && environment.tier == Tier::Production)
 }
 
 fn legend() -> Markup {

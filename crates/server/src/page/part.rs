@@ -70,12 +70,17 @@ pub fn subject(commit: &CommitView) -> &str {
     commit.subject.as_deref().map(str::trim).filter(|subject| !subject.is_empty()).unwrap_or("(message erased)")
 }
 
-/// At most so many characters, with an ellipsis where some are missing.
+/// At most so many characters, with an ellipsis where some are missing: whole sentences where one fits, else whole words.
 pub fn clip(text: &str, characters_max: usize) -> String {
-    match text.char_indices().nth(characters_max) {
-        Some((at, _)) => format!("{}…", text[..at].trim_end()),
-        None => text.to_owned(),
+    let Some((at, next)) = text.char_indices().nth(characters_max) else { return text.to_owned() };
+    let kept = &text[..at];
+    let sentence = kept.rfind(". ").map(|stop| &kept[..=stop]).or(Some(kept).filter(|kept| kept.ends_with('.') && next == ' '));
+    // "v1. " begins a text rather than being one.
+    if let Some(sentence) = sentence.filter(|sentence| sentence.len() * 4 >= at) {
+        return format!("{sentence} …");
     }
+    let word = if next.is_whitespace() { Some(kept) } else { kept.rfind(char::is_whitespace).map(|space| &kept[..space]) };
+    format!("{}…", word.unwrap_or(kept).trim_end())
 }
 
 /// A reason as a sentence of its own: a full stop last, and upper case first unless it begins with a name.

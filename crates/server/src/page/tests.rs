@@ -3,6 +3,7 @@
 //! To look at them: `TRUNKLINE_PAGES=/tmp/pages cargo test -p trunkline-server page::tests::samples`, then open the
 //! files in a browser. Each page is written as it is, and once more as a dark system would show it.
 
+use super::part::clip;
 use super::sample::*;
 use super::{Refresh, STYLE};
 use std::collections::BTreeSet;
@@ -169,12 +170,31 @@ fn what_failed_and_was_not_undone_says_what_runs_on() {
 }
 
 #[test]
+fn what_is_too_long_is_cut_behind_a_sentence_or_a_word() {
+    let said = "could not read from remote repository. Please make sure you have the correct access rights.";
+    assert_eq!(clip(said, 50), "could not read from remote repository. …");
+    assert_eq!(clip(said, 30), "could not read from remote…");
+    assert_eq!(clip(said, 200), said);
+    assert_eq!(clip("v1. The rest of it is what counts", 28), "v1. The rest of it is what…");
+    assert_eq!(clip("0123456789abcdef", 10), "0123456789…", "there is no word to cut behind");
+}
+
+#[test]
 fn columns_follow_each_projects_order() {
     let docs = project("docs", 1, &["stage", "production"]);
     let shop = project("shop", 1, &["test", "qa", "stage", "production", "canary"]);
-    assert_eq!(super::matrix::columns(&status(vec![docs, shop])), ["test", "qa", "stage", "production", "canary"]);
+    assert_eq!(status(vec![docs, shop]).columns(), ["test", "qa", "stage", "production", "canary"]);
     let accounts = project("accounts", 1, &["test", "production"]);
-    assert_eq!(super::matrix::columns(&status(vec![accounts, project("shop", 1, &["test", "qa"])])), ["test", "qa", "production"]);
+    assert_eq!(status(vec![accounts, project("shop", 1, &["test", "qa"])]).columns(), ["test", "qa", "production"]);
+    // The first two say nothing of the order between them; the third does.
+    let names = [&["qa", "eu"][..], &["us"], &["us", "test", "eu"]];
+    let projects = ["a", "b", "c"].iter().zip(names).map(|(name, names)| project(name, 1, names)).collect();
+    assert_eq!(status(projects).columns(), ["qa", "us", "test", "eu"]);
+    let contradicting = status(vec![project("a", 1, &["x", "y"]), project("b", 1, &["y", "x"])]);
+    assert_eq!(contradicting.columns(), ["x", "y"]);
+    let mut retired = project("a", 1, &["production", "test"]);
+    retired.environments[1].retired = true;
+    assert_eq!(status(vec![retired, project("b", 1, &["test", "production"])]).columns(), ["test", "production"]);
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub fn matrix(view: &StatusView, look: &Look) -> String {
     if view.projects.is_empty() {
         return "No projects.\n".to_owned();
     }
-    let names = columns(view);
+    let names = view.columns();
     let mut lines = vec![header(&names, look)];
     for project in &view.projects {
         let mut line = vec![project.name.to_string(), last_run(project, look)];
@@ -120,17 +120,6 @@ pub fn state(environment: &EnvironmentView) -> (Mark, &'static str, Option<Strin
     }
 }
 
-/// Names of all environments, in the order of the first project that has each.
-fn columns(view: &StatusView) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for environment in view.projects.iter().flat_map(|project| &project.environments) {
-        if !names.contains(&environment.name.as_str()) {
-            names.push(environment.name.as_str());
-        }
-    }
-    names
-}
-
 fn header(names: &[&str], look: &Look) -> Vec<String> {
     let muted = |text: &str| look.paint.text(super::paint::Style::Muted, &text.to_uppercase());
     ["project", "last run"].iter().chain(names).map(|text| muted(text)).collect()
@@ -161,6 +150,16 @@ shop     V 812 4f2a91c passed  V 1.42  > 1.41 > 1.42 deploying  V 1.41
 ";
         let squeeze = |text: &str| text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
         assert_eq!(squeeze(&matrix(&sample::status(), &sample::look(Paint::PLAIN))), squeeze(expected));
+    }
+
+    #[test]
+    fn columns_follow_each_projects_own_order() {
+        let mut view = sample::status();
+        let production = view.projects[1].environments[2].clone();
+        // Billing, which comes first, has no test: shop's must not stand behind its production.
+        view.projects[0].environments = vec![production];
+        let head = matrix(&view, &sample::look(Paint::PLAIN)).lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(head, "PROJECT LAST RUN TEST QA PRODUCTION");
     }
 
     #[test]
