@@ -66,7 +66,8 @@ fn what_asks_for_less_of_a_sandbox_than_is_allowed_is_refused_at_the_push() {
     let run = server.until("projects/shop/runs/1", |body| body["result"].is_string());
     assert_eq!((run["result"].as_str(), run["refused"][0].as_str()), (Some("refused"), Some(why)), "{run}");
     let way = server.get(&format!("projects/shop/where/{}", run["commit"]["revision"].as_str().unwrap()));
-    assert!(way["stations"].as_array().unwrap().iter().any(|station| station["reason"] == json!(why)), "{way}");
+    let reason = json!(format!("run 1 was refused: {why}"));
+    assert!(way["stations"].as_array().unwrap().iter().any(|station| station["reason"] == reason), "{way}");
 }
 
 #[test]
