@@ -220,6 +220,27 @@ fn a_clock_behind_the_record_needs_no_question_and_no_time_goes_back() {
     assert!(last < now && now.since(last) < Millis::days(1), "{} after {}", now.iso(), last.iso());
 }
 
+/// What is asked of a failure once the push that told of it is forgotten.
+#[test]
+fn a_refused_run_and_a_release_that_never_started_are_told_later_too() {
+    let place = Place::new();
+    let server = place.serve();
+    place.deliver(&server, "shop");
+    let push = |file: &str| {
+        std::fs::write(place.work().join("shop/trunkline.yaml"), file).unwrap();
+        place.tried(Some(&server), "cd shop && git commit -qam File && git push -q trunkline main && trunkline watch --timeout 60s").1
+    };
+    push("on: push\njobs: { a: { rum: 'true' } }\n");
+    for command in ["watch", "log --failed", "where", "runs view 2", "status"] {
+        let (_, said) = place.tried(Some(&server), &format!("cd shop && trunkline {command}"));
+        assert!(said.contains("refused") && said.contains(":2:14: An unknown key"), "{command}: {said}");
+        assert!(!said.contains("makes no release") && !said.contains("no job of run"), "{command}: {said}");
+    }
+    let ends = "environments: { qa: { deploy: { kind: process, run: 'exit 3' }, verify: [{ run: 'true' }] } }";
+    let said = push(&format!("on: push\njobs: {{ a: {{ run: 'true' }} }}\nrelease: {{ version: calver }}\n{ends}\n"));
+    assert!(said.contains("exited with 3 before it was ready") && said.contains("was not put in place"), "{said}");
+}
+
 /// One repository is gone: who needs it learns that, with what helps; others and the record are as ever.
 #[test]
 fn a_repository_whose_folder_is_gone_is_said_and_holds_nobody_else_up() {
