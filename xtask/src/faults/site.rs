@@ -111,12 +111,16 @@ impl<'a> Site<'a> {
 
     /// One more commit. Now and then somebody ends its run, or what is being deployed.
     pub fn push(&mut self) -> Result<()> {
+        let (pushes, commit) = (self.acknowledged.len(), self.commit()?);
+        cancel_some(&self.server, &commit, pushes)
+    }
+
+    fn commit(&mut self) -> Result<String> {
         self.repository.commit()?;
         self.repository.push("trunkline")?;
         let commit = self.repository.head()?;
-        cancel_some(&self.server, &commit, self.acknowledged.len())?;
-        self.acknowledged.push(commit);
-        Ok(())
+        self.acknowledged.push(commit.clone());
+        Ok(commit)
     }
 
     /// Waits until every run and every deployment has ended.
@@ -125,8 +129,10 @@ impl<'a> Site<'a> {
         check::deployments(&self.server).map(drop)
     }
 
-    /// Everything that must hold, and what it was seen on.
-    pub fn check(&self) -> Result<(Map<String, Value>, facts::Facts)> {
+    /// Everything that must hold, and what it was seen on. First the chain must still work: one more commit comes through.
+    pub fn check(&mut self) -> Result<(Map<String, Value>, facts::Facts)> {
+        self.commit()?;
+        self.settled()?;
         let runs = check::runs(&self.server, &self.acknowledged)?;
         let deployments = check::deployments(&self.server)?;
         let accepted = check::journals(&self.targets)?;

@@ -42,7 +42,7 @@ fn in_place(ground: &Ground) -> Result<Value> {
         upgrades.one(&mut site, &programs[(round + 1) % 2], &mut random).with_context(|| format!("upgrade {round}"))?;
     }
     site.settled()?;
-    let mut figures = checked(&site)?;
+    let mut figures = checked(&mut site)?;
     figures.insert("seed".to_owned(), json!(ground.seed));
     figures.insert("versions".to_owned(), json!("one: the new server is the same program"));
     Ok(upgrades.told(figures))
@@ -68,7 +68,7 @@ fn from_earlier(ground: &Ground, previous: &Path) -> Result<Value> {
             site.push()?;
         }
         site.settled().with_context(|| format!("record {record}"))?;
-        add(&mut sums, checked(&site)?);
+        add(&mut sums, checked(&mut site)?);
     }
     sums.insert("seed".to_owned(), json!(ground.seed));
     sums.insert("clock_speed".to_owned(), json!(1));
@@ -112,7 +112,7 @@ impl Upgrades {
 }
 
 /// What must hold when nothing is to blame but an upgrade.
-fn checked(site: &Site) -> Result<Map<String, Value>> {
+fn checked(site: &mut Site) -> Result<Map<String, Value>> {
     let (mut figures, facts) = site.check()?;
     ensure!(figures["runs_whose_job_was_lost_twice"] == 0, "a run did not pass: {figures:?}");
     ensure!(figures["of_these"]["failed"].is_null(), "a deployment failed: {figures:?}");
