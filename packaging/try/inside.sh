@@ -28,7 +28,8 @@ jobs: { hello: { run: echo hello } }' > trunkline.yaml
     mv /root/far.git /root/moved.git
     if trunkline sync far 2> /tmp/gone; then echo "it has moved"; exit 1; fi
     cat /tmp/gone; trunkline status 2>&1 | grep "far: its repository: "
-    mv /root/moved.git /root/far.git; trunkline sync far
+    trunkline project follow far --git ssh://root@127.0.0.1/root/moved.git
+    echo "# and more" >> trunkline.yaml; commit "Go on there"; git push -q /root/moved.git main; trunkline sync far; trunkline watch far/3 --timeout 1m
 }
 # The archive in place of the package, on the same record: the way of a machine without dpkg.
 by_hand() {
