@@ -109,6 +109,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Ok(figures) => {
                 println!("{name:<4} {words}: {figures}");
                 seen.insert((*name).to_owned(), figures);
+                if arguments.page {
+                    // At once: a later fault that breaks something takes nothing of this away.
+                    page::write(&seen, &FAULTS.map(|(name, words, _)| (name, words)), arguments.count)?;
+                }
             }
             Err(error) => {
                 // What broke is worth a look.
@@ -116,9 +120,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 return Err(error.context(format!("{name}, seed {seed}; everything is kept in {}", kept.display())));
             }
         }
-    }
-    if arguments.page {
-        page::write(&seen, &FAULTS.map(|(name, words, _)| (name, words)), arguments.count)?;
     }
     Ok(())
 }
