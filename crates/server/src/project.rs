@@ -51,8 +51,8 @@ fn request(shared: &Shared, actor: Actor, add: &AddProject) -> Result<(Request, 
     if fresh {
         shared.repositories.create(&key)?;
     }
-    if let Some(token) = token.filter(|_| source.is_some()) {
-        shared.credentials.put(&key, token).map_err(|error| Failure::Invalid(About::Other, error.to_string()))?;
+    if let (Some(address), Some(token)) = (&source, token) {
+        keep(shared, (&key, address), token)?;
     }
     let mut commands = Vec::new();
     if fresh {
@@ -71,21 +71,26 @@ pub fn follow(
     asked: &Follow,
 ) -> Result<RepositoryKey, Failure> {
     let key = shared.repository_of(project)?;
-    let Some(State::Repository(Repository { source: Some(before), .. })) = shared.state(&Key::Repository(key.clone()))? else {
+    let Some(State::Repository(Repository { source: Some(_), .. })) = shared.state(&Key::Repository(key.clone()))? else {
         return Err(Failure::Refused(repository::Refusal::NotFollowed.into()));
     };
     let address = follow::checked(&asked.git).map_err(|why| Failure::Invalid(About::Address, why))?;
-    // A token is for the host that it was given for.
-    let kept = if follow::host(&before) == follow::host(&address) { shared.credentials.get(&key)? } else { None };
+    let kept = shared.credentials.get(&key, follow::host(&address))?;
     let token = asked.token.as_ref().map(|token| token.0.trim().to_owned()).or(kept);
     follow::look(&address, token.as_deref()).map_err(|error| unreadable(&address, &error))?;
     match &token {
-        Some(token) => shared.credentials.put(&key, token).map_err(|error| Failure::Invalid(About::Other, error.to_string()))?,
+        Some(token) => keep(shared, (&key, &address), token)?,
         None => shared.credentials.forget(&key)?,
     }
     let command = Command::Repository(key.clone(), repository::Command::Follow { source: address });
     shared.act(once, || Ok(Request::new(actor, Via::Api, command)))?;
     Ok(key)
+}
+
+/// Keeps a token for the host of an address.
+fn keep(shared: &Shared, (key, address): (&RepositoryKey, &str), token: &str) -> Result<(), Failure> {
+    let kept = shared.credentials.put(key, follow::host(address), token);
+    kept.map_err(|error| Failure::Invalid(About::Other, error.to_string()))
 }
 
 fn own_key(add: &AddProject) -> Result<RepositoryKey, Failure> {

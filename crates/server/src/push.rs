@@ -142,11 +142,7 @@ pub fn move_ref(shared: &Shared, by: &Mover, repository: &RepositoryKey, update:
     }
     // The record is durable: the file follows it, and would follow it at the next start.
     let path = shared.repositories.path(repository);
-    let followed = git::write_ref(&path, &name, update.new.as_ref()).and_then(|()| match git::usual_branch(&path)? {
-        // The first branch is the usual one until it goes.
-        None => git::set_usual_branch(&path, &name),
-        Some(_) => Ok(()),
-    });
+    let followed = git::write_ref(&path, &name, update.new.as_ref()).and_then(|()| git::set_first_branch(&path, &name));
     followed.map_err(|error| Failure::Internal(format!("{name}: {error}")))?;
     words += &run_words(shared, answer)?;
     // Words quote files and names of the commit, and end in the terminal of whoever pushes it.

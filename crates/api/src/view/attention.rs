@@ -107,7 +107,7 @@ impl<'a> Scope<'a> {
         match run.result? {
             RunResult::Failed => Some(Entry { look: self.said(&format!("trunkline log {} --failed", run.number)), ..entry }),
             RunResult::Refused if run.refused_beyond_file => {
-                Some(Entry { act: Some(format!("trunkline where {}", run.commit.revision.short())), ..entry })
+                Some(Entry { act: self.said(&format!("trunkline where {}", run.commit.revision.short())), ..entry })
             }
             RunResult::Refused => Some(Entry { act: Some("trunkline check".to_owned()), ..entry }),
             RunResult::Passed | RunResult::Cancelled => None,

@@ -183,7 +183,7 @@ fn take_in(shared: &Shared, key: &RepositoryKey, passed_over: &BTreeMap<String, 
     if room.is_low() {
         return Err(room.full().into());
     }
-    let token = shared.credentials.get(key)?;
+    let token = shared.credentials.get(key, host(&address))?;
     let path = shared.repositories.path(key);
     let mut seen = look(&address, token.as_deref()).map_err(unreadable)?;
     let redirected = seen.redirected.as_ref().map(|to| to[..to.floor_char_boundary(WHY_BYTES_MAX)].to_owned());

@@ -12,7 +12,7 @@ mod tree;
 
 pub use command::{GitError, converse, git, outward, upload_pack};
 pub use describe::{Departure, changed_paths, commits_between, departure, describe};
-pub use head::{set_usual_branch, usual_branch};
+pub use head::{set_first_branch, set_usual_branch, usual_branch};
 pub use read::{Commit, EntryKind, Reader};
 pub use receive::{Push, RefUpdate, USUAL_BRANCH, advertise, advertise_failure, in_order, parse_push, report};
 pub use refs::{is_valid_name as is_valid_ref_name, list as refs_on_disk, write as write_ref};

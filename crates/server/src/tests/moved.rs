@@ -68,7 +68,7 @@ fn a_token_stays_with_its_host() {
     let (status, body) = server.post("projects/shop/follow", json!({ "git": git("store") }));
     assert!(status == 200 && kept.exists(), "the same host: {body}");
     let (status, body) = server.post("projects/shop/follow", json!({ "git": git("store"), "token": "tl_wrong" }));
-    assert!(status == 400 && std::fs::read_to_string(&kept).unwrap() == host.token, "{body}");
+    assert!(status == 400 && std::fs::read_to_string(&kept).unwrap() == format!("{}\n{}", host.address, host.token), "{body}");
     forge.clone.commit(&[("text", "1")], "Begin");
     forge.clone.push();
     assert_eq!(server.post("projects/shop/follow", json!({ "git": forge.url() })).0, 200);
