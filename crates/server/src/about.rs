@@ -61,7 +61,9 @@ impl About {
             About::Log => "the field 'work' of a job, a part or a check names its log",
             About::Inputs => "on.manual in trunkline.yaml declares them; give each with trunkline start --input NAME=VALUE",
             About::Start => "name a commit that has something to do: trunkline start --commit SHA",
-            About::Address => "the server's user must be able to read it; a private one needs a token",
+            About::Address => {
+                "the server's user must be able to read it; a private one needs a token; where it was renamed: trunkline project follow NAME --git URL"
+            }
             About::Other => return None,
         })
     }
