@@ -22,6 +22,9 @@ const WRAP_AFTER: Duration = Duration::from_secs(1);
 /// More candidates than this: listing `/proc` is cheaper.
 const CANDIDATES_MAX: u32 = 512;
 
+/// Looks at a process that executes another program, one a millisecond, until its environment can be read.
+const EXEC_LOOKS: u32 = 1000;
+
 /// The environment entry that marks the processes of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marker(String);
@@ -43,12 +46,25 @@ impl Marker {
     }
 
     fn is_on(&self, pid: u32) -> bool {
-        let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+        let Some(environment) = environment(pid) else { return false };
         environment.split(|byte| *byte == 0).any(|entry| {
             let value = entry.strip_prefix(MARKER_VARIABLE.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
             value == Some(self.0.as_bytes())
         })
     }
+}
+
+/// The environment of a living process. While it executes another program its environment reads as empty, so an empty
+/// one counts only where the process's own record has none either.
+fn environment(pid: u32) -> Option<Vec<u8>> {
+    for _ in 0..EXEC_LOOKS {
+        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        if !environment.is_empty() || Stat::of(pid)?.has_no_environment() {
+            return Some(environment);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    None
 }
 
 /// Who leads the group of a step.
@@ -177,14 +193,42 @@ pub fn signal_if(pid: u32, signal: rustix::process::Signal, is_it: impl Fn() -> 
 
 /// When a living process started, in clock ticks since boot; with the boot's id this names a process for ever.
 pub fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in parentheses and may hold anything.
-    let mut fields = stat[stat.rfind(')')? + 2..].split(' ');
+    let stat = Stat::of(pid)?;
     // A zombie is dead for every purpose here.
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
+    (!stat.is_dead()).then(|| stat.number(22)).flatten()
+}
+
+/// `/proc/PID/stat`, its fields numbered as in `proc_pid_stat(5)`.
+struct Stat(String);
+
+impl Stat {
+    fn of(pid: u32) -> Option<Self> {
+        fs::read_to_string(format!("/proc/{pid}/stat")).ok().map(Self)
     }
-    fields.nth(18)?.parse().ok()
+
+    /// A field after the second, which is the program's name in parentheses and may hold anything.
+    fn field(&self, number: usize) -> Option<&str> {
+        self.0[self.0.rfind(')')? + 2..].split(' ').nth(number - 3)
+    }
+
+    fn number(&self, number: usize) -> Option<u64> {
+        self.field(number)?.parse().ok()
+    }
+
+    fn is_dead(&self) -> bool {
+        matches!(self.field(3), None | Some("Z" | "X"))
+    }
+
+    /// Whether the process has none: as it was started, or as a thread of the kernel, or at its end. Not between two
+    /// programs, where the bounds are still zero.
+    fn has_no_environment(&self) -> bool {
+        const EXITING: u64 = 0x4;
+        const OF_THE_KERNEL: u64 = 0x0020_0000;
+        match (self.number(50), self.number(51)) {
+            (Some(0), Some(0)) => self.is_dead() || self.number(9).is_none_or(|flags| flags & (EXITING | OF_THE_KERNEL) != 0),
+            (start, end) => start == end,
+        }
+    }
 }
 
 /// The id of this boot.
@@ -199,4 +243,34 @@ fn newest_pid() -> Option<u32> {
 /// A process id of the standard library as nix's type.
 pub fn pid_of(pid: u32) -> Pid {
     Pid::from_raw(i32::try_from(pid).expect("process ids are below 2^22"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    #[test]
+    fn a_process_is_found_while_it_starts_its_program() {
+        for _ in 0..300 {
+            let marker = Marker::fresh();
+            let mut command = Command::new("sleep");
+            let mut child = command.arg("60").env(MARKER_VARIABLE, marker.value()).process_group(0).spawn().unwrap();
+            let found = marked(&marker);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert_eq!(found, [child.id()]);
+        }
+    }
+
+    #[test]
+    fn a_process_without_an_environment_holds_nobody() {
+        let mut child = Command::new("sleep").arg("60").env_clear().spawn().unwrap();
+        let found = environment(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(found, Some(Vec::new()));
+        assert_eq!(environment(child.id()), None);
+    }
 }
