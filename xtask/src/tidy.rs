@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 const EDGES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("delivery-file", &["domain"]),
+    ("init", &["domain", "delivery-file"]),
     ("api", &["domain"]),
     ("engine", &["domain", "api"]),
     ("runner", &["domain", "api"]),
     ("store", &["domain", "engine"]),
     ("server", &["domain", "api", "engine", "delivery-file", "runner", "store"]),
-    ("trunkline", &["domain", "api", "engine", "delivery-file", "runner", "store", "server"]),
+    ("trunkline", &["domain", "api", "engine", "delivery-file", "init", "runner", "store", "server"]),
     ("sim", &["domain", "api", "engine", "store"]),
     ("xtask", &["domain", "api", "engine", "delivery-file", "runner", "store", "server", "sim"]),
 ];

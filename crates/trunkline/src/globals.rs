@@ -6,6 +6,7 @@ use crate::client::Client;
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::git::{REMOTE, Repository};
+use crate::invocation::{self, at_server};
 use crate::reference;
 use crate::render::text::clean;
 use crate::render::{ColorChoice, Screen, Wish};
@@ -81,6 +82,16 @@ impl Globals {
     pub fn data_folder_here(&self) -> Result<PathBuf, Failure> {
         let here = if self.data_named().is_none() { Repository::here()? } else { None };
         Ok(here.and_then(|here| here.data_folder()).unwrap_or_else(|| self.data_folder()))
+    }
+
+    /// The data folder of the server that is meant, for what reads its record without asking it. One elsewhere has none here.
+    pub fn data_folder_meant(&self) -> Result<PathBuf, Failure> {
+        match self.site()?.0 {
+            Site::Here { folder, .. } => Ok(folder),
+            Site::Elsewhere(address) => Err(Failure::new(Code::NothingThere, "the record of that server is in no folder known here")
+                .place(address)
+                .help("say it on that server's machine, as its user, or name its folder with --data and no --server")),
+        }
     }
 
     /// The server's address.
@@ -190,15 +201,21 @@ impl Remote {
 
     /// As [`Self::project_to_act`], or the project in `shop/812` or `shop/deployment/31`.
     pub fn project_to_act_of(&self, text: &str) -> Result<ProjectKey, Failure> {
-        reference::project_of(text).map_or_else(|| self.project_to_act(), Ok)
+        self.named_in(Some(text)).map_or_else(|| self.project_to_act(), Ok)
+    }
+
+    /// The project in a reference. What is said next has to name it too, where nothing else does.
+    fn named_in(&self, text: Option<&str>) -> Option<ProjectKey> {
+        let named = text.and_then(reference::project_of)?;
+        if self.project.as_ref() != Some(&named) {
+            invocation::remember_project(&named);
+        }
+        Some(named)
     }
 
     /// The project in `shop/812` or `shop/deployment/31`, or the one that is meant.
     pub fn project_of(&self, text: Option<&str>) -> Result<ProjectKey, Failure> {
-        match text.and_then(reference::project_of) {
-            Some(project) => Ok(project),
-            None => self.project(),
-        }
+        self.named_in(text).map_or_else(|| self.project(), Ok)
     }
 
     /// The project that is meant, where that is said.
@@ -258,13 +275,14 @@ fn unnamed(status: &StatusView, folder: &str) -> Failure {
 fn only_project(status: &StatusView, folder: Option<&str>) -> Result<ProjectKey, Failure> {
     match status.projects.as_slice() {
         [only] => Ok(only.name.clone()),
-        [] => Err(Failure::new(Code::NothingThere, "the server has no project yet").help("in a repository: trunkline project add NAME")),
+        [] => Err(Failure::new(Code::NothingThere, "the server has no project yet")
+            .help(format!("in a repository: {}", at_server!("project add NAME")))),
         many => {
             let names: Vec<&str> = many.iter().map(|project| project.name.as_str()).collect();
             let near = names.iter().find(|name| folder.is_some_and(|folder| folder.eq_ignore_ascii_case(name)));
             let help = match near {
                 Some(near) => format!("name it: --project {near}"),
-                None => "name it: --project NAME; trunkline projects list shows them all".to_owned(),
+                None => format!("name it: --project NAME; {} shows them all", at_server!("projects list")),
             };
             let shown = names.iter().take(PROJECTS_SHOWN_MAX).copied().collect::<Vec<_>>().join(", ");
             let more = names.len().saturating_sub(PROJECTS_SHOWN_MAX);

@@ -12,6 +12,7 @@ mod follow;
 mod git;
 mod globals;
 mod interrupt;
+mod invocation;
 mod own_libc;
 mod reference;
 mod render;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         }
     };
     own_libc::pin_lookups();
+    invocation::remember(&line.globals);
     match commands::run(line.verb, &line.globals) {
         Ok(exit) => ExitCode::from(exit.number()),
         // As of other programs in a pipe: who closed it wants no more.

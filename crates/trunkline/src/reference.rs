@@ -2,6 +2,7 @@
 
 use crate::code::Code;
 use crate::failure::Failure;
+use crate::invocation::{at_server, in_project};
 use trunkline_domain::foundation::{EnvironmentName, ProjectKey};
 
 /// A change or a run.
@@ -82,12 +83,12 @@ pub fn environment_of(text: &str) -> Option<&str> {
 
 /// An environment's name.
 pub fn environment(text: &str) -> Result<EnvironmentName, Failure> {
-    text.parse().map_err(|error| not_a(text, "an environment", "see trunkline environments list").why(error))
+    text.parse().map_err(|error| not_a(text, "an environment", &format!("see {}", in_project!("environments list"))).why(error))
 }
 
 /// A project's name.
 pub fn project(text: &str) -> Result<ProjectKey, Failure> {
-    text.parse().map_err(|error| not_a(text, "a project", "see trunkline projects list").why(error))
+    text.parse().map_err(|error| not_a(text, "a project", &format!("see {}", at_server!("projects list"))).why(error))
 }
 
 /// A release's number, version or alias.

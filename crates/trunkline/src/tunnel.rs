@@ -15,6 +15,8 @@ const OPENS_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(40);
 /// Bytes of a token or of a complaint that are read.
 const TEXT_BYTES_MAX: u64 = 8192;
+/// How ssh ends where it did not get there (ssh(1)).
+const SSH_FAILED: i32 = 255;
 /// Never asks: keys and agent must do.
 const OPTIONS: [&str; 6] = ["-T", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=15", "-oServerAliveCountMax=3", "-x"];
 /// Says where the server there listens, then its token: the user's own server, or the package's where the user may read
@@ -119,6 +121,10 @@ pub fn served(destination: &str, ssh_port: Option<u16>) -> Result<(String, End),
             .why(why)
             .help("start the server there as the same user (trunkline serve), or set TRUNKLINE_TOKEN")
     };
+    // ssh's own failure; any other is that of what it started.
+    if output.status.code() == Some(SSH_FAILED) {
+        return Err(failed(destination).why(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")));
+    }
     if !output.status.success() {
         return Err(no_token(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")));
     }

@@ -63,6 +63,65 @@ fn a_folder_that_is_named_goes_before_the_git_remote() {
 }
 
 #[test]
+fn what_comes_next_means_the_same_server_and_the_same_project() {
+    let world = World::new();
+    let (one, _two) = (world.serve("one"), world.serve("two"));
+    world.in_shop("trunkline project add shop --data ../one");
+    world.in_shop("cd .. && trunkline project add other --data one");
+    for (text, help) in [
+        ("trunkline promote 1", "trunkline promote 1 ENVIRONMENT; trunkline environments list shows"),
+        ("trunkline promote 1 -p other --data ../one", "trunkline promote 1 ENVIRONMENT -p other --data ../one; "),
+        ("TRUNKLINE_DATA=../one trunkline promote 1 -p other", "trunkline promote 1 ENVIRONMENT -p other; "),
+    ] {
+        let (code, said) = world.try_in_shop(text);
+        assert!(code == Some(2) && said.contains(help), "{text}: {said}");
+    }
+    let file = "printf 'on: push\\njobs: { a: { run: \"true\" } }\\n' > trunkline.yaml";
+    world.in_shop(&format!("{file}; git add -A; git commit -qm Begin; git push -q trunkline main"));
+    // The reference names the project: only where nothing else does, it is said again.
+    let (_, said) = world.try_in_shop("trunkline watch shop/1 --timeout 1s");
+    assert!(said.contains("trunkline watch 1\n"), "{said}");
+    let (_, said) = world.try_in_shop("cd .. && trunkline watch shop/1 --timeout 1s --data one");
+    assert!(said.contains("trunkline watch 1 -p shop --data one\n"), "{said}");
+    drop(one);
+}
+
+#[test]
+fn the_record_of_another_server_is_not_taken_for_the_one_that_is_meant() {
+    let world = World::new();
+    let (one, two) = (world.serve("one"), world.serve("two"));
+    world.in_shop("trunkline project add shop --data ../one");
+    for text in ["backup ../file", "ledger verify"] {
+        let (code, said) = world.try_in_shop(&format!("trunkline {text} --server {}", two.address));
+        assert!(code == Some(5) && said.contains("in no folder known here") && said.contains(&two.address), "{text}: {said}");
+        let (code, said) = world.try_in_shop(&format!("TRUNKLINE_SERVER=ssh://nobody.invalid trunkline {text}"));
+        assert!(code == Some(5) && said.contains("ssh://nobody.invalid"), "{text}: {said}");
+    }
+    assert!(!world.folder.path().join("file").exists());
+    world.in_shop(&format!("trunkline ledger verify --server {}", one.address));
+    world.in_shop("trunkline backup ../file");
+}
+
+#[test]
+fn no_remote_leads_to_a_project_that_follows() {
+    let world = World::new();
+    let _one = world.serve("one");
+    world.in_shop("git commit -q --allow-empty -m Begin; trunkline project add shop --data ../one");
+    world.in_shop("trunkline project add mirror --git \"file://$PWD\"");
+    let before = world.in_shop("git remote get-url trunkline");
+    let (code, said) = world.try_in_shop("trunkline project add mirror --repoint");
+    assert!(code == Some(6) && said.contains("it follows file://") && said.contains("git remote remove trunkline"), "{code:?} {said}");
+    assert_eq!(world.in_shop("git remote get-url trunkline"), before);
+}
+
+#[test]
+fn an_ssh_that_does_not_get_there_is_not_taken_for_a_server_without_a_token() {
+    let world = World::new();
+    let (code, said) = world.try_in_shop("trunkline --server ssh://nobody@127.0.0.1:1 status");
+    assert!(code == Some(7) && said.contains("TL0207") && said.contains("ssh -oBatchMode=yes"), "{code:?} {said}");
+}
+
+#[test]
 fn who_listens_where_a_server_was_is_not_talked_to() {
     let world = World::new();
     let server = world.serve("one");
@@ -89,7 +148,7 @@ fn nobody_else_is_asked(world: &World, address: &str) {
         let (code, said) = world.try_in_shop(text);
         assert!(code == Some(7) && said.contains("TL0201") && said.contains("one is not running"), "{text}: {code:?} {said}");
         assert!(said.contains(&format!("it listened on {address} last")), "{text}: {said}");
-        let (data, listen) = (said.contains("help: start it: trunkline serve --data '"), format!(" --listen {}\n", &address[7..]));
+        let (data, listen) = (said.contains("help: start it: trunkline serve --data "), format!(" --listen {}\n", &address[7..]));
         assert!(data && said.contains(&listen), "{text}: {said}");
     }
     let (code, said) = world.try_in_shop(&format!("trunkline status --data ../one --server {address}"));

@@ -62,15 +62,22 @@ pub fn runs(server: &Server, acknowledged: &[String]) -> Result<Runs> {
     Ok(runs)
 }
 
-/// How many deployments ended how.
-pub fn results(deployments: &[Value]) -> BTreeMap<String, usize> {
+/// How many deployments ended how, failures by their cause. No apply and no check of the workload fails by itself, so
+/// none may have failed for what only a release can be blamed for.
+pub fn results(deployments: &[Value]) -> Result<BTreeMap<String, usize>> {
     let mut results = BTreeMap::new();
     for one in deployments {
         let ended = &one["status"]["ended"];
-        let word = ended.as_str().or_else(|| ended.as_object().and_then(|object| object.keys().next().map(String::as_str)));
-        *results.entry(word.unwrap_or("?").to_owned()).or_default() += 1;
+        let word = match ended["failed"].as_str() {
+            Some(cause) => {
+                ensure!(matches!(cause, "lost" | "hindered"), "a release was blamed for a fault: {one}");
+                format!("failed, {cause}")
+            }
+            None => ended.as_str().context("a deployment has not ended")?.to_owned(),
+        };
+        *results.entry(word).or_default() += 1;
     }
-    results
+    Ok(results)
 }
 
 /// S13: no deployment is left open.

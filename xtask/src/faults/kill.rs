@@ -113,7 +113,7 @@ impl Lives<'_> {
         let mut figures = runs.figures();
         let others = json!({
             "kills": self.ground.count, "seed": self.ground.seed, "acknowledged": acknowledged.len(), "not_acknowledged": refused, "lost": 0,
-            "deployments": deployments.len(), "of_these": check::results(&deployments), "accepted_applies": accepted,
+            "deployments": deployments.len(), "of_these": check::results(&deployments)?, "accepted_applies": accepted,
             "duplicate_applies": 0, "entries": entries, "ready_ms_median": ms(median(&ready)), "ready_ms_max": ms(at(&ready, 100)),
             "restarts_with_a_look_at_progress": progress.len(), "restart_to_progress_ms_median": ms(median(&progress)),
             "restart_to_progress_ms_p99": ms(at(&progress, 99)), "restart_to_progress_ms_max": ms(at(&progress, 100)),

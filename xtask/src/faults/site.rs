@@ -147,7 +147,7 @@ impl<'a> Site<'a> {
         ensure!(runs.passed > 0, "nothing was built between the faults: this tells nothing");
         let mut figures = runs.figures();
         let others = json!({
-            "seed": self.ground.seed, "pushes_lost": 0, "deployments": deployments.len(), "of_these": check::results(&deployments),
+            "seed": self.ground.seed, "pushes_lost": 0, "deployments": deployments.len(), "of_these": check::results(&deployments)?,
             "accepted_applies": accepted, "duplicate_applies": 0, "log_bytes": bytes, "stale_writes_refused": refused,
             "stale_writes_accepted": 0, "entries": entries, "clock_speed": self.clock.speed,
         });

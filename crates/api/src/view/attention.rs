@@ -136,7 +136,7 @@ impl<'a> Scope<'a> {
         let DeploymentStatus::Ended(DeploymentResult::Failed(_)) = failed.status else { return None };
         let act = match &environment.runs {
             // What runs here is well: it is what was to come that needs somebody.
-            Some(_) => self.said(&format!("trunkline promote {} {}", failed.release.version, environment.name)),
+            Some(_) => self.said(&format!("trunkline promote {} {}", failed.release.number, environment.name)),
             None if failed.undone_by(environment).is_none() && !environment.back_to.is_empty() => {
                 self.said(&format!("trunkline rollback {}", environment.name))
             }

@@ -6,9 +6,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::follow::{Manner, Place, Sight, Subject, follow};
 use crate::globals::Remote;
+use crate::invocation::in_project;
 use crate::reference;
 use crate::render::Screen;
-use crate::render::text::clean;
 use std::time::Duration;
 use trunkline_api::view::{DeploymentView, EnvironmentView, ReleaseRef};
 
@@ -82,7 +82,7 @@ impl Undo {
         match &environment.runs {
             // Going back from what was there all along would take away what nobody brought.
             Some(runs) if runs.release.number == release.number => Undo::Nothing,
-            Some(runs) => Undo::Command(format!("trunkline rollback {} --to {}", environment.name, clean(&runs.release.version))),
+            Some(runs) => Undo::Command(in_project!("rollback {} --to {}", environment.name, runs.release.number)),
             None => Undo::AsItEnds,
         }
     }
@@ -108,7 +108,7 @@ pub fn finish(remote: &Remote, deployment: DeploymentView, waiting: &Waiting, un
             screen.print_json(&deployment)?;
         } else {
             screen.print(&format!("deployment/{number}"))?;
-            screen.note(&format!("next: trunkline watch deployment/{number}"));
+            screen.note(&format!("next: {}", in_project!("watch deployment/{number}")));
         }
         return Ok(Exit::Good);
     }
@@ -135,12 +135,12 @@ mod tests {
     #[test]
     fn only_what_brought_another_release_is_undone() {
         let mut environment = sample::status().projects[1].environments[2].clone();
-        let told = || ["production runs 1.42", "undo: trunkline rollback production --to 1.40"].map(str::to_owned).to_vec();
+        let told = || ["production runs 1.42", "undo: trunkline rollback production --to 10"].map(str::to_owned).to_vec();
         let mut undo = |number| {
             environment.runs.as_mut().unwrap().release.number = number;
             Undo::of_bringing(&sample::release().release, &environment).said(told())
         };
-        assert_eq!(undo(11)[1..], ["undo: trunkline rollback production --to 1.41"]);
+        assert_eq!(undo(11)[1..], ["undo: trunkline rollback production --to 11"]);
         assert_eq!(undo(12)[1..], [""; 0], "the same release once more");
         environment.runs = None;
         assert_eq!(Undo::of_bringing(&sample::release().release, &environment).said(told()), told());

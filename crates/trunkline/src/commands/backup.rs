@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::render::Screen;
 use crate::render::paint::Mark;
-use crate::render::text::{bytes, count};
+use crate::render::text::{bytes, count, quoted};
 use serde_json::json;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
@@ -41,7 +41,7 @@ pub struct RestoreArguments {
 /// Writes a backup.
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let screen = globals.screen();
-    let data = globals.data_folder_here()?;
+    let data = globals.data_folder_meant()?;
     let database = data.join(super::ledger::DATABASE);
     if !database.is_file() {
         let none = Failure::new(Code::NoLedger, "there is no record to back up there").place(database.display());
@@ -176,8 +176,9 @@ pub fn run_restore(arguments: &RestoreArguments, globals: &Globals) -> anyhow::R
     // The record of an old backup ends long ago, which a start would otherwise ask about.
     let old = screen.out.clock.now.since(told.manifest.taken_at) > OLD_AFTER;
     let accept = if old { " --accept-clock" } else { "" };
-    screen.note(&format!("next: stop the old server if one still runs, then trunkline serve --data {}{accept}", data.display()));
-    screen.note("it begins in safe mode: runs go on, nothing is deployed until you say trunkline resume");
+    let folder = quoted(&data.display().to_string());
+    screen.note(&format!("next: stop the old server if one still runs, then trunkline serve --data {folder}{accept}"));
+    screen.note(&format!("it begins in safe mode: runs go on, nothing is deployed until you say trunkline resume --data {folder}"));
     if !told.manifest.secrets {
         screen.note("the backup holds no tokens: the server makes a new one for you");
     }

@@ -5,6 +5,7 @@ use super::deployments::around;
 use super::which::{self, Work};
 use crate::exit::Exit;
 use crate::globals::{Globals, Remote};
+use crate::invocation::in_project;
 use crate::render::{deployment as deployment_renderer, run as run_renderer};
 use trunkline_api::request::Act;
 use trunkline_api::view::{DeploymentView, RunView};
@@ -42,7 +43,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
             screen.print(&run_renderer::view(&after, &screen.out))?
         }
         if after.result.is_none() {
-            screen.note(&format!("its jobs get time to end; next: trunkline watch {number}"));
+            screen.note(&format!("its jobs get time to end; next: {}", in_project!("watch {number}")));
         }
     }
     Ok(Exit::Good)
@@ -62,7 +63,7 @@ fn deployment(remote: &Remote, project: &ProjectKey, number: u32, given: &Consen
         } else {
             screen.print(&deployment_renderer::view(&after, &around(remote, &after)?, &screen.out))?
         }
-        screen.note(&format!("next: trunkline status {}", after.environment));
+        screen.note(&format!("next: {}", in_project!("status {}", after.environment)));
     }
     Ok(Exit::Good)
 }

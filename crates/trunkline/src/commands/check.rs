@@ -1,5 +1,7 @@
 //! `trunkline check`: the problems of a delivery file, or what a good one says.
 
+mod warning;
+
 use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -9,7 +11,7 @@ use crate::render::paint::{Mark, Paint, Style};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use trunkline_delivery_file::{Diagnostic, outline, read, render};
-use trunkline_domain::pipeline::{Definition, limit};
+use trunkline_domain::pipeline::limit;
 
 /// The file's name where none is given.
 pub const FILE: &str = "trunkline.yaml";
@@ -29,10 +31,11 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let (definition, diagnostics) = read(&text);
     let lines = definition.as_ref().map(outline);
     let name = shown(&path);
-    let absent = definition.as_ref().map_or_else(Vec::new, |definition| absent(definition, path.parent().unwrap_or(Path::new(""))));
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let warnings = definition.as_ref().map_or_else(Vec::new, |definition| warning::warnings(definition, folder));
     if screen.json() {
         let report = serde_json::json!({
-            "file": name, "good": lines.is_some(), "diagnostics": diagnostics, "absent": absent, "outline": lines,
+            "file": name, "good": lines.is_some(), "diagnostics": diagnostics, "warnings": warnings, "outline": lines,
         });
         screen.print_json(&report)?;
     } else {
@@ -40,7 +43,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
             screen.say(&painted(&render(&name, &text, &diagnostics), screen.err.paint));
         }
         if let Some(lines) = &lines {
-            for words in &absent {
+            for words in &warnings {
                 screen.say(&screen.err.paint.text(Style::Yellow, &crate::render::text::clean(words)));
             }
             screen.print(&format!("{}\n{}", screen.out.paint.mark(Mark::Passed, &format!("{name} is good")), lines.join("\n")))?;
@@ -49,16 +52,6 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         }
     }
     Ok(if lines.is_some() { Exit::Good } else { Exit::Usage })
-}
-
-/// What a release or a configuration shall hold and this folder does not: a warning, since commits are what counts.
-fn absent(definition: &Definition, folder: &Path) -> Vec<String> {
-    let files = definition.release.iter().flat_map(|release| &release.files).map(|path| ("release.files", path));
-    let configurations = definition.environments.iter().filter_map(|environment| Some(("config.from", environment.config.as_ref()?)));
-    let absent = files.chain(configurations).filter(|(_, path)| !folder.join(path).exists());
-    absent
-        .map(|(key, path)| format!("warning: {key} names '{path}', which is not here: the run of a commit without it is refused"))
-        .collect()
 }
 
 /// The delivery file of the project that the current folder belongs to, or of this folder.
@@ -133,17 +126,6 @@ pub fn painted(plain: &str, paint: Paint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_release_shall_hold_is_looked_for() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("deploy")).unwrap();
-        let text = "on: push\njobs: { a: { run: x } }\nrelease: { version: calver, files: [deploy/, gone.sh] }\nenvironments: { qa: { config: { from: qa.yaml }, deploy: { kind: run, apply: x } } }\n";
-        let (definition, diagnostics) = read(text.as_bytes());
-        let said = absent(&definition.unwrap_or_else(|| panic!("{diagnostics:?}")), folder.path());
-        assert_eq!(said.len(), 2, "{said:?}");
-        assert!(said[0].contains("release.files names 'gone.sh'") && said[1].contains("config.from names 'qa.yaml'"), "{said:?}");
-    }
 
     #[test]
     fn diagnostics_are_coloured_without_changing_their_words() {

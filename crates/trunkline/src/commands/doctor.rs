@@ -11,6 +11,7 @@ use crate::render::time::Clock;
 use crate::render::words;
 use crate::token;
 use std::borrow::Cow;
+use std::iter;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -22,6 +23,8 @@ use trunkline_domain::pipeline::SandboxLevel;
 const GIT_MIN: (u32, u32) = (2, 38);
 /// Free bytes below which a note is made.
 const DISK_BYTES_MIN: u64 = 1 << 30;
+/// What helps who may not read a server's folder.
+const AS_ITS_USER: &str = "work as the server's user (sudo -u USER), or set TRUNKLINE_TOKEN";
 /// A difference of clocks that makes relative times misleading.
 const CLOCK_MAX: Millis = Millis::seconds(30);
 
@@ -134,6 +137,9 @@ fn data_folder(folder: &Path) -> Finding {
             Finding::note("data folder", format!("{} is not there yet", folder.display()), "trunkline serve makes it")
         }
         Err(error) => Finding::bad("data folder", format!("{}: {error}", folder.display()), "name another folder with --data"),
+        Ok(_) if denied(std::fs::read_dir(folder).map(drop)) => {
+            Finding::bad("data folder", format!("{} is another user's", folder.display()), AS_ITS_USER)
+        }
         Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
             let mode = metadata.permissions().mode() & 0o777;
             Finding::bad("data folder", format!("{} may be read by others (mode {mode:o})", folder.display()), "chmod 700 the folder")
@@ -148,6 +154,9 @@ fn token_file(folder: &Path) -> Finding {
     }
     let path = folder.join(token::FILE);
     match std::fs::metadata(&path) {
+        Err(_) if denied(std::fs::metadata(&path).map(drop)) => {
+            Finding::bad("token", format!("{} may not be read", path.display()), AS_ITS_USER)
+        }
         Err(_) => Finding::note(
             "token",
             format!("{} is not there", path.display()),
@@ -158,6 +167,10 @@ fn token_file(folder: &Path) -> Finding {
         }
         Ok(_) => Finding::good("token", path.display().to_string()),
     }
+}
+
+fn denied<T>(tried: std::io::Result<T>) -> bool {
+    tried.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 /// What jobs of a server on this machine would stand behind: what each level needs is tried here and now, as this user.
@@ -217,8 +230,9 @@ fn server(globals: &Globals) -> (Vec<Finding>, Option<RunnerView>) {
     let address = match globals.address() {
         Ok(address) => address,
         Err(failure) => {
+            let another = another(globals).into_iter();
             let help = failure.help.map_or_else(|| "name it with --server".to_owned(), Into::into);
-            return only(Finding::bad("server", failure.what, help));
+            return (iter::once(Finding::bad("server", failure.what, help)).chain(another).collect(), None);
         }
     };
     if let Address::Http(base) = &address {
@@ -229,12 +243,25 @@ fn server(globals: &Globals) -> (Vec<Finding>, Option<RunnerView>) {
         }
     }
     match globals.connect() {
-        Err(failure) => only(Finding::bad("server", format!("{address}: {}", failure.what), "see the token above")),
+        Err(failure) => {
+            let help = failure.help.map_or(Cow::Borrowed("see the token above"), |help| Cow::Owned(help.to_string()));
+            only(Finding::bad("server", format!("{address} answers: {}", failure.what), help))
+        }
         Ok(remote) => match remote.client.health() {
             Err(failure) => only(Finding::bad("server", format!("{address}: {}", failure.what), "see what trunkline serve printed")),
             Ok(health) => answers(&remote.client, &address, &health.version),
         },
     }
+}
+
+/// A server at the usual address that is none of this user's: whoever starts one of their own is in its way.
+fn another(globals: &Globals) -> Option<Finding> {
+    let usual = Address::local();
+    let Address::Http(base) = globals.server.is_none().then_some(&usual)? else { return None };
+    let health = Client::new(base, base, None).health().ok()?;
+    let text = format!("another user's server answers at {usual}, version {}", health.version);
+    let help = "work as its user, of the package: sudo -u trunkline trunkline status --data /var/lib/trunkline; or set TRUNKLINE_TOKEN";
+    Some(Finding::note("another server", text, help))
 }
 
 fn answers(client: &Client, address: &Address, version: &str) -> (Vec<Finding>, Option<RunnerView>) {

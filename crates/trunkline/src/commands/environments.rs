@@ -4,6 +4,7 @@ use super::act::{Answer, Consent, consent, tried};
 use super::which;
 use crate::exit::Exit;
 use crate::globals::Globals;
+use crate::invocation::in_project;
 use crate::{reference, render};
 use trunkline_api::request::Act as Nothing;
 use trunkline_api::view::EnvironmentView;
@@ -58,7 +59,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
                 return Ok(Exit::Good);
             }
             let accepted = remote.client.post(&format!("projects/{project}/environments/{name}/accept"), &Nothing {})?;
-            screen.note(&format!("{name} takes releases now. Next: trunkline watch"));
+            screen.note(&format!("{name} takes releases now; next: {}", in_project!("watch")));
             accepted
         }
     };

@@ -44,7 +44,7 @@ enum Act {
 pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     match &arguments.act {
         Act::Verify { db, root, at_size } => {
-            let path = db.clone().map_or_else(|| Ok(globals.data_folder_here()?.join(DATABASE)), anyhow::Ok)?;
+            let path = db.clone().map_or_else(|| Ok(globals.data_folder_meant()?.join(DATABASE)), anyhow::Ok)?;
             let found = verify(&path, root.map(|root| (*at_size, root)))?;
             let screen = globals.screen();
             if screen.json() {

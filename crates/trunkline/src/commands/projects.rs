@@ -7,6 +7,7 @@ mod there;
 
 use crate::exit::Exit;
 use crate::globals::{Globals, Remote};
+use crate::invocation::at_server;
 use crate::render::paint::Mark;
 use crate::render::table::{Cell, Table};
 use crate::render::text::clean;
@@ -74,7 +75,7 @@ fn list(remote: &Remote) -> anyhow::Result<Exit> {
         ]);
     }
     if table.is_empty() {
-        screen.note("No projects.\nnext: in a repository, trunkline project add NAME");
+        screen.note(&format!("No projects.\nnext: in a repository, {}", at_server!("project add NAME")));
     }
     screen.print_table(&status.projects, &table)?;
     Ok(Exit::Good)
@@ -90,7 +91,7 @@ fn view(remote: &Remote, name: Option<&str>) -> anyhow::Result<Exit> {
     let Some(project) = find(&status, &name) else {
         anyhow::bail!(
             crate::failure::Failure::new(crate::code::Code::NothingThere, format!("there is no project {name}"))
-                .help("see trunkline projects list")
+                .help(format!("see {}", at_server!("projects list")))
         );
     };
     if screen.json() {

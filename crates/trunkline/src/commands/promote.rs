@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::git::Repository;
 use crate::globals::Globals;
+use crate::invocation::in_project;
 use crate::reference;
 use crate::render::paint::{Mark, Style};
 use crate::render::text::{clean, count};
@@ -69,12 +70,13 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
 /// One name alone. The parser takes it for the environment; what begins with a digit was more likely meant as a release.
 fn no_release_named(name: &str) -> Failure {
     let help = if name.starts_with(|c: char| c.is_ascii_digit()) {
-        format!("trunkline promote {name} ENVIRONMENT; trunkline environments list shows which there are")
+        format!("{}; {} shows which there are", in_project!("promote {name} ENVIRONMENT"), in_project!("environments list"))
     } else {
-        format!("trunkline promote RELEASE {name}, or trunkline promote {name} --again; trunkline releases list shows which there are")
+        let (promote, again) = (in_project!("promote RELEASE {name}"), in_project!("promote {name} --again"));
+        format!("{promote}, or {again}; {} shows which there are", in_project!("releases list"))
     };
     Failure::new(Code::NotAReference, format!("'{name}' alone does not say which release shall come where"))
-        .why("the form is: trunkline promote RELEASE ENVIRONMENT")
+        .why("the form is: promote RELEASE ENVIRONMENT")
         .help(help)
 }
 
@@ -83,8 +85,11 @@ fn wanted(named: Option<&str>, environment: &EnvironmentView) -> Result<String, 
     match (named, &environment.runs) {
         (Some(named), _) => Ok(reference::release(named).to_owned()),
         (None, Some(runs)) => Ok(runs.release.number.to_string()),
-        (None, None) => Err(Failure::new(Code::NothingThere, format!("no release is verified in {} now", environment.name))
-            .help(format!("name the one that shall come: trunkline releases list; then trunkline promote RELEASE {}", environment.name))),
+        (None, None) => Err(Failure::new(Code::NothingThere, format!("no release is verified in {} now", environment.name)).help(format!(
+            "name the one that shall come: {}; then {}",
+            in_project!("releases list"),
+            in_project!("promote RELEASE {}", environment.name)
+        ))),
     }
 }
 
@@ -118,7 +123,7 @@ fn warnings(release: &ReleaseView, environment: &EnvironmentView) -> Vec<String>
         out.push("it is forbidden there, since a deployment of it failed".to_owned());
     }
     if !environment.accepted {
-        out.push(format!("{} waits to be accepted: trunkline environments accept {}", environment.name, environment.name));
+        out.push(format!("{} waits to be accepted: {}", environment.name, in_project!("environments accept {}", environment.name)));
     }
     out
 }

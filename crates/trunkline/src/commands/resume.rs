@@ -5,6 +5,7 @@ use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::invocation::at_server;
 use crate::render::{self, Look};
 use trunkline_api::request::Act;
 use trunkline_api::view::{SafeMode, StatusView};
@@ -23,7 +24,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let before = remote.status()?;
     let Some(safe) = &before.safe_mode else {
         return Err(Failure::new(Code::NothingThere, "the server is not in safe mode: there is nothing to resume")
-            .help("deployments go on as they are: trunkline status shows what is where")
+            .help(format!("deployments go on as they are: {} shows what is where", at_server!("status")))
             .into());
     };
     let question = "Have you seen what really runs, and may deployments begin?";
@@ -34,7 +35,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         } else {
             screen.print(&render::status::matrix(&after, &screen.out))?;
         }
-        screen.note("safe mode has ended; next: trunkline status");
+        screen.note(&format!("safe mode has ended; next: {}", at_server!("status")));
     }
     Ok(Exit::Good)
 }

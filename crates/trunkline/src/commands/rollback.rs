@@ -7,6 +7,7 @@ use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::{Globals, Remote};
+use crate::invocation::in_project;
 use crate::reference;
 use crate::render::paint::Style;
 use crate::render::text::clean;
@@ -59,7 +60,7 @@ fn target(remote: &Remote, project: &ProjectKey, environment: &EnvironmentView, 
         (None, None) => {
             return Err(Failure::new(Code::NothingThere, format!("{} has no earlier release to go back to", environment.name))
                 .why("only releases that were verified there can come back")
-                .help("promote another one: trunkline releases list"));
+                .help(format!("promote another one: {}", in_project!("releases list"))));
         }
     };
     remote.client.get(&format!("projects/{project}/releases/{}", segment(&name)))

@@ -4,6 +4,7 @@ use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::invocation::on_folder;
 use crate::render::paint::Mark;
 use crate::render::text::quoted;
 use crate::render::{Screen, words};
@@ -23,8 +24,6 @@ const ANSWERING_THREADS: usize = 2;
 
 /// How long the end waits for the record to be closed.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
-
-const SAFE_MODE: &str = "safe mode: the record was restored from a backup, nothing is deployed until you say trunkline resume";
 
 /// How to serve.
 #[derive(clap::Args)]
@@ -152,11 +151,16 @@ fn free(listen: SocketAddr, data: &Path) -> Result<(), Failure> {
 }
 
 fn greet_briefly(screen: &Screen, serving: &Serving, base: &str, data: &str) -> anyhow::Result<()> {
-    screen.print(&format!("Trunkline {} listens on {base}, data in {data}; pages: trunkline open", env!("CARGO_PKG_VERSION")))?;
+    screen.print(&format!("Trunkline {} listens on {base}, data in {data}; pages: {}", env!("CARGO_PKG_VERSION"), on_folder!("open")))?;
     if let Some(runner) = serving.runner() {
         screen.print(&format!("{}; limits: {}", words::reach(runner.sandbox), words::limits(runner)))?;
     }
-    if serving.safe_mode { screen.print(SAFE_MODE) } else { Ok(()) }
+    if serving.safe_mode { screen.print(&safe_mode()) } else { Ok(()) }
+}
+
+/// That nothing is deployed, and what ends that.
+fn safe_mode() -> String {
+    format!("safe mode: the record was restored from a backup, nothing is deployed until you say {}", on_folder!("resume"))
 }
 
 /// Tells the service manager that the server answers (sd_notify(3)), where there is one that asks.
@@ -220,27 +224,25 @@ fn greet(globals: &Globals, serving: &Serving, data: &str, slots: usize) -> anyh
     }
     screen.print(&screen.out.paint.mark(Mark::Passed, &format!("Trunkline {} listens on {base}", env!("CARGO_PKG_VERSION"))))?;
     screen.print(&format!("  pages    {link}"))?;
-    screen.print("           opens once, within ten minutes; another: trunkline open")?;
+    screen.print(&format!("           opens once, within ten minutes; another: {}", on_folder!("open")))?;
     screen.print(&format!("  data     {data}"))?;
     match serving.runner() {
         None => screen.print("  runner   none on this machine")?,
         Some(runner) => {
             let level = runner.sandbox;
-            let but = if level == SandboxLevel::Host { "; what helps: trunkline doctor" } else { "" };
+            let but = if level == SandboxLevel::Host { format!("; what helps: {}", on_folder!("doctor")) } else { String::new() };
             screen.print(&format!("  runner   built-in, {slots} slots; {}{but}", words::reach(level)))?;
             screen.print(&format!("  limits   {}", words::limits(runner)))?;
         }
     }
     if serving.safe_mode {
-        screen.print(&format!("  {SAFE_MODE}"))?;
+        screen.print(&format!("  {}", safe_mode()))?;
     }
-    let own_data = globals.data.as_ref().map(|_| data);
     if !serving.empty {
-        let option = own_data.map(|data| format!(" --data {}", quoted(data))).unwrap_or_default();
-        return screen.print(&format!("  next     trunkline status{option}"));
+        return screen.print(&format!("  next     {}", on_folder!("status")));
     }
     screen.print("  next     in another terminal, in a git repository of yours:")?;
-    for step in first_steps(own_data) {
+    for step in first_steps(globals.data.as_ref().map(|_| data)) {
         screen.print(&format!("             {step}"))?;
     }
     Ok(())

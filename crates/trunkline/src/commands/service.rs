@@ -11,6 +11,7 @@ use crate::globals::Globals;
 use crate::reference;
 use crate::render::Screen;
 use crate::render::paint::Mark;
+use crate::render::text::quoted;
 use crate::whereabouts;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,8 +67,8 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     let screen = globals.screen();
     match &arguments.act {
         Act::Install { dry_run } => install(&scope, *dry_run, &screen),
-        Act::Status => status(&scope, globals),
-        Act::Upgrade { program, within } => upgrade::run(&scope, (program, *within), globals),
+        Act::Status => status(&scope.installed(globals), globals),
+        Act::Upgrade { program, within } => upgrade::run(&scope.installed(globals), (program, *within), globals),
     }
 }
 
@@ -81,6 +82,19 @@ impl Scope {
             std::env::var_os("HOME").ok_or_else(|| Failure::new(Code::Service, "HOME is not set, so there is no place for units"))?;
         let config = std::env::var_os("XDG_CONFIG_HOME").map_or_else(|| Path::new(&home).join(".config"), PathBuf::from);
         Ok(Self { user, unit: config.join("systemd/user").join(UNIT), data: globals.data_folder() })
+    }
+
+    /// The same with the data folder that the unit names, where none was named.
+    fn installed(self, globals: &Globals) -> Self {
+        let unit = if globals.data_named().is_some() { None } else { self.unit_text() };
+        let data = unit.as_deref().and_then(data_of);
+        Self { data: data.unwrap_or(self.data), ..self }
+    }
+
+    /// The unit that is there: its own, else the package's.
+    fn unit_text(&self) -> Option<String> {
+        let package = (!self.user).then(|| Path::new("/usr/lib/systemd/system").join(UNIT));
+        [Some(self.unit.clone()), package].into_iter().flatten().find_map(|path| fs::read_to_string(path).ok())
     }
 
     /// The unit for this scope: the package's, with other paths, and without what only the machine's may ask for.
@@ -127,6 +141,12 @@ impl Scope {
     }
 }
 
+/// The data folder that a unit of ours starts the server with.
+fn data_of(unit: &str) -> Option<PathBuf> {
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart="))?;
+    start.split_once(" --data ").map(|(_, folder)| PathBuf::from(folder.trim()))
+}
+
 fn install(scope: &Scope, dry_run: bool, screen: &Screen) -> anyhow::Result<Exit> {
     let program = std::env::current_exe()?;
     let unit = scope.render(&program);
@@ -148,8 +168,9 @@ fn install(scope: &Scope, dry_run: bool, screen: &Screen) -> anyhow::Result<Exit
     if scope.user {
         screen.note("it ends with your last session unless you say: loginctl enable-linger");
     }
-    let data = if scope.user { String::new() } else { format!(" --data {}", scope.data.display()) };
-    screen.note(&format!("next: trunkline doctor{data}; undo: systemctl{} disable --now {UNIT}", if scope.user { " --user" } else { "" }));
+    let (sudo, user) = if scope.user { ("", " --user") } else { ("sudo ", "") };
+    let data = quoted(&scope.data.display().to_string());
+    screen.note(&format!("next: {sudo}trunkline doctor --data {data}; undo: {sudo}systemctl{user} disable --now {UNIT}"));
     Ok(Exit::Good)
 }
 
@@ -223,6 +244,14 @@ mod tests {
         let other = scope(false, "/srv/trunkline").render(Path::new("/usr/local/bin/trunkline"));
         assert!(other.contains("ExecStart=/usr/local/bin/trunkline serve --data /srv/trunkline\n"), "{other}");
         assert!(other.contains("ReadWritePaths=/srv/trunkline\n") && !other.contains("StateDirectory"), "{other}");
+    }
+
+    #[test]
+    fn a_unit_tells_the_data_folder_of_its_server() {
+        let unit = scope(false, "/srv/a b").render(Path::new("/usr/bin/trunkline"));
+        assert_eq!(data_of(&unit), Some(PathBuf::from("/srv/a b")));
+        assert_eq!(data_of(TEMPLATE), Some(PathBuf::from("/var/lib/trunkline")));
+        assert_eq!(data_of("[Service]\nExecStart=/usr/bin/other"), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::act::{Answer, Consent, consent, tried};
 use super::deployments::around;
 use crate::exit::Exit;
 use crate::globals::Globals;
+use crate::invocation::in_project;
 use crate::render::deployment;
 use crate::render::text::clean;
 use trunkline_api::request::Settle;
@@ -49,7 +50,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         } else {
             screen.print(&deployment::view(&after, &around(&remote, &after)?, &screen.out))?
         }
-        screen.note(&format!("next: trunkline watch deployment/{number}"));
+        screen.note(&format!("next: {}", in_project!("watch deployment/{number}")));
     }
     Ok(Exit::Good)
 }

@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::follow::{Manner, Place, Subject, follow};
 use crate::globals::Globals;
+use crate::invocation::in_project;
 use crate::reference;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -50,7 +51,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
             screen.print_json(&begun)?;
         } else {
             screen.print(&format!("{project}/{number}"))?;
-            screen.note(&format!("next: trunkline watch {number}"));
+            screen.note(&format!("next: {}", in_project!("watch {number}")));
         }
         return Ok(Exit::Good);
     }

@@ -4,6 +4,7 @@ use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::invocation::at_server;
 use crate::render;
 
 /// What to show.
@@ -23,7 +24,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         view.projects.retain(|one| one.name == *project);
         if view.projects.is_empty() {
             let failure = Failure::new(Code::NothingThere, format!("there is no project {project}"));
-            return Err(failure.help("trunkline projects list shows them all").into());
+            return Err(failure.help(format!("{} shows them all", at_server!("projects list"))).into());
         }
     }
     if let Some(name) = name {
@@ -33,7 +34,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         view.projects.retain(|project| !project.environments.is_empty());
         if view.projects.is_empty() {
             let failure = Failure::new(Code::NothingThere, format!("no project has an environment {name}"));
-            return Err(failure.help("trunkline status shows them all").into());
+            return Err(failure.help(format!("{} shows them all", at_server!("status"))).into());
         }
     }
     let screen = remote.screen;
@@ -41,7 +42,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         screen.note(&words);
     }
     if view.projects.is_empty() {
-        screen.note("next: in a repository, trunkline project add NAME");
+        screen.note(&format!("next: in a repository, {}", at_server!("project add NAME")));
     }
     if !screen.json() && screen.out_terminal {
         screen.print(&render::status::matrix(&view, &screen.out))?;

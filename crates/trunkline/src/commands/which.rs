@@ -4,8 +4,9 @@ use crate::client::segment;
 use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::git::Repository;
+use crate::git::{REMOTE, Repository};
 use crate::globals::Remote;
+use crate::invocation::{at_server, in_project};
 use crate::reference::Reference;
 use trunkline_api::view::{DeploymentView, EnvironmentView, ProjectView, RunView, StationKind, StationView, WhereView};
 use trunkline_domain::foundation::ProjectKey;
@@ -45,13 +46,13 @@ pub fn change(remote: &Remote, project: &ProjectKey, text: Option<&str>) -> Resu
         Some(Reference::Deployment(number)) => {
             let text = format!("deployment/{number}");
             return Err(Failure::new(Code::NotAReference, format!("'{text}' does not name a change"))
-                .help(format!("see trunkline deployment view {number}")));
+                .help(format!("see {}", in_project!("deployment view {number}"))));
         }
     };
     match where_is(remote, project, &query) {
         Err(mut failure) if text.is_none() && failure.exit == Exit::NotFound => {
             // The server cannot know which branch is meant.
-            let branch = Repository::here()?.and_then(|here| here.branch()).unwrap_or_else(|| "main".to_owned());
+            let branch = branch_here()?;
             failure.help = failure.help.map(|help| help.replace("BRANCH", &branch).into());
             Err(failure)
         }
@@ -78,7 +79,7 @@ pub fn run_here_alone(remote: &Remote, project: &ProjectKey) -> Result<RunView, 
     match change(remote, project, None) {
         Ok(change) => Ok(change.run),
         Err(failure) if failure.exit == Exit::NotFound => {
-            let newest = newest(remote, project)?.map(|run| format!("the newest run: trunkline watch {}", run.number));
+            let newest = newest(remote, project)?.map(|run| format!("the newest run: {}", in_project!("watch {}", run.number)));
             let help: Vec<String> = failure.help.iter().map(ToString::to_string).chain(newest).collect();
             Err(if help.is_empty() { failure } else { failure.help(help.join("; ")) })
         }
@@ -140,13 +141,22 @@ fn run_here(remote: &Remote, project: &ProjectKey) -> Result<RunView, Failure> {
     }
     let Some(run) = newest(remote, project)? else {
         let known: ProjectView = remote.client.get(&format!("projects/{project}"))?;
-        let help = if known.source.is_some() { format!("trunkline sync {project}") } else { "git push trunkline main".to_owned() };
+        let help = if known.source.is_some() { at_server!("sync {project}") } else { push_here()? };
         return Err(Failure::new(Code::NothingThere, format!("project {project} has no run yet")).help(help));
     };
     if let Some(revision) = missing {
         remote.screen.note(&format!("{} has no run; this is the newest, run {}", revision.short(), run.number));
     }
     Ok(run)
+}
+
+/// The push that a repository here is for.
+fn push_here() -> Result<String, Failure> {
+    Ok(format!("git push {REMOTE} {}", branch_here()?))
+}
+
+fn branch_here() -> Result<String, Failure> {
+    Ok(Repository::here()?.and_then(|here| here.branch()).unwrap_or_else(|| "main".to_owned()))
 }
 
 fn newest(remote: &Remote, project: &ProjectKey) -> Result<Option<RunView>, Failure> {
@@ -159,7 +169,7 @@ fn head() -> Result<String, Failure> {
     let revision = repository.revision("HEAD").ok_or_else(|| {
         Failure::new(Code::NothingThere, "this repository has no commit yet")
             .place(repository.root().display())
-            .help("git commit, then git push trunkline main")
+            .help("git commit, then git push trunkline BRANCH")
     })?;
     Ok(revision.to_string())
 }

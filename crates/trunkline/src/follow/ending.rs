@@ -3,11 +3,12 @@
 use super::Sight;
 use super::sight::rollback_of;
 use crate::exit::Exit;
+use crate::invocation::{at_server, in_project};
 use crate::render::words;
 use trunkline_api::view::{
-    DeploymentStatus, DeploymentView, EnvironmentView, RunView, SafeMode, StationKind, StationState, StationView, WhereView,
+    DeploymentStatus, DeploymentView, EnvironmentView, ReleaseRef, RunView, SafeMode, StationKind, StationState, StationView, WhereView,
 };
-use trunkline_domain::deployment::{DeploymentResult, FailureCause};
+use trunkline_domain::deployment::{DeploymentResult, FailureCause, Live};
 use trunkline_domain::run::{ReleaseVerdict, RunResult};
 
 /// How following ended.
@@ -63,7 +64,7 @@ pub fn refused(run: &RunView) -> Vec<String> {
     words.extend(run.refused.iter().map(|refused| format!("  {}", crate::render::text::clean(refused))));
     // A check of the file finds nothing in one that only this server, or this commit, refuses.
     words.push(match run.beyond_file() {
-        Some(_) => format!("next: trunkline where {short}"),
+        Some(_) => format!("next: {}", in_project!("where {short}")),
         None => "next: trunkline check".to_owned(),
     });
     words.extend(run.refused_code().map(|code| format!("more: trunkline explain {code}")));
@@ -78,8 +79,8 @@ fn without_release(number: u32, verdict: &ReleaseVerdict) -> Option<Ending> {
         ReleaseVerdict::NotAsked => {
             "to have one made, add 'release' and 'environments' to trunkline.yaml, then: trunkline check".to_owned()
         }
-        ReleaseVerdict::NotPassed => format!("trunkline log {number} --failed"),
-        ReleaseVerdict::ConditionFalse | ReleaseVerdict::Impossible(_) => format!("trunkline runs view {number}"),
+        ReleaseVerdict::NotPassed => in_project!("log {number} --failed"),
+        ReleaseVerdict::ConditionFalse | ReleaseVerdict::Impossible(_) => in_project!("runs view {number}"),
     };
     let what = format!("run {number} passed; no release: {}", crate::render::text::clean(&why));
     Some(Ending::new(Exit::Good, [what, format!("next: {next}")]))
@@ -88,7 +89,7 @@ fn without_release(number: u32, verdict: &ReleaseVerdict) -> Option<Ending> {
 fn failed_run(run: &RunView) -> Ending {
     let number = run.number;
     let tests = run.tests.as_ref().is_some_and(|tests| tests.failed > 0);
-    let next = if tests { format!("trunkline tests {number} --failed") } else { format!("trunkline log {number} --failed") };
+    let next = if tests { in_project!("tests {number} --failed") } else { in_project!("log {number} --failed") };
     Ending::new(Exit::Failed, [format!("run {number} failed"), format!("next: {next}")])
 }
 
@@ -109,15 +110,15 @@ fn of_change(change: &WhereView, environments: &[EnvironmentView]) -> Option<End
     if stations.iter().any(|station| station.state == StationState::Waiting) {
         return None;
     }
-    let version = change.release.as_ref().map(|release| release.release.version.clone()).unwrap_or_default();
+    let release = &change.release.as_ref()?.release;
     let bad = |station: &&&StationView| matches!(station.state, StationState::Failed | StationState::Stopped);
     if stations.iter().filter(bad).any(|station| comes_back(environment(station), station.deployment)) {
         return None;
     }
     if let Some(station) = stations.iter().find(bad) {
-        return Some(stopped_at(station, &version, environment(station)));
+        return Some(stopped_at(station, &release.version, environment(station)));
     }
-    Some(arrived(&stations, &version, environments))
+    Some(arrived(&stations, release, environments))
 }
 
 /// A station that waits for a person.
@@ -136,7 +137,7 @@ fn blocked(station: &StationView, environment: Option<&EnvironmentView>) -> Opti
     (not_there && !environment.accepted).then(|| {
         Ending::new(
             Exit::Blocked,
-            [format!("{name} is new and waits to be accepted"), format!("next: trunkline environments accept {name}")],
+            [format!("{name} is new and waits to be accepted"), format!("next: {}", in_project!("environments accept {name}"))],
         )
     })
 }
@@ -146,13 +147,13 @@ fn asks(environment: Option<&EnvironmentView>) -> bool {
 }
 
 fn resume(environment: &str) -> [String; 2] {
-    [format!("nothing is deployed to {environment}: {}", SafeMode::WHY), "next: trunkline resume".to_owned()]
+    [format!("nothing is deployed to {environment}: {}", SafeMode::WHY), format!("next: {}", at_server!("resume"))]
 }
 
 fn settle(deployment: u32, environment: &str) -> [String; 2] {
     [
         format!("nobody knows whether deployment {deployment} took effect in {environment}: look there, then say which release runs"),
-        format!("next: trunkline settle deployment/{deployment} --live, or --old"),
+        format!("next: {} (or --old)", in_project!("settle deployment/{deployment} --live")),
     ]
 }
 
@@ -177,7 +178,7 @@ fn failed(what: String, deployment: Option<u32>, environment: Option<&Environmen
         _ => {
             words.extend(runs_now(environment));
             words.extend(environment.zip(deployment).and_then(|(environment, deployment)| again(environment, deployment)));
-            words.extend(deployment.map(|deployment| format!("next: trunkline log deployment/{deployment}")));
+            words.extend(deployment.map(|deployment| format!("next: {}", in_project!("log deployment/{deployment}"))));
         }
     }
     Ending { exit: Exit::Failed, words }
@@ -187,7 +188,7 @@ fn failed(what: String, deployment: Option<u32>, environment: Option<&Environmen
 fn again(environment: &EnvironmentView, deployment: u32) -> Option<String> {
     let hindered = DeploymentStatus::Ended(DeploymentResult::Failed(FailureCause::Hindered));
     let last = environment.last_failed.as_ref().filter(|last| last.number == deployment && last.status == hindered)?;
-    Some(format!("again: trunkline promote {} {}", crate::render::text::clean(&last.release.version), environment.name))
+    Some(format!("again: {}", in_project!("promote {} {}", last.release.number, environment.name)))
 }
 
 fn runs_now(environment: Option<&EnvironmentView>) -> Option<String> {
@@ -209,7 +210,8 @@ fn runs_now(environment: Option<&EnvironmentView>) -> Option<String> {
     Some(format!("{}: {}{unverified}", environment.name, back.unwrap_or_default()))
 }
 
-fn arrived(stations: &[&StationView], version: &str, environments: &[EnvironmentView]) -> Ending {
+fn arrived(stations: &[&StationView], release: &ReleaseRef, environments: &[EnvironmentView]) -> Ending {
+    let (version, release) = (&release.version, release.number);
     let there: Vec<&StationView> =
         stations.iter().filter(|station| matches!(station.state, StationState::Passed | StationState::Replaced)).copied().collect();
     // Without a check nothing proved that it runs.
@@ -226,17 +228,17 @@ fn arrived(stations: &[&StationView], version: &str, environments: &[Environment
     if let Some(back) = back {
         let why = back.reason.as_deref().map(crate::render::text::clean).unwrap_or_default();
         words.push(format!("rolled back in {}: {why}", back.name));
-        words.push(format!("again: trunkline promote {version} {}", back.name));
+        words.push(format!("again: {}", in_project!("promote {release} {}", back.name)));
         return Ending { exit: Exit::Good, words };
     }
     let last = stations.iter().rev().find(|station| station.state == StationState::Passed);
     if let Some(ahead) = stations.iter().find(|station| station.state == StationState::Ahead) {
-        words.push(format!("next: trunkline promote {version} {}", ahead.name));
+        words.push(format!("next: {}", in_project!("promote {release} {}", ahead.name)));
     } else if let Some(last) = last {
-        words.push(format!("next: trunkline trace {}", last.name));
+        words.push(format!("next: {}", in_project!("trace {}", last.name)));
     }
     let back = |name: &str| environments.iter().find(|environment| environment.name.as_str() == name)?.back_to.first();
-    words.extend(last.filter(|last| back(&last.name).is_some()).map(|last| format!("undo: trunkline rollback {}", last.name)));
+    words.extend(last.filter(|last| back(&last.name).is_some()).map(|last| format!("undo: {}", in_project!("rollback {}", last.name))));
     Ending { exit: Exit::Good, words }
 }
 
@@ -248,7 +250,7 @@ fn of_deployment(deployment: &DeploymentView, environment: &EnvironmentView) -> 
         DeploymentStatus::Waiting if deployment.reason.as_deref() == Some(SafeMode::WHY) => {
             Some(Ending::new(Exit::Blocked, resume(name.as_str())))
         }
-        DeploymentStatus::Ended(DeploymentResult::Succeeded) => Some(succeeded(number, &version, environment)),
+        DeploymentStatus::Ended(DeploymentResult::Succeeded) => Some(succeeded(deployment, &version, environment)),
         DeploymentStatus::Ended(_) if comes_back(Some(environment), Some(number)) => None,
         DeploymentStatus::Ended(result) => {
             let (_, word) = words::ended(result);
@@ -260,9 +262,9 @@ fn of_deployment(deployment: &DeploymentView, environment: &EnvironmentView) -> 
 }
 
 /// "Runs" is said only of what runs now: a later deployment may have replaced this one, and undoing it undoes nothing.
-fn succeeded(number: u32, version: &str, environment: &EnvironmentView) -> Ending {
-    let name = &environment.name;
-    let next = format!("next: trunkline trace {name}");
+fn succeeded(deployment: &DeploymentView, version: &str, environment: &EnvironmentView) -> Ending {
+    let (number, name) = (deployment.number, &environment.name);
+    let next = format!("next: {}", in_project!("trace {name}"));
     if environment.runs.as_ref().is_none_or(|runs| runs.deployment != number) {
         let mut words = vec![format!("deployment {number} of {version} to {name} succeeded, but is not what runs there now")];
         words.extend(runs_now(Some(environment)));
@@ -270,16 +272,30 @@ fn succeeded(number: u32, version: &str, environment: &EnvironmentView) -> Endin
         return Ending { exit: Exit::Good, words };
     }
     let mut words = vec![format!("{name} runs {version}"), next];
-    if let Some(back) = environment.back_to.first() {
-        words.push(format!("undo: trunkline rollback {name} --to {}", crate::render::text::clean(&back.version)));
-    }
+    words.extend(ran_before(deployment, environment).map(|back| format!("undo: {}", in_project!("rollback {name} --to {}", back.number))));
     Ending { exit: Exit::Good, words }
+}
+
+/// What a deployment replaced, where the record tells and a rollback can go back to it.
+fn ran_before<'a>(deployment: &DeploymentView, environment: &'a EnvironmentView) -> Option<&'a ReleaseRef> {
+    let seen = deployment.before.iter().filter(|observed| !matches!(observed.live, Live::Unknown(_)));
+    let is_it = |live: &Live, release: &ReleaseRef| match live {
+        Live::Release(digest) => release.digest == *digest,
+        Live::Named(version) => release.version == *version,
+        Live::Nothing | Live::Unknown(_) => false,
+    };
+    match seen.clone().next() {
+        Some(_) => environment.back_to.iter().find(|release| seen.clone().any(|observed| is_it(&observed.live, release))),
+        // By itself only a newer release comes, and what it replaces is the nearest; a person may have gone back.
+        None => environment.back_to.first().filter(|_| environment.runs.as_ref().is_some_and(|runs| runs.by.is_none())),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::render::sample;
+    use trunkline_domain::deployment::{Health, Observed};
 
     fn change(states: [StationState; 3]) -> (WhereView, Vec<EnvironmentView>) {
         let mut change = sample::change();
@@ -370,7 +386,7 @@ mod tests {
             assert_eq!(ending(status), None, "{status:?}");
         }
         let asks = ending(DeploymentStatus::Asking).unwrap();
-        assert_eq!((asks.exit, asks.words[2].as_str()), (Exit::Failed, "next: trunkline settle deployment/31 --live, or --old"));
+        assert_eq!((asks.exit, asks.words[2].as_str()), (Exit::Failed, "next: trunkline settle deployment/31 --live (or --old)"));
         environments[1].queue = environments[1].incoming.take().into_iter().collect();
         environments[1].queue[0].status = DeploymentStatus::Waiting;
         assert_eq!(of_change(&change, &environments), None);
@@ -436,7 +452,7 @@ mod tests {
         let expected = [
             "1.42 is verified in test, qa",
             "rolled back in production: ana put 1.41 back there by deployment/31",
-            "again: trunkline promote 1.42 production",
+            "again: trunkline promote 12 production",
         ];
         assert_eq!((ending.exit, ending.words), (Exit::Good, expected.map(str::to_owned).to_vec()));
     }
@@ -470,7 +486,7 @@ mod tests {
         environments[1].accepted = true;
         environments[1].incoming = Some(sample::incoming(DeploymentStatus::Asking));
         let ending = of_change(&change, &environments).unwrap();
-        assert_eq!((ending.exit.number(), ending.words[1].as_str()), (3, "next: trunkline settle deployment/30 --live, or --old"));
+        assert_eq!((ending.exit.number(), ending.words[1].as_str()), (3, "next: trunkline settle deployment/30 --live (or --old)"));
     }
 
     #[test]
@@ -491,8 +507,22 @@ mod tests {
         assert_eq!(ending.exit, Exit::Good);
         assert_eq!(
             ending.words,
-            ["production runs 1.42", "next: trunkline trace production", "undo: trunkline rollback production --to 1.41"]
+            ["production runs 1.42", "next: trunkline trace production", "undo: trunkline rollback production --to 11"]
         );
+        let undo = |before: Live, by: Option<&str>| {
+            let (mut deployment, mut environment) = (sample::deployment(), environment.clone());
+            deployment.before = vec![Observed { live: before, fence: None, health: Health::Unknown, source: String::new() }];
+            environment.runs.as_mut().unwrap().by = by.map(str::to_owned);
+            of_deployment(&deployment, &environment).unwrap().words.get(2).cloned()
+        };
+        let old = &environment.back_to[0];
+        let expected = format!("undo: trunkline rollback production --to {}", old.number);
+        assert_eq!(undo(Live::Release(old.digest), Some("ana")).as_ref(), Some(&expected));
+        assert_eq!(undo(Live::Named(old.version.clone()), None).as_ref(), Some(&expected));
+        assert_eq!(undo(Live::Named("1.50".to_owned()), Some("ana")), None, "a person went back: no rollback leads to a newer one");
+        assert_eq!(undo(Live::Nothing, None), None);
+        assert_eq!(undo(Live::Unknown("no observe".to_owned()), Some("ana")), None);
+        assert!(undo(Live::Unknown("no observe".to_owned()), None).is_some());
         let mut later = environment.clone();
         later.runs.as_mut().unwrap().deployment = 32;
         later.runs.as_mut().unwrap().release.version = "1.43".to_owned();

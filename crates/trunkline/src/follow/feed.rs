@@ -4,6 +4,7 @@ use super::Sight;
 use crate::client::{Client, segment};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::invocation::in_project;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -29,8 +30,8 @@ impl Subject {
     /// The command that follows it again.
     pub fn command(&self) -> String {
         match self {
-            Subject::Run(_, number) => format!("trunkline watch {number}"),
-            Subject::Deployment(_, number) => format!("trunkline watch deployment/{number}"),
+            Subject::Run(_, number) => in_project!("watch {number}"),
+            Subject::Deployment(_, number) => in_project!("watch deployment/{number}"),
         }
     }
 }

@@ -5,6 +5,7 @@ use super::paint::Mark;
 use super::status;
 use super::text::clean;
 use super::words;
+use crate::invocation::at_server;
 use trunkline_api::view::attention::{About, Entry, attention};
 use trunkline_api::view::{DeploymentRef, EnvironmentView, ProjectView, ReleaseRef, RunView, StatusView};
 use trunkline_domain::run::RunResult;
@@ -44,8 +45,14 @@ fn line(entry: &Entry<'_>, look: &Look) -> String {
         }
         About::Accept(environment) => (Mark::Waiting, format!("{}: a new environment waits to be accepted", place(environment))),
     };
-    let command = entry.act.iter().chain(&entry.look).next().map(|command| format!(" {} {}", look.paint.dot(), clean(command)));
+    let command = entry.act.iter().chain(&entry.look).next().map(|command| format!(" {} {}", look.paint.dot(), clean(&here(command))));
     look.paint.mark(mark, &format!("{words}{}", command.unwrap_or_default()))
+}
+
+/// A command that names its project, for the server that is meant here.
+fn here(command: &str) -> String {
+    let words = command.strip_prefix("trunkline ").unwrap_or(command);
+    if words.starts_with("explain") || words.starts_with("check") { command.to_owned() } else { at_server!("{words}") }
 }
 
 fn place(environment: &EnvironmentView) -> String {

@@ -6,6 +6,7 @@ use super::status;
 use super::table::{Cell, Table};
 use super::text::clean;
 use super::words;
+use crate::invocation::in_project;
 use trunkline_api::view::{DeploymentRef, EnvironmentView};
 
 /// A list of environments.
@@ -39,7 +40,7 @@ pub fn view(environment: &EnvironmentView, look: &Look) -> String {
         line("retired", "the newest delivery file does not name it; what runs there is left running");
     }
     if !environment.accepted {
-        let text = format!("no release may come yet; let them: trunkline environments accept {}", environment.name);
+        let text = format!("no release may come yet; let them: {}", in_project!("environments accept {}", environment.name));
         line("waits", &paint.mark(Mark::Waiting, &text));
     }
     match &environment.runs {
@@ -52,7 +53,7 @@ pub fn view(environment: &EnvironmentView, look: &Look) -> String {
     }
     if let Some(release) = &environment.rolled_back {
         let undone = environment.runs.as_ref().and_then(|runs| runs.undoes);
-        let why = undone.map(|undone| format!(" {} trunkline log deployment/{undone}", paint.dot())).unwrap_or_default();
+        let why = undone.map(|undone| format!(" {} {}", paint.dot(), in_project!("log deployment/{undone}"))).unwrap_or_default();
         line("back from", &format!("{}{why}", paint.mark(Mark::Failed, &super::attention::rolled_back(environment, release))));
     }
     if let Some(unverified) = words::runs_unverified(environment) {
@@ -69,10 +70,10 @@ pub fn view(environment: &EnvironmentView, look: &Look) -> String {
     }
     for (index, back) in environment.back_to.iter().enumerate() {
         let to = if index == 0 { String::new() } else { format!(" --to {}", back.number) };
-        line("back to", &format!("{} {} trunkline rollback {}{to}", super::release::name(back), paint.dot(), environment.name));
+        line("back to", &format!("{} {} {}", super::release::name(back), paint.dot(), in_project!("rollback {}{to}", environment.name)));
     }
     if environment.back_to.is_empty() && (environment.runs.is_some() || environment.last_failed.is_some()) {
-        line("back to", "nothing: no other release was verified here before");
+        line("back to", "nothing: no earlier release was verified here");
     }
     out
 }
@@ -134,7 +135,7 @@ shop/qa staging
 verified   nothing
 now        ? 1.42 runs on, unverified; nothing to go back to
 last       X deployment 30 of 1.42 failed: not verified for 30 s
-back to    nothing: no other release was verified here before
+back to    nothing: no earlier release was verified here
 ";
         assert_eq!(view(&environment, &sample::look(Paint::PLAIN)), expected);
     }

@@ -5,6 +5,7 @@ use super::paint::{Mark, Style};
 use super::table::{Cell, Table, align};
 use super::text::{bytes, clean};
 use super::words;
+use crate::invocation::in_project;
 use trunkline_api::view::{JobView, RunView, StationState, StationView};
 use trunkline_domain::foundation::Millis;
 use trunkline_domain::run::{RunResult, Trigger};
@@ -85,8 +86,8 @@ pub fn way(stations: &[StationView], look: &Look) -> String {
 pub fn next(run: &RunView, stations: &[StationView]) -> Option<String> {
     let failed = stations.iter().find(|station| station.state == StationState::Failed).and_then(|station| station.deployment);
     match (failed, &run.release) {
-        (Some(deployment), _) => Some(format!("next: trunkline log deployment/{deployment}")),
-        (None, Some(release)) if stations.is_empty() => Some(format!("next: trunkline release view {}", release.number)),
+        (Some(deployment), _) => Some(format!("next: {}", in_project!("log deployment/{deployment}"))),
+        (None, Some(release)) if stations.is_empty() => Some(format!("next: {}", in_project!("release view {}", release.number))),
         (None, _) => None,
     }
 }

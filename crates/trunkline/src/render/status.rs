@@ -4,6 +4,7 @@ use super::Look;
 use super::paint::Mark;
 use super::table::{Cell, Table};
 use super::words;
+use crate::invocation::at_server;
 use trunkline_api::view::{EnvironmentView, ProjectView, SafeMode, StatusView};
 
 /// What the record knows of a release that nothing replaced. Not "live": that is said only of what was just seen running, and
@@ -13,8 +14,9 @@ const VERIFIED: &str = "verified";
 /// That nothing is deployed, and what ends that.
 pub fn safe_mode(safe: &SafeMode, look: &Look) -> String {
     let words = format!(
-        "safe mode: the record was restored from a backup of {}; nothing is deployed until you say trunkline resume",
-        look.clock.ago(safe.taken_at)
+        "safe mode: the record was restored from a backup of {}; nothing is deployed until you say {}",
+        look.clock.ago(safe.taken_at),
+        at_server!("resume")
     );
     look.paint.mark(Mark::Waiting, &words)
 }
@@ -32,7 +34,8 @@ pub fn disk_full(free: u64, look: &Look) -> String {
 pub fn redirected(project: &ProjectView) -> Option<String> {
     let source = project.source.as_ref()?;
     let (from, to) = (super::text::clean(&source.address), super::text::clean(source.redirected.as_deref()?));
-    Some(format!("{from} leads to {to} now · trunkline project follow {} --git {}", project.name, super::text::quoted(&to)))
+    let follow = at_server!("project follow {} --git {}", project.name, super::text::quoted(&to));
+    Some(format!("{from} leads to {to} now · {follow}"))
 }
 
 /// The matrix for people.

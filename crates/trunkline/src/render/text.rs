@@ -94,14 +94,32 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
-/// One word for the shell.
+/// One word for the shell, in quotes where it needs them.
 pub fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte));
+    if plain && !text.is_empty() { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_is_one_word_for_the_shell() {
+        let table = [
+            ("/srv/shop-1.2", "/srv/shop-1.2"),
+            ("https://git@x:8/a", "https://git@x:8/a"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("ana's", r"'ana'\''s'"),
+            ("~ana", "'~ana'"),
+            ("$(x)", "'$(x)'"),
+            ("é", "'é'"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(quoted(text), expected);
+        }
+    }
 
     #[test]
     fn hostile_texts_are_made_harmless() {

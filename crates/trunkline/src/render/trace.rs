@@ -5,6 +5,7 @@ use super::paint::{Mark, Style};
 use super::table::{Cell, Table};
 use super::text::{clean, width};
 use super::words;
+use crate::invocation::on_folder;
 use trunkline_api::view::TraceView;
 
 /// One link of the chain.
@@ -35,7 +36,8 @@ pub fn chain(view: &TraceView, look: &Look) -> String {
         }
     }
     let ledger = format!("ledger of {} entries, root {}", view.as_of, view.root);
-    let keep = format!("keep this root elsewhere; later: trunkline ledger verify --at-size {} --root {}", view.as_of, view.root);
+    let verify = on_folder!("ledger verify --at-size {} --root {}", view.as_of, view.root);
+    let keep = format!("keep this root elsewhere; later, on the server's machine: {verify}");
     format!("{chain}{ledger}\n{}\n", paint.text(Style::Muted, &keep))
 }
 

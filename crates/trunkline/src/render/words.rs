@@ -2,6 +2,7 @@
 
 use super::paint::Mark;
 use super::text::{bytes, clean};
+use crate::invocation::in_project;
 use trunkline_api::view::{
     CheckView, DeploymentStatus, EnvironmentView, JobStatus, JobView, PartView, RunView, RunnerView, StationKind, StationState, StationView,
 };
@@ -89,8 +90,8 @@ pub fn runs_unverified(environment: &EnvironmentView) -> Option<String> {
         _ => format!("what runs is not verified: {} may be in place, or a part of it", clean(&failed.release.version)),
     };
     let back = match environment.back_to.first() {
-        Some(back) if back.number == failed.release.number => format!("to try again: trunkline rollback {}", environment.name),
-        Some(back) => format!("go back to {}: trunkline rollback {}", clean(&back.version), environment.name),
+        Some(back) if back.number == failed.release.number => format!("to try again: {}", in_project!("rollback {}", environment.name)),
+        Some(back) => format!("go back to {}: {}", clean(&back.version), in_project!("rollback {}", environment.name)),
         None => "nothing to go back to".to_owned(),
     };
     Some(format!("{what}; {back}"))

@@ -7,6 +7,7 @@ use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::invocation::in_project;
 use crate::reference;
 use crate::render::Screen;
 use crate::render::paint::Style;
@@ -40,9 +41,8 @@ pub fn run(wanted: &Wanted<'_>, globals: &Globals) -> anyhow::Result<Exit> {
     let name = reference::environment(wanted.environment)?;
     if wanted.failed {
         let failure = Failure::new(Code::NotAReference, "--failed is for the logs of a run or a deployment");
-        let help = format!(
-            "what services print: trunkline log environment/{name}; what failed of a deployment: trunkline log deployment/N --failed"
-        );
+        let (printed, failed) = (in_project!("log environment/{name}"), in_project!("log deployment/N --failed"));
+        let help = format!("what services print: {printed}; what failed of a deployment: {failed}");
         return Err(failure.why("a service runs on: what it prints has neither passed nor failed").help(help).into());
     }
     let (site, project) = globals.site()?;
@@ -108,9 +108,9 @@ fn projects(data: &Path) -> Result<Vec<ProjectKey>, Failure> {
 /// The only project that has services here, where none is said.
 fn only(mut projects: Vec<ProjectKey>, data: &Path) -> Result<ProjectKey, Failure> {
     match projects.len() {
-        0 => Err(Failure::new(Code::NothingThere, "no service was ever started on this machine")
-            .place(data.display())
-            .help("only parts of kind process print here; trunkline log deployment/N shows what the scripts of others printed")),
+        0 => {
+            Err(Failure::new(Code::NothingThere, "no service was ever started on this machine").place(data.display()).help(only_services()))
+        }
         1 => Ok(projects.remove(0)),
         _ => {
             let names: Vec<&str> = projects.iter().map(ProjectKey::as_str).collect();
@@ -119,6 +119,10 @@ fn only(mut projects: Vec<ProjectKey>, data: &Path) -> Result<ProjectKey, Failur
                 .help("name it: --project NAME"))
         }
     }
+}
+
+fn only_services() -> String {
+    format!("only parts of kind process print here; {} shows what the scripts of others printed", in_project!("log deployment/N"))
 }
 
 fn chosen(
@@ -135,11 +139,11 @@ fn chosen(
         return Err(Failure::new(Code::NothingThere, format!("{project}/{} has no service{what} on this machine", wanted.environment))
             .place(data.display())
             .why(has)
-            .help("only parts of kind process print here; trunkline log deployment/N shows what the scripts of others printed"));
+            .help(only_services()));
     }
     if wanted.follow && chosen.len() > 1 {
         let failure = Failure::new(Code::NotAReference, "one part is followed at a time");
-        return Err(failure.why(has).help(format!("name one: trunkline log environment/{} {} -f", wanted.environment, names[0])));
+        return Err(failure.why(has).help(format!("name one: {}", in_project!("log environment/{} {} -f", wanted.environment, names[0]))));
     }
     Ok(chosen)
 }

@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::git::{REMOTE, Repository};
 use crate::globals::Globals;
+use crate::invocation::at_server;
 use crate::reference;
 use crate::render::Screen;
 use crate::render::paint::Mark;
@@ -18,6 +19,8 @@ use trunkline_api::request::{AddProject, Secret};
 use trunkline_api::view::{ProjectView, SourceView};
 use trunkline_domain::foundation::ProjectKey;
 
+/// The port of this machine that a way through ssh is advised to take: the usual one may be that of a server here.
+const THROUGH_SSH: u16 = 7421;
 /// Bytes of a file that holds a token.
 const TOKEN_BYTES_MAX: u64 = 8 << 10;
 
@@ -81,17 +84,15 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         screen.print(&screen.out.paint.mark(Mark::Passed, &format!("project {name}")))?;
     }
     if let Some(source) = &project.source {
+        if arguments.repoint {
+            return Err(nothing_to_repoint(&project, source).into());
+        }
         follow_words(&screen, &project, source);
         return Ok(Exit::Good);
     }
     match way {
         Way::Followed => {}
-        Way::Tunnel(destination) => {
-            screen.note(&format!(
-                "git has no way through ssh:// in this version. Keep one open: ssh -N -L 7420:127.0.0.1:7420 {destination}"
-            ));
-            screen.note(&format!("then: git remote add {REMOTE} http://127.0.0.1:7420{}", project.git));
-        }
+        Way::Tunnel(destination) => screen.note(&through_ssh(&name, &destination)),
         Way::Repository(base) => screen.note(&elsewhere(&name, &options(globals, &base)?, Path::new("trunkline.yaml").exists())),
         Way::Remote(repository, base, lead) => {
             match lead {
@@ -119,6 +120,26 @@ fn way(arguments: &Arguments, globals: &Globals, asked: &AddProject) -> Result<W
     let wanted = address::Remote { server: base.clone(), project: asked.name.clone() };
     let lead = if arguments.repoint { Lead::Own } else { remote::lead(&repository, &wanted, asked.beside.as_ref())? };
     Ok(Way::Remote(repository, base, lead))
+}
+
+/// Nobody pushes to a project that follows an address, so no remote leads to it.
+fn nothing_to_repoint(project: &ProjectView, source: &SourceView) -> Failure {
+    Failure::new(Code::RemoteTaken, format!("no remote leads to project {}, nothing was changed", project.name))
+        .why(format!("it follows {}", clean(&source.address)))
+        .help(format!("push there; to take the remote of another project out: git remote remove {REMOTE}"))
+}
+
+/// How git comes to a server behind ssh: by a way and with a token of its own, for git starts anew with each push.
+fn through_ssh(name: &ProjectKey, destination: &str) -> String {
+    let (host, port) = (quoted(destination), address::PORT);
+    format!(
+        "git has no way through ssh:// in this version; one that you keep open leads there as well:\n  \
+         ssh -N -L {THROUGH_SSH}:127.0.0.1:{port} {host}\n\
+         where {port} is the port of the server there. Then, in the repository:\n  \
+         export TRUNKLINE_TOKEN=\"$(ssh {host} cat .local/state/trunkline/operator.token)\"\n  \
+         trunkline project add {name} --server http://127.0.0.1:{THROUGH_SSH} && git push {REMOTE} HEAD\n\
+         (of a package there the token is in /var/lib/trunkline; git asks for it at each push)"
+    )
 }
 
 /// Options that bring a later command to the same server.
@@ -154,7 +175,7 @@ fn until_pushed(repository: &Repository, folder: Option<&str>) -> String {
     }
     if !there || !repository.has(&file) {
         // What else lies around in a repository that has commits is nobody's business here.
-        steps.push(if begun { format!("git add {}", file.display()) } else { "git add -A".to_owned() });
+        steps.push(if begun { format!("git add {}", quoted(&file.display().to_string())) } else { "git add -A".to_owned() });
         steps.push("git commit -m 'Deliver with Trunkline'".to_owned());
     }
     let branch = repository.branch().unwrap_or_else(|| "main".to_owned());
@@ -169,9 +190,9 @@ pub(super) fn follow_words(screen: &Screen, project: &ProjectView, source: &Sour
         screen.note(&screen.err.paint.mark(Mark::Failed, &clean(why)));
         screen.note("it is tried again by itself");
     }
-    screen.note(&format!("looked at every minute; at once from a post-receive hook or by hand: trunkline sync {}", project.name));
+    screen.note(&format!("looked at every minute; at once from a post-receive hook or by hand: {}", at_server!("sync {}", project.name)));
     if let Some(run) = &project.last_run {
-        screen.note(&format!("next: trunkline watch {}/{}", project.name, run.number));
+        screen.note(&format!("next: {}", at_server!("watch {}/{}", project.name, run.number)));
     }
 }
 
@@ -207,7 +228,7 @@ mod tests {
         crate::git::run(folder.path(), &["add", "-A"]).unwrap();
         crate::git::run(folder.path(), &commit).unwrap();
         assert_eq!(until_pushed(&repository, None), "git push trunkline main");
-        let web = init.replace("init", "init 'services/web'").replace("-A", "services/web/trunkline.yaml");
+        let web = init.replace("init", "init services/web").replace("-A", "services/web/trunkline.yaml");
         assert_eq!(until_pushed(&repository, Some("services/web")), web);
     }
 }

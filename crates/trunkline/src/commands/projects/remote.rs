@@ -6,6 +6,7 @@ use crate::code::Code;
 use crate::failure::Failure;
 use crate::git::{DATA, REMOTE, Repository};
 use crate::globals::Globals;
+use crate::invocation::at_server;
 use crate::render::text::{clean, quoted};
 use crate::whereabouts;
 use std::path::Path;
@@ -35,8 +36,8 @@ pub fn lead(repository: &Repository, wanted: &address::Remote, beside: Option<&P
             };
             Err(Failure::new(Code::RemoteTaken, format!("git remote '{REMOTE}' leads to {leads} already"))
                 .place(repository.root().display())
-                .why(format!("a push to it would go to project {} instead; nothing was changed", wanted.project))
-                .help(format!("if that is meant: trunkline project add {} --repoint", wanted.project)))
+                .why(format!("git push {REMOTE} goes there and not to project {}; nothing was changed", wanted.project))
+                .help(format!("to have it lead to project {}: {}", wanted.project, at_server!("project add {} --repoint", wanted.project))))
         }
     }
 }
@@ -129,7 +130,7 @@ mod tests {
         let helpers = config("credential.http://127.0.0.1:7420.helper");
         let helpers: Vec<&str> = helpers.lines().collect();
         assert_eq!((helpers.len(), helpers[0]), (2, ""));
-        assert!(helpers[1].starts_with("!'/") && helpers[1].ends_with(r" --data '/data of ana'\''s' credential"), "{}", helpers[1]);
+        assert!(helpers[1].starts_with("!/") && helpers[1].ends_with(r" --data '/data of ana'\''s' credential"), "{}", helpers[1]);
         // Led elsewhere, git has nothing left for whoever listens at the old address.
         connect(&repository, "http://127.0.0.1:7421", "/git/shop.git", &globals).unwrap();
         let left = crate::git::run(folder.path(), &["config", "--get-regexp", "7420"]);
@@ -150,7 +151,7 @@ mod tests {
         let refused = lead(&repository, &wanted("own"), None).unwrap_err();
         assert_eq!(refused.exit.number(), 6);
         assert_eq!(refused.what, "git remote 'trunkline' leads to project shop at http://127.0.0.1:7420 already");
-        assert_eq!(refused.help.as_deref(), Some("if that is meant: trunkline project add own --repoint"));
+        assert_eq!(refused.help.as_deref(), Some("to have it lead to project own: trunkline project add own --repoint"));
         let elsewhere = address::Remote { server: "http://127.0.0.1:7421".to_owned(), ..wanted("shop") };
         assert_eq!(lead(&repository, &elsewhere, None).unwrap_err().exit.number(), 6, "the same name on another server");
         repository.change(&["remote", "set-url", REMOTE, "https://ana:secret@example.org/shop.git"]).unwrap();

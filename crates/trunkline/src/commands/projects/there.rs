@@ -4,6 +4,7 @@ use super::find;
 use super::remote::without_secret;
 use crate::failure::Failure;
 use crate::globals::Remote;
+use crate::invocation::at_server;
 use crate::render::text::clean;
 use trunkline_api::request::AddProject;
 use trunkline_api::view::{ProjectView, StatusView};
@@ -19,7 +20,7 @@ pub fn instead(remote: &Remote, asked: &AddProject, refused: Failure) -> Result<
     }
     remote.screen.note(&format!("project {name} is there already"));
     if let Some(git) = asked.git.as_deref().filter(|_| asked.token.is_some()) {
-        let another = format!("trunkline project follow {name} --git {} --token-file FILE", without_secret(git));
+        let another = at_server!("project follow {name} --git {} --token-file FILE", without_secret(git));
         remote.screen.note(&format!("its token was left as it is; another: {another}"));
     }
     Ok(project)

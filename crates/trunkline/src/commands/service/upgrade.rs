@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::render::paint::Mark;
+use crate::render::text::quoted;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub fn run(scope: &Scope, (fresh, within): (&Path, Duration), globals: &Globals) -> anyhow::Result<Exit> {
     let screen = globals.screen();
     let version = version_of(fresh)?;
-    let place = program_of(&scope.unit)?;
+    let place = program_of(scope)?;
     let (old, new) = (place.with_extension("old"), place.with_extension("new"));
     let failed = |error: std::io::Error| Failure::new(Code::Service, format!("{} cannot be replaced", place.display())).why(error);
     fs::copy(fresh, &new).map_err(failed)?;
@@ -33,7 +34,8 @@ pub fn run(scope: &Scope, (fresh, within): (&Path, Duration), globals: &Globals)
         return Err(failure.into());
     }
     screen.print(&screen.out.paint.mark(Mark::Passed, &format!("{UNIT} runs {version}")))?;
-    screen.note(&format!("undo: trunkline service upgrade {}", old.display()));
+    let (sudo, user) = if scope.user { ("", " --user") } else { ("sudo ", "") };
+    screen.note(&format!("undo: {sudo}trunkline service upgrade{user} {}", quoted(&old.display().to_string())));
     Ok(Exit::Good)
 }
 
@@ -103,12 +105,10 @@ fn version_of(program: &Path) -> Result<String, Failure> {
 }
 
 /// The program that the unit starts.
-fn program_of(unit: &Path) -> Result<PathBuf, Failure> {
-    let places = [unit, Path::new("/usr/lib/systemd/system/trunkline.service")];
-    let text = places.iter().find_map(|path| fs::read_to_string(path).ok());
-    let text = text.ok_or_else(|| Failure::new(Code::Service, "there is no unit").help("trunkline service install"))?;
+fn program_of(scope: &Scope) -> Result<PathBuf, Failure> {
+    let text = scope.unit_text().ok_or_else(|| Failure::new(Code::Service, "there is no unit").help("trunkline service install"))?;
     let program = text.lines().find_map(|line| line.strip_prefix("ExecStart=")?.split(' ').next());
-    program.map(PathBuf::from).ok_or_else(|| Failure::new(Code::Service, format!("{} starts nothing", unit.display())))
+    program.map(PathBuf::from).ok_or_else(|| Failure::new(Code::Service, format!("{} starts nothing", scope.unit.display())))
 }
 
 #[cfg(test)]

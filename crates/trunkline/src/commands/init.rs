@@ -1,11 +1,6 @@
 //! `trunkline init`: a first delivery file, guessed from what lies in the folder, or lifted from another system's. Never
 //! overwrites, guesses nothing beyond the obvious, and writes nothing that `trunkline check` would refuse.
 
-mod draft;
-mod github;
-mod gitlab;
-mod guess;
-
 use super::check::{FILE, painted};
 use crate::code::Code;
 use crate::exit::Exit;
@@ -15,9 +10,10 @@ use crate::globals::Globals;
 use crate::render::Screen;
 use crate::render::paint::Mark;
 use crate::render::text::clean;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use trunkline_delivery_file::{read, render};
+use trunkline_init::Unreadable;
 
 /// Where.
 #[derive(clap::Args)]
@@ -46,10 +42,11 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         None => Repository::here()?.map_or_else(|| PathBuf::from("."), |repository| repository.root().to_owned()),
     };
     let draft = match arguments.from {
-        None => guess::guess(&folder),
-        Some(From::Github) => github::lift(&folder)?,
-        Some(From::Gitlab) => gitlab::lift(&folder)?,
+        None => Ok(trunkline_init::guess(&folder)),
+        Some(From::Github) => trunkline_init::lift_github(&folder),
+        Some(From::Gitlab) => trunkline_init::lift_gitlab(&folder),
     };
+    let draft = draft.map_err(|error| unreadable(&error))?;
     let path = folder.join(FILE);
     write(&path, &draft.text(&project_name(&folder)), &screen)?;
     if screen.json() {
@@ -64,15 +61,9 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
     Ok(Exit::Good)
 }
 
-/// A file of another system; one that is larger is none.
-fn read_bounded(path: &Path, bytes_max: u64) -> Result<String, Failure> {
-    let failed = |why: std::io::Error| Failure::new(Code::FileUnreadable, format!("{} cannot be read", path.display())).why(why);
-    let mut text = String::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(bytes_max + 1).read_to_string(&mut text)).map_err(failed)?;
-    if read as u64 > bytes_max {
-        return Err(failed(std::io::Error::other(format!("it is larger than {} KiB", bytes_max >> 10))));
-    }
-    Ok(text)
+fn unreadable(error: &Unreadable) -> Failure {
+    let failure = Failure::new(Code::FileUnreadable, error.to_string());
+    error.why.iter().fold(failure, |failure, why| failure.why(why))
 }
 
 /// The folder's name where it can name a project.

@@ -1,8 +1,7 @@
 //! Taking over the commands of a GitLab pipeline.
 
-use super::draft::{Draft, Job, Names, first_line, has_expression, is_variable, items, plain, stands_still, text};
-use crate::code::Code;
-use crate::failure::Failure;
+use crate::draft::{Draft, Job, Names, first_line, has_expression, is_variable, items, plain, stands_still, text};
+use crate::{Unreadable, read_yaml};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -20,14 +19,12 @@ const KNOWN: [&str; 7] = ["script", "before_script", "stage", "needs", "variable
 const EXTENDS_MAX: usize = 10;
 
 /// Every job of the pipeline.
-pub fn lift(folder: &Path) -> Result<Draft, Failure> {
+pub fn lift(folder: &Path) -> Result<Draft, Unreadable> {
     let path = folder.join(FILE);
-    let text = super::read_bounded(&path, BYTES_MAX)?;
-    let pipeline: Value = serde_saphyr::from_str(&text)
-        .map_err(|error| Failure::new(Code::FileUnreadable, format!("{} is not YAML that can be read", path.display())).why(error))?;
+    let pipeline = read_yaml(&path, BYTES_MAX)?;
     let mut draft = Draft { found: FILE.to_owned(), ..Draft::default() };
     let Value::Object(pipeline) = pipeline else {
-        return Err(Failure::new(Code::FileUnreadable, format!("{} holds no mapping", path.display())));
+        return Err(Unreadable::new(&path, "holds no mapping", None::<String>));
     };
     for key in
         pipeline.keys().filter(|key| GLOBAL.contains(&key.as_str()) && !matches!(key.as_str(), "stages" | "variables" | "before_script"))

@@ -1,8 +1,7 @@
 //! Taking over the commands of GitHub Actions workflows.
 
-use super::draft::{Draft, Job, Names, first_line, is_variable, items, plain, stands_still};
-use crate::code::Code;
-use crate::failure::Failure;
+use crate::draft::{Draft, Job, Names, first_line, is_variable, items, plain, stands_still};
+use crate::{Unreadable, read_yaml};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,15 +15,12 @@ const KNOWN: [&str; 6] = ["name", "steps", "needs", "env", "runs-on", "permissio
 const NOT_NEEDED: [&str; 1] = ["actions/checkout"];
 
 /// Every job of every workflow that a push starts.
-pub fn lift(folder: &Path) -> Result<Draft, Failure> {
+pub fn lift(folder: &Path) -> Result<Draft, Unreadable> {
     let files = files(folder)?;
     let mut draft = Draft { found: FOLDER.to_owned(), ..Draft::default() };
     for path in &files {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let text = super::read_bounded(path, BYTES_MAX)?;
-        let workflow: Value = serde_saphyr::from_str(&text)
-            .map_err(|error| Failure::new(Code::FileUnreadable, format!("{} is not YAML that can be read", path.display())).why(error))?;
-        take_workflow(&mut draft, &name, &workflow);
+        take_workflow(&mut draft, &name, &read_yaml(path, BYTES_MAX)?);
     }
     if draft.jobs.is_empty() {
         draft.left_out.push("no workflow has a job that a push starts".to_owned());
@@ -34,10 +30,9 @@ pub fn lift(folder: &Path) -> Result<Draft, Failure> {
     Ok(draft)
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     let place = folder.join(FOLDER);
-    let entries = fs::read_dir(&place)
-        .map_err(|error| Failure::new(Code::FileUnreadable, format!("{} cannot be read", place.display())).why(error))?;
+    let entries = fs::read_dir(&place).map_err(|error| Unreadable::new(&place, "cannot be read", Some(error)))?;
     let is_yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_yaml).collect();
     files.sort();

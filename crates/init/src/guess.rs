@@ -1,6 +1,6 @@
 //! Guessing from what lies in the folder.
 
-use super::draft::{Draft, Job};
+use crate::draft::{Draft, Job};
 use std::io::Read as _;
 use std::path::Path;
 
