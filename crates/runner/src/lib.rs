@@ -42,7 +42,8 @@ pub use http::HttpPort;
 pub use port::{CallError, Port};
 pub use report::parse as parse_report;
 pub use sandbox::{
-    Levels as SandboxLevels, Missing as SandboxMissing, Places as SandboxPlaces, Sandboxes, VERB as SANDBOX_VERB, sandbox_main,
+    Levels as SandboxLevels, Missing as SandboxMissing, Places as SandboxPlaces, Sandboxes, VERB as SANDBOX_VERB, keep_from_children,
+    sandbox_main,
 };
 pub use supervisor::{
     Spec as SupervisorSpec, Status as SupervisorStatus, Supervised, is_begun as supervise_is_begun, service_logs, supervise_list,

@@ -27,6 +27,8 @@ fn main() -> ExitCode {
     if let Some(code) = trunkline_runner::sandbox_main(std::env::args_os().skip(1)) {
         return ExitCode::from(code);
     }
+    // A lock or a pipe of whoever started this: git, steps and services are no heirs of it.
+    trunkline_runner::keep_from_children();
     let line = match commands::parse(std::env::args_os()) {
         Ok(line) => line,
         Err(error) => {

@@ -43,6 +43,17 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
+fn what_whoever_started_it_left_open_reaches_no_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "on: push\njobs:\n  walls: { run: '! cat <&7' }\n  host: { sandbox: host, run: '! cat <&7' }\n";
+    fs::write(folder.path().join("trunkline.yaml"), file).unwrap();
+    let line = format!("exec 7</etc/passwd; exec {} run", env!("CARGO_BIN_EXE_trunkline"));
+    git(folder.path(), &["init", "-q", "-b", "main"]);
+    let output = Command::new("sh").args(["-c", &line]).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
 fn the_working_copy_is_run_as_it_is() {
     let folder = copy();
     let run = trunkline(folder.path(), &["run", "unit", "--input", "who=ana"]);

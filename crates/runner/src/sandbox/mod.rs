@@ -13,6 +13,7 @@ mod place;
 mod probe;
 mod root;
 
+pub use kernel::keep_from_children;
 pub use launch::{GROUP, VERB, for_launcher, sandbox_main};
 pub use place::Places;
 pub use probe::{Levels, Missing};

@@ -6,9 +6,12 @@
 use super::service::Service;
 use super::status::{Reply, Request};
 use crate::failure::{Failure, While};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,6 +22,8 @@ const NAME: &str = "control.sock";
 /// What a supervisor itself says.
 pub const LOG: &str = "supervisor.log";
 const MESSAGE_BYTES_MAX: u64 = 4 << 20;
+/// How often a supervisor that nobody asks looks whether its folder is still there.
+const LOOK_EVERY_MS: u16 = 2_000;
 /// How long a started supervisor may take until it answers.
 const START_WITHIN: Duration = Duration::from_secs(10);
 
@@ -93,16 +98,22 @@ pub fn await_end(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Answers until told to stop.
+/// Answers until told to stop, or until nothing runs and the folder is gone: then nobody can ask any more.
 pub fn serve(folder: &Path, service: &Arc<Service>) -> io::Result<()> {
     let handle = File::open(folder)?;
     // The lock is held, so whoever bound this name is dead.
     let _ = fs::remove_file(folder.join(NAME));
     let listener = UnixListener::bind(address(&handle))?;
     fs::set_permissions(folder.join(NAME), std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    for stream in listener.incoming() {
+    loop {
+        if !is_asked(&listener)? {
+            if is_gone(&handle)? && service.status().instances.is_empty() {
+                break;
+            }
+            continue;
+        }
+        let (stream, _) = listener.accept()?;
         let service = service.clone();
-        let stream = stream?;
         if service.is_stopped() {
             break;
         }
@@ -117,6 +128,20 @@ pub fn serve(folder: &Path, service: &Arc<Service>) -> io::Result<()> {
     }
     let _ = fs::remove_file(folder.join(NAME));
     Ok(())
+}
+
+/// Waits a while for somebody who asks.
+fn is_asked(listener: &UnixListener) -> io::Result<bool> {
+    match poll(&mut [PollFd::new(listener.as_fd(), PollFlags::POLLIN)], PollTimeout::from(LOOK_EVERY_MS)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::EINTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether an open folder has been removed.
+fn is_gone(folder: &File) -> io::Result<bool> {
+    Ok(folder.metadata()?.nlink() == 0)
 }
 
 fn answer(mut stream: &UnixStream, service: &Arc<Service>) -> io::Result<bool> {

@@ -78,3 +78,12 @@ fn stop_ends_instances_and_supervisor_and_counts_as_nothing_live() {
     let deadline = Instant::now() + Duration::from_secs(5);
     assert!(target.get().unwrap().starts_with("1.1 ") && Instant::now() < deadline);
 }
+
+#[test]
+fn a_supervisor_of_nothing_ends_with_its_folder() {
+    let target = Target::new(1);
+    assert!(!matches!(target.apply("#!/bin/sh\nexit 3\n", "1.0", 1, 1), ApplyOutcome::Applied));
+    let supervisor = target.supervisor();
+    fs::remove_dir_all(target.folder()).unwrap();
+    eventually("nobody can reach it, and it has nothing to keep up", || !lives(supervisor));
+}
