@@ -1,11 +1,12 @@
 //! Making a data folder of a backup. A backup is believed as little as any archive: paths stay beneath the folder, there
-//! are no links and no devices, sizes are limited by what it says of itself and by the room there is, blobs have the
+//! are no links and no devices, of a repository come objects and refs and nothing that tells git what to do, sizes are limited by what it says of itself and by the room there is, blobs have the
 //! digest that names them, and the ledger is checked entry by entry before the folder is put in its place.
 
 use super::frames::Counted;
 use super::{BackupError, DATABASE, END, End, FOLDERS, FORMAT, MANIFEST, Manifest, Progress, SECRETS, Told};
 use crate::sqlite::{SqliteReader, SqliteStore};
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -195,6 +196,14 @@ fn take(entry: &mut Entry<'_, impl Read>, root: &Path, manifest: &Manifest) -> R
     let relative = contained(&entry.path().map_err(Stop::Broken)?, manifest.secrets)?;
     let path = root.join(&relative);
     let here = |error| Stop::Here(path.clone(), error);
+    match kept(&relative)? {
+        Kept::AsItIs => {}
+        Kept::Anew(text) => {
+            fs::write(&path, text).map_err(here)?;
+            return left(entry);
+        }
+        Kept::Not => return left(entry),
+    }
     // Parents come before what is in them, as folders, so there is no link to follow.
     match entry.header().entry_type() {
         EntryType::Directory => {
@@ -224,6 +233,41 @@ fn contained(path: &Path, secrets: bool) -> Result<PathBuf, Stop> {
     let first = names.first().and_then(|name| name.as_os_str().to_str()).unwrap_or_default();
     let known = FOLDERS.contains(&first) || (first == DATABASE && names.len() == 1) || secrets && SECRETS.contains(&first);
     if known { Ok(names.iter().collect()) } else { Err(hostile()) }
+}
+
+/// What becomes of an entry.
+enum Kept {
+    AsItIs,
+    /// This is written in its place.
+    Anew(&'static str),
+    Not,
+}
+
+/// As git makes the settings of a repository that is pushed to.
+const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
+
+/// Settings and hooks of a repository could start programs, and its alternates lead to other folders.
+fn kept(relative: &Path) -> Result<Kept, Stop> {
+    let names: Vec<_> = relative.iter().map(OsStr::to_string_lossy).collect();
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    let ["repositories", _, inside @ ..] = &names[..] else { return Ok(Kept::AsItIs) };
+    match inside {
+        ["objects", "info", "alternates" | "http-alternates"] => {
+            Err(Stop::Hostile("its repository leads to objects in another folder".to_owned()))
+        }
+        [] | ["HEAD" | "packed-refs"] | ["refs" | "objects", ..] => Ok(Kept::AsItIs),
+        ["config"] => Ok(Kept::Anew(CONFIG)),
+        _ => Ok(Kept::Not),
+    }
+}
+
+/// Reads past an entry. Bytes, of a file.
+fn left(entry: &mut Entry<'_, impl Read>) -> Result<Option<u64>, Stop> {
+    match entry.header().entry_type() {
+        EntryType::Directory => Ok(None),
+        EntryType::Regular => io::copy(entry, &mut io::sink()).map(Some).map_err(Stop::Broken),
+        _ => Err(Stop::Hostile("it holds something that is neither a file nor a folder".to_owned())),
+    }
 }
 
 /// The digest in a blob's name: `blobs/ab/cdef…`.

@@ -4,6 +4,7 @@ use super::*;
 use crate::{FileBlobs, SqliteReader, SqliteStore};
 use std::fs;
 use std::io::Write;
+use std::iter;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use trunkline_domain::foundation::Actor;
@@ -33,11 +34,19 @@ fn lived(data: &Path) -> Engine<SqliteStore> {
     }
     for (path, text) in [
         ("repositories/shop.git/HEAD", "ref: refs/heads/main\n"),
+        ("repositories/shop.git/config", "[core]\nalternateRefsCommand = touch /tmp/x\n"),
+        ("repositories/shop.git/hooks/post-checkout", "touch /tmp/x"),
         ("repositories/shop.git/refs/heads/main.lock", "held"),
+        ("repositories/incoming-orders.git/HEAD", "ref: refs/heads/main\n"),
+        ("repositories/tmp_x.git/HEAD", "ref: refs/heads/main\n"),
+        ("repositories/tmp_x.git/refs/heads/incoming/tmp_1", "of any name"),
+        ("repositories/half.unfinished/HEAD", "half"),
         ("repositories/shop.git/objects/incoming-x/pack", "half"),
         ("logs/ab/cd", "log"),
         ("runner/process/shop/qa/main/fence", "3"),
         ("credentials/shop", "secret"),
+        ("credentials/incoming", "secret"),
+        ("credentials/.tmpa1B2", "half"),
         ("operator.token", "secret"),
     ] {
         let path = data.join(path);
@@ -90,7 +99,13 @@ fn what_is_taken_beside_a_running_engine_comes_back_as_it_was() {
     add(&mut engine, "web");
     assert_eq!((told.manifest.entries, engine.head().frontier.size()), (1, 2), "the engine went on");
     assert_eq!(restore(&bytes[..], &back, &mut |_| {}).unwrap(), told);
-    assert_eq!(files(&back), ["logs/ab/cd", "repositories/shop.git/HEAD", DATABASE]);
+    let repositories =
+        ["incoming-orders.git/HEAD", "shop.git/HEAD", "shop.git/config", "tmp_x.git/HEAD", "tmp_x.git/refs/heads/incoming/tmp_1"];
+    let repositories = repositories.map(|name| format!("repositories/{name}"));
+    let all: Vec<&str> = iter::once("logs/ab/cd").chain(repositories.iter().map(String::as_str)).chain([DATABASE]).collect();
+    assert_eq!(files(&back), all);
+    let config = fs::read_to_string(back.join("repositories/shop.git/config")).unwrap();
+    assert!(config.contains("bare = true") && !config.contains("touch"), "what it says is not believed: {config}");
     assert!(back.join("repositories/shop.git/objects/info").is_dir(), "git needs its empty folders");
     assert_eq!(fs::metadata(&back).unwrap().permissions().mode() & 0o777, 0o700);
     let reader = SqliteReader::open(&back.join(DATABASE)).unwrap();
@@ -110,8 +125,21 @@ fn secrets_are_in_it_only_where_that_was_asked_for() {
     fs::create_dir(&back).unwrap();
     restore(&taken(&data, true).0[..], &back, &mut |_| {}).unwrap();
     assert_eq!(fs::read_to_string(back.join("operator.token")).unwrap(), "secret", "an empty folder may be there");
-    assert!(files(&back).contains(&"credentials/shop".to_owned()));
+    let credentials: Vec<String> = files(&back).into_iter().filter(|name| name.starts_with("credentials/")).collect();
+    assert_eq!(credentials, ["credentials/incoming", "credentials/shop"]);
     assert_eq!(fs::metadata(back.join("operator.token")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_repository_that_leads_elsewhere_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, back) = (folder.path().join("data"), folder.path().join("back"));
+    fs::create_dir(&data).unwrap();
+    drop(lived(&data));
+    fs::write(data.join("repositories/shop.git/objects/info/alternates"), "/srv/other/objects\n").unwrap();
+    let refused = restore(&taken(&data, false).0[..], &back, &mut |_| {}).unwrap_err();
+    assert!(refused.to_string().contains("leads to objects in another folder"), "{refused}");
+    assert!(!back.exists());
 }
 
 #[test]

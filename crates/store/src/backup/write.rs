@@ -3,6 +3,7 @@
 use super::frames::{Counted, Frames};
 use super::{BackupError, DATABASE, END, End, FOLDERS, FORMAT, MANIFEST, Manifest, Progress, SECRETS, Told};
 use crate::sqlite::SqliteReader;
+use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -78,16 +79,27 @@ fn walk(name: &Path, path: &Path, each: &mut dyn FnMut(&Path, &Path, &Metadata) 
     };
     for child in children {
         let child = child.map_err(fail)?.file_name();
-        if !is_passing(&child.to_string_lossy()) {
-            walk(&name.join(&child), &path.join(&child), each)?;
+        let inside = name.join(&child);
+        if !is_passing(&inside) {
+            walk(&inside, &path.join(&child), each)?;
         }
     }
     Ok(())
 }
 
-/// Names of what is being received: blobs, packs, temporary files of git, and locks of refs, which would stay locked.
-fn is_passing(name: &str) -> bool {
-    name.starts_with("incoming") || name.starts_with("tmp_") || name.ends_with(".lock")
+/// What is only being received or made: blobs, repositories and tokens without their name yet, packs and temporary files of
+/// git, and locks of refs, which would stay locked. The place decides: a repository may have any such name.
+fn is_passing(name: &Path) -> bool {
+    let names: Vec<_> = name.iter().map(OsStr::to_string_lossy).collect();
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match names[..] {
+        ["blobs", name] => name == "incoming",
+        ["credentials", name] => name.starts_with('.'),
+        ["repositories", name] => !name.ends_with(".git"),
+        ["repositories", _, "objects", .., name] => name.starts_with("incoming-") || name.starts_with("tmp_") || name.ends_with(".lock"),
+        ["repositories", _, .., name] => name.ends_with(".lock"),
+        _ => false,
+    }
 }
 
 struct Archive<'a, W: Write> {
