@@ -1,9 +1,9 @@
 //! Tokens for followed repositories: one file each, readable by this user alone. They are never in the record. Each is kept
 //! with the host that it was given for, and is given out for no other, whatever the record says in the same moment.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use trunkline_domain::foundation::RepositoryKey;
 
@@ -29,12 +29,12 @@ impl Credentials {
         if token.is_empty() || token.len() > TOKEN_BYTES_MAX || token.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a token is one word of at most {TOKEN_BYTES_MAX} bytes")));
         }
-        let path = self.root.join(key.as_str());
-        let fresh = path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        // Its name is no key's.
+        let mut file = tempfile::Builder::new().prefix(".").tempfile_in(&self.root)?;
         write!(file, "{host}\n{token}")?;
-        file.sync_all()?;
-        fs::rename(fresh, path)
+        file.as_file().sync_all()?;
+        file.persist(self.root.join(key.as_str()))?;
+        Ok(())
     }
 
     /// Forgets the token of a repository.
@@ -52,5 +52,26 @@ impl Credentials {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_kept_for_its_repository_and_its_host_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Credentials::open(folder.path()).unwrap();
+        let names = ["shop.new", "shop.x", "shop"].map(|name| name.parse::<RepositoryKey>().unwrap());
+        for name in &names {
+            kept.put(name, "https://forge.example", name.as_str()).unwrap();
+        }
+        for name in &names {
+            assert_eq!(kept.get(name, "https://forge.example").unwrap().as_deref(), Some(name.as_str()));
+            assert_eq!(kept.get(name, "https://other.example").unwrap(), None);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), names.len(), "nothing is left beside them");
     }
 }

@@ -1,10 +1,12 @@
 //! Asking a followed repository where its refs stand, and fetching what is new.
 
+use super::address::{checked, host};
 use crate::git::{GitError, converse, is_valid_ref_name, outward};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::process::Command;
 use trunkline_domain::foundation::Revision;
 
 /// Refs of a followed repository.
@@ -23,14 +25,58 @@ pub struct Seen {
     pub redirected: Option<String>,
 }
 
-/// Asks where the refs stand. It takes no repository here, and is told to find none.
+/// Asks where the refs stand. A redirect is followed and named; with a token only where it stays with the token's host.
 pub fn look(address: &str, token: Option<&str>) -> Result<Seen, GitError> {
+    let refused = match (list(address, token), token) {
+        (Err(GitError::Refused { what, said }), Some(_)) if is_redirect(&said) => GitError::Refused { what, said },
+        (seen, _) => return seen,
+    };
+    let Some(to) = location(address) else { return Err(refused) };
+    if host(&to) != host(address) {
+        let said = format!("{address} leads to {to} now, which is another host: the token is not sent there");
+        return Err(GitError::Refused { what: "ls-remote".to_owned(), said });
+    }
+    Ok(Seen { redirected: Some(to.clone()), ..list(&to, token)? })
+}
+
+/// It takes no repository here, and is told to find none.
+fn list(address: &str, token: Option<&str>) -> Result<Seen, GitError> {
     let mut listed = Capped(Vec::new());
+    let said = converse(&mut listing(address, token), "ls-remote", &mut io::empty(), &mut listed)?;
+    Ok(Seen { redirected: redirected(&said), ..parse(&String::from_utf8_lossy(&listed.0))? })
+}
+
+fn listing(address: &str, token: Option<&str>) -> Command {
     let mut command = outward(Path::new("/"), address, token);
     command.env("GIT_DIR", "/nonexistent");
     command.args(["ls-remote", "--symref", "--", address, "HEAD", "refs/heads/*", "refs/tags/*"]);
-    let said = converse(&mut command, "ls-remote", &mut io::empty(), &mut listed)?;
-    Ok(Seen { redirected: redirected(&said), ..parse(&String::from_utf8_lossy(&listed.0))? })
+    command
+}
+
+/// As git says that it was told to go elsewhere, and must not: 301, 302, 303, 307 or 308.
+fn is_redirect(said: &str) -> bool {
+    said.contains("The requested URL returned error: 30")
+}
+
+/// Where an address leads, as its host says to whoever has no token.
+fn location(address: &str) -> Option<String> {
+    let mut command = listing(address, None);
+    command.env("GIT_TRACE_CURL", "1").env("GIT_TRACE_CURL_NO_DATA", "1");
+    match converse(&mut command, "ls-remote", &mut io::empty(), &mut io::sink()) {
+        Ok(said) | Err(GitError::Refused { said, .. }) => located(&said),
+        Err(_) => None,
+    }
+}
+
+/// The first place that a trace of HTTP names, without what git asks for there.
+fn located(traced: &str) -> Option<String> {
+    const HEADER: &str = "Recv header: location: ";
+    let to = traced.lines().find_map(|line| {
+        let at = line.to_ascii_lowercase().find(&HEADER.to_ascii_lowercase())?;
+        line.get(at + HEADER.len()..)
+    })?;
+    let to = to.trim().split("/info/refs").next().unwrap_or_default().trim_end_matches('/');
+    checked(to).ok()
 }
 
 /// Git follows the first redirect, and says so.
@@ -91,6 +137,20 @@ impl Write for Capped {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trace_tells_where_an_address_leads() {
+        let trace = |to: &str| {
+            format!(
+                "12:00:00.1 http.c:845 <= Recv header: HTTP/1.1 302 Found\n12:00:00.2 http.c:845 <= Recv header: Location: {to}\nfatal: x\n"
+            )
+        };
+        let asked = "https://new.example/shop.git/info/refs?service=git-upload-pack";
+        assert_eq!(located(&trace(asked)).as_deref(), Some("https://new.example/shop.git"));
+        assert_eq!(located(&trace("https://ana:secret@new.example/shop.git/info/refs")), None);
+        assert_eq!(located(&trace("--upload-pack=touch")), None);
+        assert_eq!(located("fatal: nothing"), None);
+    }
 
     #[test]
     fn a_list_of_refs_is_read() {

@@ -193,7 +193,9 @@ fn take_in(shared: &Shared, key: &RepositoryKey, passed_over: &BTreeMap<String, 
     seen.refs.retain(|name, _| !taken.passed_over.contains_key(name));
     let moved: Vec<&str> = seen.refs.iter().filter(|(name, at)| state.refs.get(*name) != Some(at)).map(|(name, _)| name.as_str()).collect();
     if !moved.is_empty() {
-        fetch::fetch(&path, &address, token.as_deref(), &moved).map_err(unreadable)?;
+        // With a token git follows no redirect by itself.
+        let from = seen.redirected.as_ref().filter(|_| token.is_some()).unwrap_or(&address);
+        fetch::fetch(&path, from, token.as_deref(), &moved).map_err(unreadable)?;
     }
     let first = state.refs.is_empty();
     let updates = updates(&seen, &state);

@@ -96,7 +96,8 @@ pub const OLD_FAULTS: [&str; 6] =
     ["zeroPaddedFilemode", "badTimezone", "missingSpaceBeforeDate", "missingEmail", "missingNameBeforeEmail", "missingSpaceBeforeEmail"];
 
 /// A git command that talks to another repository: the user's own ssh, no questions, an end to silence. A token travels in
-/// the environment, where only this user sees it, and only to this address.
+/// the environment, where only this user sees it, and only to this address: git would take it along where a redirect leads,
+/// so with a token it follows none.
 pub fn outward(repository: &Path, address: &str, token: Option<&str>) -> Command {
     let mut command = command(repository);
     for name in OUTWARD {
@@ -106,9 +107,10 @@ pub fn outward(repository: &Path, address: &str, token: Option<&str>) -> Command
     }
     let ssh = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=4";
     command.env("GIT_SSH_COMMAND", ssh).env("GIT_ALLOW_PROTOCOL", "file:http:https:ssh").env("GIT_ASKPASS", "false");
-    for setting in ["http.lowSpeedLimit=100", "http.lowSpeedTime=60", "http.followRedirects=initial", "transfer.fsckObjects=true"] {
+    for setting in ["http.lowSpeedLimit=100", "http.lowSpeedTime=60", "transfer.fsckObjects=true"] {
         command.arg("-c").arg(setting);
     }
+    command.arg("-c").arg(format!("http.followRedirects={}", if token.is_some() { "false" } else { "initial" }));
     for fault in OLD_FAULTS {
         command.arg("-c").arg(format!("fetch.fsck.{fault}=ignore"));
     }

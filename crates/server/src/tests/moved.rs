@@ -6,6 +6,8 @@ use serde_json::json;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
 fn a_repository_that_was_renamed_is_followed_to_its_new_address() {
@@ -82,7 +84,7 @@ fn a_redirect_is_followed_and_said() {
     forge.clone.push();
     let informed = std::process::Command::new("git").arg("update-server-info").current_dir(forge.path()).status();
     assert!(informed.unwrap().success());
-    let host = file_host(forge.path());
+    let host = Host::of(forge.path(), None).base;
     let (old, new) = (format!("{host}/old.git"), format!("{host}/shop.git"));
     let (status, project) = server.post("projects", json!({ "name": "shop", "git": old }));
     assert_eq!((status, project["source"]["redirected"].as_str()), (200, Some(new.as_str())), "{project}");
@@ -93,20 +95,63 @@ fn a_redirect_is_followed_and_said() {
     assert_eq!(sync(&server), "");
 }
 
-/// Serves a repository's files as `/shop.git`, the way git's own simplest protocol wants them; `/old.git` leads there.
-fn file_host(repository: PathBuf) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = format!("http://{}", listener.local_addr().unwrap());
-    let base = host.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let lines: Vec<String> = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
-            let target = lines.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
-            let _ = stream.write_all(&reply(&repository, &base, target));
-        }
-    });
-    host
+#[test]
+fn a_token_is_not_sent_where_a_redirect_leads() {
+    let (server, forge) = (Server::start(1), Forge::new());
+    forge.clone.commit(&[("trunkline.yaml", FILE), ("text", "1")], "Begin");
+    forge.clone.push();
+    let informed = std::process::Command::new("git").arg("update-server-info").current_dir(forge.path()).status();
+    assert!(informed.unwrap().success());
+    // Renamed on the same host: the token goes along.
+    let one = Host::of(forge.path(), None);
+    let (old, new) = (format!("{}/old.git", one.base), format!("{}/shop.git", one.base));
+    let (status, project) = server.post("projects", json!({ "name": "shop", "git": old, "token": "s3cret" }));
+    assert_eq!((status, project["source"]["redirected"].as_str()), (200, Some(new.as_str())), "{project}");
+    server.until("projects/shop/runs/1", |body| body["result"] == json!("passed"));
+    assert!(one.tokens() > 0);
+    // To another host it does not, and that host is not followed in silence either.
+    let two = Host::of(forge.path(), None);
+    let leading = Host::of(forge.path(), Some(two.base.clone()));
+    let git = format!("{}/old.git", leading.base);
+    let (status, body) = server.post("projects", json!({ "name": "astray", "git": git, "token": "s3cret" }));
+    let said = body["message"].as_str().unwrap();
+    assert!(status == 400 && said.contains(&format!("leads to {}/shop.git now, which is another host", two.base)), "{status} {body}");
+    assert_eq!((leading.tokens() > 0, two.tokens()), (true, 0));
+    // Without a token there is nothing to lose.
+    assert_eq!(server.post("projects", json!({ "name": "astray", "git": git })).0, 200);
+}
+
+/// Serves a repository's files as `/shop.git`, the way git's own simplest protocol wants them; `/old.git` leads there, or
+/// to another host.
+struct Host {
+    base: String,
+    tokens: Arc<AtomicUsize>,
+}
+
+impl Host {
+    fn of(repository: PathBuf, leads_to: Option<String>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let host = Self { base: base.clone(), tokens: Arc::default() };
+        let tokens = host.tokens.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { return };
+                let lines: Vec<String> =
+                    BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+                let with_token = lines.iter().any(|line| line.to_lowercase().starts_with("authorization:"));
+                tokens.fetch_add(usize::from(with_token), Ordering::SeqCst);
+                let target = lines.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
+                let _ = stream.write_all(&reply(&repository, leads_to.as_ref().unwrap_or(&base), target));
+            }
+        });
+        host
+    }
+
+    /// Requests that held one.
+    fn tokens(&self) -> usize {
+        self.tokens.load(Ordering::SeqCst)
+    }
 }
 
 fn reply(repository: &Path, base: &str, target: &str) -> Vec<u8> {
