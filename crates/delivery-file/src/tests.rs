@@ -233,10 +233,10 @@ fn a_manual_start_declares_its_inputs() {
     assert_eq!(render("trunkline.yaml", source.as_bytes(), &diagnostics), "");
     let on = definition.unwrap().on;
     let paths = on.push.unwrap().paths;
-    assert!(paths.names("", "src/a.rs") && !paths.names("", "docs/a.md"));
-    assert!(paths.names("web", "web/src/a.rs") && !paths.names("web", "web/docs/a.md") && !paths.names("web", "api/a.rs"));
-    assert!(PathRules(vec![text("/shared/**")]).names("web", "shared/a.rs"));
-    assert!(!PathRules(vec![text("/shared/**")]).names("web", "web/a.rs"));
+    assert!(paths.of("").names("src/a.rs") && !paths.of("").names("docs/a.md"));
+    assert!(paths.of("web").names("web/src/a.rs") && !paths.of("web").names("web/docs/a.md") && !paths.of("web").names("api/a.rs"));
+    assert!(PathRules(vec![text("/shared/**")]).of("web").names("shared/a.rs"));
+    assert!(!PathRules(vec![text("/shared/**")]).of("web").names("web/a.rs"));
     let inputs = on.manual.unwrap().inputs;
     assert_eq!(inputs.iter().map(|input| (input.name.as_str(), input.required)).collect::<Vec<_>>(), [("reason", true), ("size", false)]);
     for (input, said) in [
@@ -300,6 +300,10 @@ fn limits_are_named() {
     assert_eq!(code(jobs(limit::JOBS_MAX + 1).as_bytes()), [Code::TooMany]);
     let defaults = format!("on: push\ndefaults: {{ env: {{ A: {} }} }}\njobs: {{ a: {{ run: x }} }}", "x".repeat(20_000));
     assert_eq!(code(defaults.as_bytes()), [Code::TooMany]);
+    let paths = |patterns: &[String]| format!("on: {{ push: {{ paths: [{}] }} }}\njobs: {{ a: {{ run: x }} }}", patterns.join(", "));
+    assert_eq!(code(paths(&vec!["a".repeat(limit::PATTERN_BYTES_MAX); limit::PATTERNS_MAX]).as_bytes()), []);
+    assert_eq!(code(paths(&vec!["a".to_owned(); limit::PATTERNS_MAX + 1]).as_bytes()), [Code::TooMany]);
+    assert_eq!(code(paths(&["a".repeat(limit::PATTERN_BYTES_MAX + 1)]).as_bytes()), [Code::TooMany]);
     let wrong = format!("on: push\njobs:\n{}", (0..300).map(|at| format!("  j{at}: {{ run: x, rum: y }}\n")).collect::<String>());
     let codes = code(wrong.as_bytes());
     assert_eq!((codes.len(), codes.last()), (201, Some(&Code::MoreProblems)));

@@ -211,8 +211,9 @@ fn touches(repository: &Path, paths: &PathRules, wanted: &Wanted<'_>, old: Optio
         Departure::Nowhere => return Ok(false),
         Departure::Anew => return Ok(true),
     };
+    let rules = paths.of(wanted.folder);
     // A commit that changes nothing was made to start a run.
-    Ok(changed.is_empty() || changed.iter().any(|path| paths.names(wanted.folder, path)))
+    Ok(changed.is_empty() || changed.iter().any(|path| rules.names(path)))
 }
 
 /// Every declared input with its value.

@@ -6,7 +6,7 @@ use crate::fields::{Fields, Placed, Reader};
 use crate::finding::{Finding, shown};
 use crate::keys;
 use crate::tree::{Content, Entry, Node};
-use trunkline_domain::pipeline::{ManualTrigger, PathRules, Pattern, PushTrigger, Triggers};
+use trunkline_domain::pipeline::{ManualTrigger, PathRules, Pattern, PushTrigger, Triggers, limit};
 
 pub(super) fn triggers(reader: &mut Reader<'_>, file: &Fields<'_>) -> Triggers {
     let mut triggers = Triggers::default();
@@ -96,5 +96,22 @@ fn texts(reader: &mut Reader<'_>, push: &Fields<'_>, key: &str) -> Vec<Placed<St
         let finding = Finding::error(Code::Empty, node.at.clone(), format!("'{key}' is empty"));
         reader.findings.add(finding.help(format!("leave '{key}' out, or name at least one pattern")));
     }
-    items.iter().filter_map(|item| reader.plain(item, key)).collect()
+    let items = reader.at_most(items, limit::PATTERNS_MAX, node, key);
+    items
+        .iter()
+        .filter_map(|item| {
+            let text = reader.plain(item, key)?;
+            short(reader, text, key)
+        })
+        .collect()
+}
+
+fn short(reader: &mut Reader<'_>, text: Placed<String>, key: &str) -> Option<Placed<String>> {
+    let bytes = text.value.len();
+    if bytes <= limit::PATTERN_BYTES_MAX {
+        return Some(text);
+    }
+    let message = format!("a pattern of '{key}' has {bytes} bytes; at most {} are allowed", limit::PATTERN_BYTES_MAX);
+    reader.findings.add(Finding::error(Code::TooMany, text.at, message));
+    None
 }

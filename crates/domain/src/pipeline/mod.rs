@@ -19,7 +19,7 @@ pub use environment::{
     After, Check, CheckRule, EnvironmentRule, HttpCheck, Part, PartKind, ProcessPart, QueuePolicy, RollbackCause, RunPart, Tier,
 };
 pub use input::{InputKind, InputRule, ManualTrigger};
-pub use pattern::{PathRules, Pattern};
+pub use pattern::{PathMatcher, PathRules, Pattern};
 pub use plan::{FrozenFile, Plan};
 pub use sandbox::{SandboxChoice, SandboxLevel};
 pub use skeleton::{EnvironmentSkeleton, JobSkeleton, PartSkeleton, ReleaseSkeleton};
@@ -36,6 +36,10 @@ pub mod limit {
     pub const ENVIRONMENTS_MAX: usize = 50;
     /// How long an instance may be waited for until it says that it is ready.
     pub const READY_WITHIN_MAX: crate::foundation::Millis = crate::foundation::Millis::minutes(10);
+    /// Patterns for branches, for tags, for paths.
+    pub const PATTERNS_MAX: usize = 50;
+    /// Bytes of a pattern.
+    pub const PATTERN_BYTES_MAX: usize = 255;
     /// Inputs of a manual start.
     pub const INPUTS_MAX: usize = 25;
     /// Bytes of one input's value.
