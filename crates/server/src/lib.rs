@@ -11,7 +11,6 @@ mod follow;
 mod git;
 mod listen;
 mod once;
-mod page;
 mod planner;
 mod port;
 mod project;

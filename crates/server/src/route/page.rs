@@ -6,7 +6,6 @@ use super::asked::{Ask, Place};
 use super::table::Table;
 use crate::about::{About, Arrival};
 use crate::access::{Authorized, COOKIE, Look, Open};
-use crate::page::{self, Refresh};
 use crate::shared::{Failure, Shared};
 use crate::view;
 use axum::extract::{Query, State};
@@ -15,6 +14,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
+use trunkline_page::{self as page, Refresh};
 
 /// Nothing from elsewhere, no script at all, no frames.
 const POLICY: &str =

@@ -2,7 +2,6 @@
 
 use super::page::{html, wish};
 use crate::about::{About, Arrival};
-use crate::page;
 use crate::shared::Failure;
 use crate::writer::Busy;
 use axum::Json;
@@ -14,6 +13,7 @@ use std::borrow::Cow;
 use trunkline_api::request::Refused;
 use trunkline_domain::record::Refusal;
 use trunkline_domain::{deployment, environment, project, release, repository, run};
+use trunkline_page as page;
 
 /// A no, with its status.
 #[derive(Debug)]
