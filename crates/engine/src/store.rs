@@ -179,6 +179,10 @@ pub trait Blobs: Send + Sync {
     fn put(&self, digest: &Digest, from: &mut dyn IoRead) -> Result<u64, BlobError>;
     /// Copies a blob and checks it on the way. Returns its size.
     fn get(&self, digest: &Digest, into: &mut dyn Write) -> Result<u64, BlobError>;
-    /// Whether it is kept.
+    /// Whether it is kept, be it whole or damaged.
     fn has(&self, digest: &Digest) -> bool;
+    /// Whether it is kept and its bytes are what they were: they are read. One that a disk has damaged is to be put again.
+    fn is_sound(&self, digest: &Digest) -> bool {
+        self.get(digest, &mut std::io::sink()).is_ok()
+    }
 }

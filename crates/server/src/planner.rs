@@ -351,7 +351,7 @@ fn content<'a>(repositories: &Repositories, wanted: &Wanted<'_>, file: &'a File,
 
 fn keep(blobs: &dyn Blobs, mut content: &[u8]) -> Result<Digest, trunkline_engine::BlobError> {
     let digest = Digest::of(content);
-    if !blobs.has(&digest) {
+    if !blobs.is_sound(&digest) {
         blobs.put(&digest, &mut content)?;
     }
     Ok(digest)

@@ -37,7 +37,7 @@ impl Blobs for FileBlobs {
         if found != *digest {
             return Err(BlobError::Mismatch { expected: *digest, found });
         }
-        if self.has(digest) {
+        if self.is_sound(digest) {
             return Ok(size);
         }
         file.as_file().sync_data().map_err(fail)?;

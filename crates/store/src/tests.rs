@@ -165,6 +165,9 @@ fn blobs_are_checked_when_written_and_when_read() {
     let hex = digest.hex();
     std::fs::write(folder.path().join(&hex[..2]).join(&hex[2..]), b"hullo").unwrap();
     assert!(matches!(blobs.get(&digest, &mut Vec::new()), Err(BlobError::Mismatch { .. })));
+    assert!(blobs.has(&digest) && !blobs.is_sound(&digest));
+    assert_eq!(blobs.put(&digest, &mut &b"hello"[..]).unwrap(), 5, "what a disk has damaged is put again");
+    assert!(blobs.is_sound(&digest));
     assert!(matches!(blobs.get(&Digest::of(b"none"), &mut Vec::new()), Err(BlobError::Missing(_))));
 }
 
