@@ -354,7 +354,10 @@ impl<S: Store> Engine<S> {
             let mut rows = BTreeMap::new();
             for fact in own {
                 rows.extend(reading::rows(fact, state, self.now).into_iter().map(|row| ((row.table, row.key.clone()), row)));
-                self.work.note(fact, state, self.now);
+                if let Some((work, epoch)) = self.work.note(fact, state, self.now) {
+                    // A reader finds the log by the work alone, also that of a lease that was lost.
+                    self.store.plain_put("last-lease", &work.to_string(), epoch.to_string().as_bytes())?;
+                }
             }
             for row in rows.values() {
                 self.store.row_put(seq, row)?;

@@ -105,8 +105,31 @@ impl WorkIndex {
         }
     }
 
-    /// Takes in what a fact changed. `state` is that of the fact's thing, after it and all others of its entry.
-    pub fn note(&mut self, fact: &Fact, state: &State, now: Timestamp) {
+    /// Takes in what a fact changed. `state` is that of the fact's thing, after it and all others of its entry. A lease that
+    /// ended with it is given back, however it ended.
+    pub fn note(&mut self, fact: &Fact, state: &State, now: Timestamp) -> Option<(WorkRef, u64)> {
+        let before = self.touched(fact).and_then(|work| Some((self.held.get(&work)?.epoch, work)));
+        self.take_in(fact, state, now);
+        let (epoch, work) = before?;
+        self.held.get(&work).is_none_or(|held| held.epoch != epoch).then_some((work, epoch))
+    }
+
+    /// The work that a fact is about, of a deployment the piece that is known of it.
+    fn touched(&self, fact: &Fact) -> Option<WorkRef> {
+        match fact {
+            Fact::Run { id, fact } => match fact {
+                run::Fact::JobQueued { job, .. } | run::Fact::JobLeased { job, .. } | run::Fact::AttemptEnded { job, .. } => {
+                    Some(WorkRef::Job(*id, job.clone()))
+                }
+                run::Fact::JobEnded(ended) => Some(WorkRef::Job(*id, ended.job.clone())),
+                run::Fact::Started(_) | run::Fact::CancelRequested | run::Fact::Ended { .. } => None,
+            },
+            Fact::Deployment { id, .. } => self.pieces.get(id).map(|work| WorkRef::Piece(*id, *work)),
+            _ => None,
+        }
+    }
+
+    fn take_in(&mut self, fact: &Fact, state: &State, now: Timestamp) {
         match (fact, state) {
             (Fact::Run { id, fact }, State::Run(run)) => match fact {
                 run::Fact::JobQueued { job, .. } => self.wait(WorkRef::Job(*id, job.clone()), Some(&run.project), now),

@@ -314,12 +314,17 @@ fn a_pause_of_the_machine_loses_nothing_by_itself() {
 fn a_lease_is_lost_after_its_time_but_not_soon_after_a_start() {
     let mut engine = open(MemoryStore::default(), NOW);
     done(ask(&mut engine, push(1, "one")));
-    claim(&mut engine, NOW).unwrap();
+    let lost = claim(&mut engine, NOW).unwrap().lease;
+    let last = |engine: &Engine<MemoryStore>| engine.store().plain("last-lease", &lost.work).unwrap();
+    assert_eq!(last(&engine), None);
     assert!(engine.due(NOW + Millis::seconds(59)).unwrap().is_empty(), "runners must have had time to call");
     let due = engine.due(NOW + Millis::seconds(61)).unwrap();
     assert_eq!(due.len(), 1);
     engine.execute(due, NOW + Millis::seconds(61)).unwrap();
-    assert!(claim(&mut engine, NOW + Millis::seconds(61)).is_some(), "it is given out again");
+    assert_eq!(last(&engine), Some(lost.epoch.to_string().into_bytes()), "what it logged is found");
+    let again = claim(&mut engine, NOW + Millis::seconds(61)).expect("it is given out again");
+    one(&mut engine, report(&again, Digest::of(b"ok")), NOW + Millis::seconds(62));
+    assert_eq!(last(&engine), Some(again.lease.epoch.to_string().into_bytes()));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use trunkline_domain::reading::{ReleaseRow, RunRow, Table, numbered};
 use trunkline_domain::record::{Key, State};
 use trunkline_domain::report::TestSummary;
 use trunkline_domain::run::Unplanned;
-use trunkline_domain::run::{Job, JobState, ReleaseVerdict, Run, RunStatus};
+use trunkline_domain::run::{Job, JobResult, JobState, ReleaseVerdict, Run, RunStatus};
 use trunkline_engine::Read;
 
 /// One run by its number.
@@ -161,7 +161,8 @@ fn job_view(shared: &Shared, id: RunId, run: &Run, job: Job<'_>) -> Result<JobVi
             view.steps = ended.steps.clone();
             view.artifacts = ended.artifacts.clone();
             view.log_bytes = ended.log.as_ref().map(|log| log.bytes);
-            view.log_sealed = ended.log.as_ref().map(|log| log.sealed);
+            let lost = (ended.result == JobResult::Lost).then_some(false);
+            view.log_sealed = ended.log.as_ref().map(|log| log.sealed).or(lost);
         }
     }
     Ok(view)
