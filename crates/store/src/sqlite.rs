@@ -70,7 +70,19 @@ impl SqliteStore {
                 return Err(StoreError::Failed { what: format!("opening {}", path.display()), source: why.into() });
             }
         }
-        Ok(Self { connection, marked: false })
+        let store = Self { connection, marked: false };
+        store.settle_log()?;
+        Ok(store)
+    }
+
+    /// Puts into the database what an earlier process left in its log. Where that one ended because the log could not be
+    /// flushed, the kernel shows pages that no disk has, and would not write them again: whatever came after them would be
+    /// lost with them. Nobody is waited for, so that a backup does not hold up a start.
+    fn settle_log(&self) -> Result<(), StoreError> {
+        let fail = failed("settling the database's log");
+        self.connection.pragma_update(None, "busy_timeout", 0).map_err(&fail)?;
+        self.connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(())).map_err(&fail)?;
+        settle(&self.connection).map_err(&fail)
     }
 
     /// Checks every page of the database: that none is torn, and that each index says what its table says.

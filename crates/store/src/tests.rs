@@ -80,6 +80,33 @@ fn memory_keeps_the_contract() {
 }
 
 #[test]
+fn what_a_dead_process_left_in_the_log_is_put_into_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let (live, left) = (folder.path().join("live"), folder.path().join("left"));
+    let mut store = SqliteStore::open(&live).unwrap();
+    for number in 1..=3 {
+        store.begin().unwrap();
+        store.counter_put("n", number).unwrap();
+        store.commit().unwrap();
+    }
+    // As after a kill: nobody has put the log into the database.
+    for end in ["", "-wal"] {
+        std::fs::copy(format!("{}{end}", live.display()), format!("{}{end}", left.display())).unwrap();
+    }
+    assert!(std::fs::metadata(format!("{}-wal", left.display())).unwrap().len() > 0);
+    // A reader is not waited for.
+    let reader = SqliteReader::open(&left).unwrap();
+    let snapshot = reader.snapshot().unwrap();
+    let began = std::time::Instant::now();
+    let opened = SqliteStore::open(&left).unwrap();
+    assert!(began.elapsed() < std::time::Duration::from_secs(4), "the busy timeout is five");
+    let alone = folder.path().join("alone");
+    std::fs::copy(&left, &alone).unwrap();
+    assert_eq!(SqliteReader::open(&alone).unwrap().counter("n").unwrap(), 3, "without the log");
+    drop((snapshot, reader, opened));
+}
+
+#[test]
 fn sqlite_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("db");
