@@ -16,6 +16,9 @@ pub struct Repository {
     pub source: Option<String>,
     /// Each ref's commit (or tag object).
     pub refs: BTreeMap<String, Revision>,
+    /// Whether it had refs once and then none: what it has now was not there from the beginning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emptied: bool,
 }
 
 /// What may be asked of a repository.
@@ -157,6 +160,7 @@ pub fn evolve(state: Option<Repository>, fact: &Fact) -> Repository {
         }
         Fact::RefMoved { name, new: None, .. } => {
             state.refs.remove(name);
+            state.emptied |= state.refs.is_empty();
         }
     }
     state
@@ -197,6 +201,14 @@ mod tests {
         let old = state.refs.get(name).cloned();
         let new = new.map(|digit| digit.repeat(40).parse().unwrap());
         after(state, Command::MoveRef { name: name.to_owned(), old, new })
+    }
+
+    #[test]
+    fn a_repository_that_lost_its_refs_is_not_as_new() {
+        let state = moved(&Repository::default(), "refs/heads/main", Some("1")).unwrap();
+        assert!(!state.emptied);
+        let state = moved(&state, "refs/heads/main", None).unwrap();
+        assert!(state.emptied && moved(&state, "refs/heads/main", Some("1")).unwrap().emptied);
     }
 
     #[test]

@@ -197,7 +197,7 @@ fn take_in(shared: &Shared, key: &RepositoryKey, passed_over: &BTreeMap<String, 
         let from = seen.redirected.as_ref().filter(|_| token.is_some()).unwrap_or(&address);
         fetch::fetch(&path, from, token.as_deref(), &moved).map_err(unreadable)?;
     }
-    let first = state.refs.is_empty();
+    let first = state.refs.is_empty() && !state.emptied;
     let updates = updates(&seen, &state);
     let by = Mover { actor: Actor::system(), via: Via::Poll, tags: tags_of(&updates) };
     for update in updates {

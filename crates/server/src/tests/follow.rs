@@ -40,6 +40,26 @@ pub fn sync(server: &Server) -> String {
 }
 
 #[test]
+fn a_repository_that_was_empty_for_a_while_is_not_taken_for_a_new_one() {
+    let (server, forge) = (Server::start(1), Forge::new());
+    forge.clone.commit(&[("trunkline.yaml", FILE), ("text", "1")], "Begin");
+    forge.clone.git(&["push", "-q", "trunkline", "main", "main:refs/heads/release"]);
+    assert_eq!(server.post("projects", json!({"name": "shop", "git": forge.url()})).0, 200);
+    // As a mirror that is made anew: for one look there is nothing.
+    let aside = forge.path().with_file_name("aside.git");
+    std::fs::rename(forge.path(), &aside).unwrap();
+    let bare = Command::new("git").args(["init", "-q", "--bare", "-b", "main"]).arg(forge.path()).status();
+    assert!(bare.unwrap().success());
+    sync(&server);
+    std::fs::remove_dir_all(forge.path()).unwrap();
+    std::fs::rename(&aside, forge.path()).unwrap();
+    forge.clone.commit(&[("text", "2")], "Meanwhile");
+    forge.clone.git(&["push", "-q", "trunkline", "main:refs/heads/release"]);
+    let words = sync(&server);
+    assert!(words.contains("run shop/2 for") && words.contains("shop/1 had this commit already"), "{words}");
+}
+
+#[test]
 fn a_followed_repository_starts_runs_like_a_pushed_one() {
     let (server, forge) = (Server::start(1), Forge::new());
     forge.clone.commit(&[("trunkline.yaml", FILE), ("text", "1")], "Begin");
