@@ -2,6 +2,7 @@
 
 use crate::deadline::Deadlines;
 use crate::ids::Ids;
+use crate::presence;
 use crate::request::{Answer, Beside, CommandKey, Receipt, Request};
 use crate::restore::{self, RESTORATION};
 use crate::state::States;
@@ -75,6 +76,7 @@ impl<S: Store> Engine<S> {
         head.starts = u32::try_from(starts).map_err(|_| StoreError::Damaged("no start is left to count".to_owned()))?;
         store.begin()?;
         store.head_put(&head)?;
+        presence::note_open(&mut store, now.max(head.at))?;
         store.commit()?;
         let now = now.max(head.at);
         let mut engine = Self {

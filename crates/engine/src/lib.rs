@@ -9,6 +9,7 @@ mod dispatch;
 mod ids;
 mod kept;
 mod lease;
+mod presence;
 mod request;
 mod restore;
 mod state;
@@ -17,6 +18,7 @@ mod verify;
 mod work;
 
 pub use dispatch::{Engine, OpenError};
+pub use presence::{note_open, open_until};
 pub use request::{Answer, Beside, Call, CommandKey, Receipt, Report, Request};
 pub use restore::{mark_restored, restoration};
 pub use store::{BlobError, Blobs, Head, KeyScope, Read, Store, StoreError, StoredEntry, Text};

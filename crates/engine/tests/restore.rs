@@ -11,7 +11,7 @@ use trunkline_domain::pipeline::{After, EnvironmentSkeleton, PartSkeleton, Queue
 use trunkline_domain::record::{Command, Fact, Key, Refusal, State};
 use trunkline_domain::release::Brief;
 use trunkline_domain::restoration::{self, Backup, STEP};
-use trunkline_engine::{Answer, Call, Engine, Read, Request, mark_restored, restoration as newest, verify};
+use trunkline_engine::{Answer, Call, Engine, Read, Request, mark_restored, open_until, restoration as newest, verify};
 use trunkline_store::MemoryStore;
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
@@ -208,4 +208,14 @@ fn a_record_that_was_never_restored_has_no_safe_mode_to_end() {
     let answer = one(&mut engine, Call::Resume(Actor::person("ana")));
     assert!(matches!(answer, Answer::Refused(Refusal::Restoration(restoration::Refusal::Missing))));
     assert_eq!(newest(engine.store()).unwrap(), None);
+}
+
+/// A record may have been quiet for long before it was backed up: a server had it open all the same.
+#[test]
+fn a_restored_record_was_open_until_the_backup_was_taken() {
+    let (engine, ..) = lived();
+    let mut store = engine.store().clone();
+    let taken_at = Timestamp(store.head().unwrap().at.max(open_until(&store).unwrap()).0 + 86_400_000);
+    mark_restored(&mut store, &Backup { taken_at, entries: 1, root: Digest::of(b"then") }).unwrap();
+    assert_eq!(open_until(&store).unwrap(), taken_at);
 }

@@ -14,23 +14,24 @@ pub struct Clock {
     boottime: Millis,
 }
 
-/// The wall clock is far ahead of the record.
+/// The wall clock is far ahead of the time until when the record was open.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the wall clock says {wall}, the record ends at {last}, more than {AHEAD_MAX} before: if the clock is right, start with --accept-clock"
+    "the wall clock says {wall}, the record was last open at {open_until}, more than {AHEAD_MAX} before: if the clock is right, start with --accept-clock"
 )]
 pub struct ClockAhead {
     wall: String,
-    last: String,
+    open_until: String,
 }
 
 impl Clock {
-    /// Starts at the wall clock, but never before the record's last entry.
-    pub fn start(last: Timestamp, accept: bool) -> Result<Self, ClockAhead> {
+    /// Starts at the wall clock, but never before `last`, the record's last entry. A server had the record open until
+    /// `open_until`: a record that is merely quiet is asked about by nobody.
+    pub fn start(last: Timestamp, open_until: Timestamp, accept: bool) -> Result<Self, ClockAhead> {
         let wall = wall();
         let fresh = last == Timestamp::default();
-        if !fresh && !accept && wall.since(last) > AHEAD_MAX {
-            return Err(ClockAhead { wall: wall.iso(), last: last.iso() });
+        if !fresh && !accept && wall.since(open_until) > AHEAD_MAX {
+            return Err(ClockAhead { wall: wall.iso(), open_until: open_until.iso() });
         }
         Ok(Self { base: wall.max(last), boottime: boottime() })
     }
@@ -66,17 +67,24 @@ mod tests {
 
     #[test]
     fn a_record_that_ends_long_ago_is_asked_about() {
-        assert!(Clock::start(from_now(MINUTE - WEEK), false).is_ok());
+        let start = |last, accept| Clock::start(last, last, accept);
+        assert!(start(from_now(MINUTE - WEEK), false).is_ok());
         let last = from_now(-MINUTE - WEEK);
-        let why = Clock::start(last, false).unwrap_err().to_string();
-        assert!(why.contains(&format!("the record ends at {}, more than", last.iso())) && why.contains("--accept-clock"), "{why}");
-        let clock = Clock::start(last, true).unwrap();
+        let why = start(last, false).unwrap_err().to_string();
+        assert!(why.contains(&format!("the record was last open at {}, more than", last.iso())) && why.contains("--accept-clock"), "{why}");
+        let clock = start(last, true).unwrap();
         assert!(clock.now().since(last) > AHEAD_MAX, "the wall clock is believed");
     }
 
     #[test]
+    fn a_record_that_was_quiet_while_it_was_open_is_not_asked_about() {
+        let clock = Clock::start(from_now(-50 * WEEK), from_now(-MINUTE), false).unwrap();
+        assert!(wall().since(clock.now()).0 < MINUTE as u64);
+    }
+
+    #[test]
     fn a_new_record_ends_nowhere() {
-        let clock = Clock::start(Timestamp::default(), false).unwrap();
+        let clock = Clock::start(Timestamp::default(), Timestamp::default(), false).unwrap();
         assert!(wall().since(clock.now()).0 < MINUTE as u64);
     }
 
@@ -84,7 +92,7 @@ mod tests {
     fn time_goes_on_from_a_record_that_is_ahead_of_the_clock() {
         for ahead in [MINUTE, 500 * WEEK] {
             let last = from_now(ahead);
-            let clock = Clock::start(last, false).unwrap();
+            let clock = Clock::start(last, last, false).unwrap();
             assert!(clock.now() >= last && clock.now().since(last).0 < MINUTE as u64);
         }
     }

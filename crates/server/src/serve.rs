@@ -22,7 +22,7 @@ use trunkline_domain::foundation::{RepositoryKey, RunnerKey};
 use trunkline_domain::pipeline::SandboxLevel;
 use trunkline_domain::reading::{ProjectRow, Row, Table};
 use trunkline_domain::record::{Key, State};
-use trunkline_engine::{Call, Engine, Read, StoreError};
+use trunkline_engine::{Call, Engine, Read, StoreError, open_until};
 use trunkline_runner::{Config, Limits, Runner};
 use trunkline_store::{DataFolder, FileBlobs, FolderError, LogStore, Space, SqliteReader, SqliteStore};
 
@@ -110,7 +110,7 @@ pub async fn serve(options: Options) -> Result<Serving, StartError> {
     let store = SqliteStore::open(&folder.database())?;
     let reader = SqliteReader::open(&folder.database())?;
     let head = store.head()?;
-    let clock = Clock::start(head.at, options.accept_clock)?;
+    let clock = Clock::start(head.at, open_until(&store)?, options.accept_clock)?;
     let repositories = Repositories::open(&folder.repositories()).map_err(io("the repositories"))?;
     refs_follow_the_record(&store, &repositories)?;
     let token = token::operator(&folder.token()).map_err(io("the operator's token"))?;

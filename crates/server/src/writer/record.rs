@@ -12,12 +12,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot::Sender;
 use trunkline_api::runner::Outcome;
 use trunkline_domain::foundation::{Millis, Timestamp};
-use trunkline_engine::{Answer, BATCH_MAX, Call, Engine, Report, Store, StoreError};
+use trunkline_engine::{Answer, BATCH_MAX, Call, Engine, Report, Store, StoreError, open_until};
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(500);
 /// The loop comes by at every [`TICK`]; a longer pause of engine time means that the machine slept or the process was stopped.
 const PAUSE: Millis = Millis::seconds(10);
+/// How often it is noted that the record is open, and once more at the end: see [`open_until`].
+const NOTE_EVERY: Millis = Millis::days(1);
 /// How long calls that were answered already may gather before they are flushed.
 const GATHER: Duration = Duration::from_millis(2);
 
@@ -53,11 +55,12 @@ impl<S: Store> Recorder<S> {
     pub fn run(mut self, calls: &Receiver<Asked>) -> Result<(), StoreError> {
         let mut looked = Instant::now();
         let mut seen = self.clock.now();
+        let mut noted = open_until(self.engine.store())?;
         loop {
             let first = match calls.recv_timeout(TICK) {
                 Ok(first) => Some(first),
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return self.note(self.clock.now()),
             };
             let size = self.size();
             let now = self.clock.now();
@@ -76,6 +79,10 @@ impl<S: Store> Recorder<S> {
                 looked = Instant::now();
                 self.pay(now)?;
                 self.time(now)?;
+                if now.since(noted) >= NOTE_EVERY {
+                    noted = now;
+                    self.note(now)?;
+                }
                 ring |= self.room.look();
             }
             if ring || self.size() != size {
@@ -167,6 +174,14 @@ impl<S: Store> Recorder<S> {
             }
         }
         Ok(())
+    }
+
+    /// Notes that the record is open now. It is not worth room on a full disk.
+    fn note(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        match self.engine.note_open(now) {
+            Err(StoreError::Full) => self.engine.take_back(),
+            noted => noted,
+        }
     }
 
     /// What time alone brings about.

@@ -18,8 +18,8 @@ use trunkline_domain::pipeline::{Check, CheckRule, Plan, SandboxChoice, SandboxL
 use trunkline_domain::record::Command;
 use trunkline_domain::run::{self, AttemptResult, JobOutcome, PlanNote, StartRun, Trigger};
 use trunkline_domain::{project, repository};
-use trunkline_engine::{Answer, Beside, Call, Engine, Report, Request};
-use trunkline_store::{MemoryStore, Space};
+use trunkline_engine::{Answer, Beside, Call, Engine, Report, Request, open_until};
+use trunkline_store::{MemoryStore, Space, SqliteReader, SqliteStore};
 
 const CHAIN: &str = "on: push\njobs:\n  build: { run: 'true' }\n  test: { needs: build, run: 'true' }\n";
 
@@ -27,7 +27,7 @@ const CHAIN: &str = "on: push\njobs:\n  build: { run: 'true' }\n  test: { needs:
 fn writer(folder: &tempfile::TempDir) -> (Writer, Arc<AtomicU32>) {
     let store = MemoryStore::default();
     let full = store.full();
-    let clock = Clock::start(Timestamp(0), false).unwrap();
+    let clock = Clock::start(Timestamp(0), Timestamp(0), false).unwrap();
     let mut engine = Engine::open(store, clock.now(), [7; 32]).unwrap();
     for request in [shop(), run_of(CHAIN)] {
         let answer = engine.execute(vec![Call::Command(Box::new(request))], clock.now()).unwrap().remove(0);
@@ -157,4 +157,34 @@ fn a_deployment_never_begins_before_it_is_durable() {
     assert!(!record::tells_of_a_deployment(&Call::Report(report.clone())));
     report.request.outcome = Outcome::Apply(ApplyOutcome::Applied);
     assert!(record::tells_of_a_deployment(&Call::Report(report)));
+}
+
+/// So that a start is not asked about a clock that went on while the record was merely quiet.
+#[test]
+fn it_is_noted_once_a_day_and_at_the_end_that_the_record_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trunkline.db");
+    let clock = Clock::start(Timestamp(0), Timestamp(0), false).unwrap();
+    let reader = || SqliteReader::open(&path).unwrap();
+    let open_at = |at: Timestamp| {
+        let engine = Engine::open(SqliteStore::open(&path).unwrap(), at, [7; 32]).unwrap();
+        assert_eq!(open_until(&reader()).unwrap(), at, "the start notes it");
+        Writer::start(engine, clock, Arc::new(Room::new(Space::open(folder.path()).unwrap())), |error| panic!("{error}"))
+    };
+    let (now, day) = (clock.now(), Millis::days(1).0 as i64);
+    let writer = open_at(Timestamp(now.0 - day - 1_000));
+    let until = Instant::now() + Duration::from_secs(10);
+    while open_until(&reader()).unwrap() < now {
+        assert!(Instant::now() < until, "it is never noted");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let closed = writer.closed();
+    drop(writer);
+    assert!(closed.wait(Duration::from_secs(10)));
+    let hour_ago = Timestamp(clock.now().0 - 3_600_000);
+    let writer = open_at(hour_ago);
+    let closed = writer.closed();
+    drop(writer);
+    assert!(closed.wait(Duration::from_secs(10)));
+    assert!(open_until(&reader()).unwrap() >= now, "the end notes it");
 }
