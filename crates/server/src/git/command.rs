@@ -201,8 +201,19 @@ pub fn converse(command: &mut Command, what: &str, input: &mut (dyn Read + Send)
 
 /// What git complained of, for people and logs: it quotes names, and what another server says.
 fn shown(said: &[u8]) -> String {
-    let said = String::from_utf8_lossy(said);
+    let said = owned(&String::from_utf8_lossy(said));
     said.trim().chars().map(|c| if is_obeyed(c) && !matches!(c, '\n' | '\t') { '?' } else { c }).collect()
+}
+
+/// What git's advice for the repository of another user begins with. The advice is to be put into a configuration that the
+/// server's git does not read.
+const FOREIGN: &str = "fatal: detected dubious ownership in repository at ";
+
+/// What git said, with advice that helps here in place of git's own, which is all that follows.
+fn owned(said: &str) -> String {
+    let Some((before, after)) = said.split_once(FOREIGN) else { return said.to_owned() };
+    let place = after.lines().next().unwrap_or_default();
+    format!("{before}the repository at {place} belongs to another user: give it to the server's user, or reach it over ssh://")
 }
 
 /// Bytes of git's complaints that are kept.
@@ -222,5 +233,19 @@ impl Write for Capped<'_> {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repository_of_another_user_is_told_without_advice_that_has_no_effect() {
+        let said = "fatal: detected dubious ownership in repository at '/srv/git/shop.git'\nTo add an exception for this directory, call:\n\n\tgit config --global --add safe.directory /srv/git/shop.git\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\n";
+        let told = "the repository at '/srv/git/shop.git' belongs to another user: give it to the server's user, or reach it over ssh://";
+        assert_eq!(shown(said.as_bytes()), told);
+        assert_eq!(shown(format!("remote: Hello\n{FOREIGN}'x'").as_bytes()).lines().next(), Some("remote: Hello"));
+        assert_eq!(shown(b"fatal: no\n\x1b[2J"), "fatal: no\n?[2J");
     }
 }
