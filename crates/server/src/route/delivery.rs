@@ -168,7 +168,7 @@ async fn on_deployment(
 ) -> Answer<DeploymentView> {
     let (key, once) = (project.clone(), once.within(&project));
     let command = move |shared: &Shared| Ok(Command::Deployment(view::deployment(shared, &key, number)?.id, command));
-    act(shared, by.actor, once, command).await?;
+    act(shared, by.actor, once, command).await.map_err(|no| Problem::of(no, &project, number))?;
     answer(shared, move |shared| view::deployment(shared, &project, number)).await
 }
 
@@ -180,7 +180,8 @@ async fn try_on_deployment(
     command: deployment::Command,
 ) -> Answer<DeploymentView> {
     let key = project.clone();
-    try_out(shared, by.actor, move |shared| Ok(Command::Deployment(view::deployment(shared, &key, number)?.id, command))).await?;
+    let command = move |shared: &Shared| Ok(Command::Deployment(view::deployment(shared, &key, number)?.id, command));
+    try_out(shared, by.actor, command).await.map_err(|no| Problem::of(no, &project, number))?;
     answer(shared, move |shared| view::deployment(shared, &project, number)).await
 }
 

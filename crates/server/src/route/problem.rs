@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::borrow::Cow;
 use trunkline_api::request::Refused;
+use trunkline_domain::foundation::ProjectKey;
 use trunkline_domain::record::Refusal;
 use trunkline_domain::{deployment, environment, project, release, repository, run};
 use trunkline_page as page;
@@ -26,6 +27,25 @@ impl Problem {
     /// A no.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         Self { status, refused: Refused { code: code.to_owned(), message: message.into(), help: None } }
+    }
+
+    /// A no to an act on one run or deployment, which the help then names: its project too, whatever folder its reader is in.
+    pub fn of(failure: Failure, project: &ProjectKey, number: u32) -> Self {
+        let help = match &failure {
+            Failure::Refused(Refusal::Deployment(deployment::Refusal::Ended(_))) => {
+                Some(format!("trunkline deployments view {project}/deployment/{number} shows how it ended"))
+            }
+            // Its commit has had its run: the same push again would start none.
+            Failure::Refused(Refusal::Run(run::Refusal::Ended(_))) => Some(format!(
+                "trunkline runs view {project}/{number} shows how it ended; for a new run: trunkline start -p {project}, where 'on' has 'manual', else push a new commit (git commit --allow-empty)"
+            )),
+            _ => None,
+        };
+        let problem = Self::from(failure);
+        match help {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
     }
 
     /// With what would change the answer.
@@ -129,12 +149,7 @@ fn help_for(refusal: &Refusal) -> Option<Cow<'static, str>> {
         Refusal::Release(refusal) => return release_help(refusal),
         Refusal::Environment(refusal) => return environment_help(refusal),
         Refusal::Deployment(deployment::Refusal::NotUnknown) => "only an unknown deployment is settled by a person",
-        Refusal::Deployment(deployment::Refusal::Ended(_)) => "trunkline deployments view shows how it ended",
         Refusal::Restoration(_) => "deployments go on as they are: trunkline status shows what is where",
-        Refusal::Run(run::Refusal::Ended(_)) => {
-            // Its commit has had its run: the same push again would start none.
-            "trunkline runs view shows how it ended; for a new run: trunkline start, where 'on' has 'manual', else push a new commit (git commit --allow-empty)"
-        }
         _ => return None,
     };
     Some(help.into())

@@ -110,7 +110,8 @@ async fn try_cancel_run(
     Body(Act {}): Body<Act>,
 ) -> Answer<RunView> {
     let key = project.clone();
-    try_out(&shared, by.actor, move |shared| Ok(Command::Run(view::run(shared, &key, number)?.id, run::Command::Cancel))).await?;
+    let command = move |shared: &Shared| Ok(Command::Run(view::run(shared, &key, number)?.id, run::Command::Cancel));
+    try_out(&shared, by.actor, command).await.map_err(|no| Problem::of(no, &project, number))?;
     answer(&shared, move |shared| view::run(shared, &project, number)).await
 }
 
@@ -122,7 +123,7 @@ async fn cancel_run(
 ) -> Answer<RunView> {
     let (key, once) = (project.clone(), once.within(&project));
     let command = move |shared: &Shared| Ok(Command::Run(view::run(shared, &key, number)?.id, run::Command::Cancel));
-    act(&shared, by.actor, once, command).await?;
+    act(&shared, by.actor, once, command).await.map_err(|no| Problem::of(no, &project, number))?;
     answer(&shared, move |shared| view::run(shared, &project, number)).await
 }
 

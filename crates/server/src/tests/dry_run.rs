@@ -59,6 +59,15 @@ fn a_dry_run_meets_the_no_of_the_act() {
         ("environments/test/accept".to_owned(), json!({}), 409, "already"),
         ("environments/nowhere/rollback".to_owned(), json!({}), 409, "no such environment yet"),
     ]);
+    // What shows more is named in full: whoever reads it may be in the folder of another project, or in none.
+    for (path, view) in
+        [("deployments/1", "trunkline deployments view shop/deployment/1 shows"), ("runs/1", "trunkline runs view shop/1 shows")]
+    {
+        for act in ["cancel", "cancel/dry-run"] {
+            let (_, refused) = server.post(&format!("projects/shop/{path}/{act}"), json!({}));
+            assert!(refused["help"].as_str().is_some_and(|help| help.starts_with(view)), "{path}/{act}: {refused}");
+        }
+    }
     push("good and fine but slow\n");
     server.until("projects/shop/releases/4", |body| body.is_object() && body["release"]["number"] == json!(4));
     try_all(&[(format!("releases/4/{promote}"), to("production"), 409, "not verified yet")]);
