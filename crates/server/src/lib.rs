@@ -2,10 +2,8 @@
 
 mod about;
 mod access;
-mod announce;
 mod clock;
 mod cookies;
-mod credentials;
 mod explain;
 mod follow;
 mod git;

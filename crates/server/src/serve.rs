@@ -1,10 +1,8 @@
 //! Starting the server: takes the data folder, opens the record, repairs what a crash left, listens.
 
 use crate::access::Keys;
-use crate::announce::Announced;
 use crate::clock::{Clock, ClockAhead};
 use crate::cookies::Cookies;
-use crate::credentials::Credentials;
 use crate::git::{Repositories, refs_on_disk, write_ref};
 use crate::listen::answer;
 use crate::port::LocalPort;
@@ -24,7 +22,7 @@ use trunkline_domain::reading::{ProjectRow, Row, Table};
 use trunkline_domain::record::{Key, State};
 use trunkline_engine::{Call, Engine, Read, StoreError, open_until};
 use trunkline_runner::{Config, Limits, Runner};
-use trunkline_store::{DataFolder, FileBlobs, FolderError, LogStore, Space, SqliteReader, SqliteStore};
+use trunkline_store::{Announced, Credentials, DataFolder, FileBlobs, FolderError, LogStore, Space, SqliteReader, SqliteStore};
 
 /// The runner in the server's own process.
 const BUILT_IN: &str = "built-in";

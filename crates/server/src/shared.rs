@@ -3,7 +3,6 @@
 use crate::about::{About, Arrival};
 use crate::access::Keys;
 use crate::clock::Clock;
-use crate::credentials::Credentials;
 use crate::follow::Followed;
 use crate::git::Repositories;
 use crate::writer::{Busy, Writer};
@@ -15,7 +14,7 @@ use trunkline_domain::project::Project;
 use trunkline_domain::record::{Key, Refusal, State};
 use trunkline_domain::repository::Repository;
 use trunkline_engine::{Answer, Blobs, Read, Receipt, StoreError};
-use trunkline_store::{LogStore, SqliteReader};
+use trunkline_store::{Credentials, LogStore, SqliteReader};
 
 /// What every route shares.
 pub struct Shared {

@@ -1,7 +1,9 @@
 //! Where state, ledger, rows and bytes are kept: in memory for tests and the simulator, in SQLite and files for real.
 
+mod announce;
 pub mod backup;
 mod blobs;
+mod credentials;
 mod folder;
 mod log;
 mod memory;
@@ -11,7 +13,9 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
+pub use announce::Announced;
 pub use blobs::FileBlobs;
+pub use credentials::Credentials;
 pub use folder::{DataFolder, FolderError, GIT_COOKIES};
 pub use log::{LogError, LogStore};
 pub use memory::MemoryStore;

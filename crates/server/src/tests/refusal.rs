@@ -228,7 +228,12 @@ fn a_refusal_from_a_deeper_room_says_what_helps() {
     clone.commit(&[("trunkline.yaml", "no: file\n")], "Break the file");
     clone.git(&["push", "-q", "trunkline", "main:refs/heads/side"]);
     let questions = [
-        ("POST", "projects/shop/runs/2/cancel", 409, "trunkline runs view shop/2 shows how it ended; for a new run: trunkline start -p shop, where 'on' has 'manual', else push a new commit"),
+        (
+            "POST",
+            "projects/shop/runs/2/cancel",
+            409,
+            "trunkline runs view shop/2 shows how it ended; for a new run: trunkline start -p shop, where 'on' has 'manual', else push a new commit",
+        ),
         ("GET", "nowhere", 404, "GET /api/v1/openapi.json"),
         ("POST", "resume", 409, "trunkline status"),
         ("GET", "projects/shp", 404, "trunkline projects list"),

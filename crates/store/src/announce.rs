@@ -1,11 +1,11 @@
 //! The file in the data folder that says where the server listens, so that commands on this machine find it on any port.
 
+use crate::folder::DataFolder;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use trunkline_store::DataFolder;
 
 /// Its name in the data folder.
 const FILE: &str = "address";
