@@ -3,6 +3,7 @@
 use super::look::{self, Icon, Tone, grouped};
 use super::part::{command, icon, refused_for, sentence};
 use super::time;
+use crate::view::Projects;
 use maud::{Markup, html};
 use trunkline_api::view::{StationKind, StationState, StationView, WhereView};
 use trunkline_domain::foundation::Timestamp;
@@ -49,9 +50,12 @@ pub fn moves(view: &WhereView) -> bool {
 
 /// Where the change is. What ended badly comes first, then what wants a person, what moves, what waits, and at last
 /// that it is where it was to go.
-pub fn answer(view: &WhereView, now: Timestamp) -> Answer {
-    refused(view)
-        .or_else(|| failed_job(view, now))
+pub fn answer(view: &WhereView, projects: Projects, now: Timestamp) -> Answer {
+    if let Some(refused) = refused(view) {
+        // Its commands are of the delivery file in the reader's folder, and of no project.
+        return refused;
+    }
+    let mut answer = failed_job(view, now)
         .or_else(|| bad_environment(view, now))
         .or_else(|| wanted(view, now))
         .or_else(|| moving(view, now))
@@ -59,7 +63,11 @@ pub fn answer(view: &WhereView, now: Timestamp) -> Answer {
         .or_else(|| put_back(view, now))
         .or_else(|| no_release(view))
         .or_else(|| stopped(view))
-        .unwrap_or_else(|| arrived(view, now))
+        .unwrap_or_else(|| arrived(view, now));
+    for command in &mut answer.commands {
+        *command = projects.said(command, &view.project);
+    }
+    answer
 }
 
 fn refused(view: &WhereView) -> Option<Answer> {

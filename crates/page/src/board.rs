@@ -35,7 +35,7 @@ pub fn board(status: &StatusView, refresh: Refresh) -> String {
         } @else if let Some(followed) = followed {
             (empty("The next push to the repository that it follows starts the first run.", &format!("trunkline sync {}", followed.name)))
         } @else if first_push {
-            (empty("The first push starts the first run.", "git push trunkline main"))
+            (empty("The first push starts the first run.", "git push trunkline BRANCH"))
         } @else {
             (matrix::matrix(status, &items))
         }

@@ -5,6 +5,7 @@ use super::layout::{Frame, Place, Refresh, page};
 use super::look::{self, Icon};
 use super::part::{clip, command, digits, icon, pick, subject};
 use super::{evidence, line};
+use crate::view::Projects;
 use maud::{Markup, html};
 use trunkline_api::view::{CommitView, WhereView};
 use trunkline_domain::foundation::{ProjectKey, Timestamp};
@@ -19,8 +20,8 @@ const REFRESH_SETTLED_S: u32 = 15;
 const TITLE_MAX: usize = 60;
 
 /// Where a change is.
-pub fn change(view: &WhereView, now: Timestamp, refresh: Refresh) -> String {
-    let answer = answer(view, now);
+pub fn change(view: &WhereView, projects: Projects, now: Timestamp, refresh: Refresh) -> String {
+    let answer = answer(view, projects, now);
     let moves = moves(view);
     let refresh_s = match (moves, answer.has_command()) {
         (true, false) => REFRESH_S,
@@ -35,11 +36,11 @@ pub fn change(view: &WhereView, now: Timestamp, refresh: Refresh) -> String {
             (facts(view))
         } }
         (answer.markup())
-        (evidence::failed_tests(view))
+        (evidence::failed_tests(view, projects))
         (line::way(view, now))
         div.cols.sec {
             (evidence::facts(view, now))
-            (side(view))
+            (side(view, projects))
         }
     };
     let title = format!("{}: {}", clip(&answer.big, TITLE_MAX), clip(subject, TITLE_MAX));
@@ -63,7 +64,7 @@ pub fn unknown_change(question: &str, followed: Option<&ProjectKey>, refresh: Re
                 }
                 None => {
                     p { "It was not pushed to this server, or it started no run." }
-                    (command("git push trunkline main"))
+                    (command("git push trunkline BRANCH"))
                 }
             }
         }
@@ -108,14 +109,15 @@ fn author(commit: &CommitView) -> Markup {
     }
 }
 
-fn side(view: &WhereView) -> Markup {
+fn side(view: &WhereView, projects: Projects) -> Markup {
+    let said = |text: String| command(&projects.said(&text, &view.project));
     html! {
         div.side {
             @if let Some(newer) = &view.newer {
                 section { h2 { "A newer release" } p { b { (newer.version) } " " (newer.alias) @if let Some(veto) = look::vetoed_from(newer) { ", vetoed from " (veto) " onwards" } } }
             }
-            section { h2 { "Same answer in a terminal" } (command(&format!("trunkline where {}", digits(&view.revision)))) }
-            @if !view.run.jobs.is_empty() { section { h2 { "Log of the run" } (command(&format!("trunkline log {}", view.run.number))) } }
+            section { h2 { "Same answer in a terminal" } (said(format!("trunkline where {}", digits(&view.revision)))) }
+            @if !view.run.jobs.is_empty() { section { h2 { "Log of the run" } (said(format!("trunkline log {}", view.run.number))) } }
         }
     }
 }

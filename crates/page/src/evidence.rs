@@ -3,6 +3,7 @@
 use super::look::{self, Icon, Look, Tone, grouped};
 use super::part::{badge, command, pick, refused_for, state};
 use super::time;
+use crate::view::Projects;
 use maud::{Markup, html};
 use trunkline_api::view::{JobView, ReleaseView, StationKind, StationState, WhereView};
 use trunkline_domain::foundation::Timestamp;
@@ -12,7 +13,7 @@ use trunkline_domain::report::TestFailure;
 const FAILURES_SHOWN_MAX: usize = 10;
 
 /// The failed tests of the run, with what they said. Nothing where none failed.
-pub fn failed_tests(view: &WhereView) -> Markup {
+pub fn failed_tests(view: &WhereView, projects: Projects) -> Markup {
     let of = |job: &'_ JobView| {
         job.tests.iter().flat_map(|tests| &tests.failures).map(|failure| (job.key.to_string(), failure.clone())).collect::<Vec<_>>()
     };
@@ -30,7 +31,7 @@ pub fn failed_tests(view: &WhereView) -> Markup {
             }
             @for (job, failure) in &failures[..shown] { (failed_test(job, failure)) }
             @if count > shown as u64 {
-                div.failtest { p.where { (grouped(count - shown as u64)) " more: " } (command(&format!("trunkline tests {} --failed", view.run.number))) }
+                div.failtest { p.where { (grouped(count - shown as u64)) " more: " } (command(&projects.said(&format!("trunkline tests {} --failed", view.run.number), &view.project))) }
             }
         }
     }

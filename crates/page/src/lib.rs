@@ -15,7 +15,7 @@ mod refused;
 mod time;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 

@@ -6,6 +6,7 @@
 use super::part::clip;
 use super::sample::*;
 use super::{Refresh, STYLE};
+use crate::view::Projects;
 use std::collections::BTreeSet;
 use trunkline_api::request::Refused;
 use trunkline_api::view::*;
@@ -18,7 +19,7 @@ fn board(status: &StatusView) -> String {
 }
 
 fn change(view: &WhereView, now: Timestamp) -> String {
-    super::change(view, now, Refresh::On)
+    super::change(view, Projects::One, now, Refresh::On)
 }
 
 fn unknown_change(question: &str) -> String {
@@ -140,7 +141,7 @@ fn what_wants_a_person_comes_with_its_command() {
     assert!(page("board-asking").contains("trunkline settle deployment/44 --live<"));
     assert!(page("board-safe-mode").contains("trunkline resume"));
     assert!(page("board-empty").contains("trunkline project add NAME"));
-    assert!(page("board-first-push").contains("git push trunkline main"));
+    assert!(page("board-first-push").contains("git push trunkline BRANCH"));
     // Nobody pushes here what lives elsewhere.
     let mut followed = project("shop", 3, &[]);
     followed.last_run = None;
@@ -268,6 +269,43 @@ fn reasons_and_proofs_are_said() {
     assert_eq!(headline(&page("change-unknown")), "Commit 4f2a91c&lt;script&gt; was not seen here");
 }
 
+/// A page cannot know in which folder its reader types.
+#[test]
+fn commands_name_the_project_where_there_are_several() {
+    let mut new = asking();
+    for station in &mut new.stations {
+        if station.state == StationState::Waiting {
+            (station.deployment, station.status) = (None, None);
+        }
+    }
+    let mut more = failed_test();
+    let tests = more.run.jobs.iter_mut().find_map(|job| job.tests.as_mut().filter(|tests| tests.failed > 0)).unwrap();
+    tests.failed = 12;
+    let cases = [
+        (failed_test(), vec!["trunkline log 4 unit", "trunkline log 4", "trunkline where "]),
+        (more, vec!["trunkline tests 4 --failed"]),
+        (vetoed(), vec!["trunkline log deployment/44"]),
+        (put_back(), vec!["trunkline promote 2026.11.4 production"]),
+        (asking(), vec!["trunkline settle deployment/44 --live", "trunkline settle deployment/44 --old"]),
+        (new, vec!["trunkline environments accept production"]),
+        (refused(), vec!["trunkline where "]),
+    ];
+    for (view, wanted) in cases {
+        for (projects, end) in [(Projects::One, "<"), (Projects::Several, " -p shop<")] {
+            let page = super::change(&view, projects, NOW, Refresh::On);
+            for command in &wanted {
+                let place = page.match_indices(command).any(|(at, _)| {
+                    let rest = &page[at + command.len()..];
+                    rest.starts_with(end)
+                        || (command.ends_with(' ') && rest.split_once('<').unwrap().0.contains(" -p shop") == (end != "<"))
+                });
+                assert!(place, "{command} with {projects:?}: {page}");
+            }
+            assert!(!page.contains("trunkline check -p") && !page.contains("explain TL0142 -p"), "they are of no project");
+        }
+    }
+}
+
 #[test]
 fn live_is_not_said_without_proof() {
     let mut view = live();
@@ -302,7 +340,7 @@ fn a_reader_can_pause_the_refresh() {
     let status = eight();
     let paused = [
         super::board(&status, Refresh::Paused),
-        super::change(&live(), NOW, Refresh::Paused),
+        super::change(&live(), Projects::One, NOW, Refresh::Paused),
         super::unknown_change("4f2a91c", None, Refresh::Paused),
     ];
     for page in paused {

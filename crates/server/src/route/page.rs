@@ -83,7 +83,7 @@ async fn change(
         for project in view::project_rows(shared)?.into_iter().map(|row| row.project) {
             match view::where_is(shared, &project, &question) {
                 Err(Failure::NotFound(..)) => {}
-                found => return Ok((StatusCode::OK, page::change(&found?, shared.clock.now(), wish.refresh()))),
+                found => return Ok((StatusCode::OK, page::change(&found?, view::projects(shared)?, shared.clock.now(), wish.refresh()))),
             }
         }
         Ok((StatusCode::NOT_FOUND, page::unknown_change(&question, None, wish.refresh())))
@@ -102,7 +102,7 @@ async fn change_of(
             let followed = (about == About::Change(Arrival::Followed)).then_some(&project);
             Ok((StatusCode::NOT_FOUND, page::unknown_change(&question, followed, wish.refresh())))
         }
-        found => Ok((StatusCode::OK, page::change(&found?, shared.clock.now(), wish.refresh()))),
+        found => Ok((StatusCode::OK, page::change(&found?, view::projects(shared)?, shared.clock.now(), wish.refresh()))),
     })
     .await
 }

@@ -168,8 +168,8 @@ fn a_browser_is_refused_with_a_page() {
     let pages = [
         ("/nowhere", 404, "There is no such thing", "There is no such address."),
         ("/api/v1/projects/shp", 404, "There is no such thing", "There is no project &#39;shp&#39;"),
-        ("/c/4f2a91c", 404, "Commit 4f2a91c was not seen here", "git push trunkline main"),
-        ("/p/shop/c/4f2a91c", 404, "Commit 4f2a91c was not seen here", "git push trunkline main"),
+        ("/c/4f2a91c", 404, "Commit 4f2a91c was not seen here", "git push trunkline BRANCH"),
+        ("/p/shop/c/4f2a91c", 404, "Commit 4f2a91c was not seen here", "git push trunkline BRANCH"),
         ("/p/No%20Name/c/4f2a91c", 400, "The question makes no sense", "&#39;No Name&#39; is not a name of a project"),
         ("/?refresh=on&refresh=off", 400, "The question makes no sense", "The parameter &#39;refresh&#39;: given twice."),
     ];

@@ -3,7 +3,7 @@
 use super::deployment::by_id as deployment_by_id;
 use super::release::{by_id as release_by_id, release_ref};
 use super::run::by_id as run_by_id;
-use super::{environments, row, rows};
+use super::{Projects, environments, row, rows};
 use crate::about::About;
 use crate::shared::{Failure, Shared};
 use trunkline_api::view::{
@@ -94,10 +94,11 @@ fn stations(shared: &Shared, project: &ProjectKey, run: &RunView, release: Optio
     stations.extend(run.jobs.iter().map(job_station));
     stations.push(release_station(run, release));
     let deployments = release.map(|release| deployments_of(shared, project, release)).transpose()?.unwrap_or_default();
+    let several = super::projects(shared)?;
     for environment in environments(shared, project)? {
         let named = release.map_or(!environment.retired, |release| release.environments.contains(&environment.name));
         if named {
-            stations.push(environment_station(run, release, &environment, &deployments));
+            stations.push(environment_station(run, release, (&environment, several), &deployments));
         }
     }
     Ok(stations)
@@ -204,7 +205,7 @@ fn deployments_of(shared: &Shared, project: &ProjectKey, release: &ReleaseView) 
 fn environment_station(
     run: &RunView,
     release: Option<&ReleaseView>,
-    environment: &EnvironmentView,
+    (environment, projects): (&EnvironmentView, Projects),
     deployments: &[DeploymentView],
 ) -> StationView {
     let last = deployments.iter().rev().find(|deployment| deployment.environment == environment.name);
@@ -230,7 +231,7 @@ fn environment_station(
             stand(&mut station, deployment, release, environment);
             arrive(&mut station, deployments);
         }
-        None => expect(&mut station, run, release, environment),
+        None => expect(&mut station, run, release, (environment, projects)),
     }
     station
 }
@@ -284,7 +285,7 @@ fn replaced(station: &mut StationView, release: &ReleaseView, environment: &Envi
     StationState::RolledBack
 }
 
-fn expect(station: &mut StationView, run: &RunView, release: &ReleaseView, environment: &EnvironmentView) {
+fn expect(station: &mut StationView, run: &RunView, release: &ReleaseView, (environment, projects): (&EnvironmentView, Projects)) {
     let missing: Vec<&str> = environment.after.iter().filter(|name| !release.verified.contains(name)).map(|name| name.as_str()).collect();
     if release.forbidden.contains(&environment.name) && !release.verified.contains(&environment.name) {
         let from: Vec<&str> = release.release.vetoed_from.iter().map(|name| name.as_str()).collect();
@@ -292,10 +293,29 @@ fn expect(station: &mut StationView, run: &RunView, release: &ReleaseView, envir
         station.reason = Some(format!("vetoed from {} onwards, since its deployment there failed", from.join(" and ")));
     } else if !environment.accepted {
         station.state = StationState::Waiting;
-        station.reason = Some(format!("a new environment: a person accepts it · trunkline environments accept {}", environment.name));
+        let accept = projects.said(&format!("trunkline environments accept {}", environment.name), &environment.project);
+        station.reason = Some(format!("a new environment: a person accepts it · {accept}"));
     } else if let Some(newer) = environment.runs.as_ref().filter(|runs| runs.reference == run.reference && runs.run > run.number) {
         station.reason = Some(format!("{} of a later run is there: only `trunkline promote` brings this one", newer.release.version));
     } else if !missing.is_empty() {
         station.reason = Some(format!("comes when it is verified in {}", missing.join(", ")));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::page::sample;
+
+    #[test]
+    fn the_command_that_lets_releases_in_names_its_project_where_there_are_several() {
+        let view = sample::live();
+        let environment = EnvironmentView { accepted: false, ..sample::environment("shop", "eu", "", 3, 60) };
+        let mut station = view.stations.last().unwrap().clone();
+        for (projects, end) in [(Projects::One, " accept eu"), (Projects::Several, " accept eu -p shop")] {
+            expect(&mut station, &view.run, view.release.as_ref().unwrap(), (&environment, projects));
+            assert!(station.reason.as_ref().unwrap().ends_with(end), "{station:?}");
+        }
     }
 }

@@ -32,6 +32,32 @@ pub fn project_rows(shared: &Shared) -> Result<Vec<ProjectRow>, Failure> {
     }
 }
 
+/// How many projects the server has. With several, a command that people read has to name its own: nobody knows in which
+/// folder they type it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Projects {
+    /// At most one.
+    One,
+    /// More.
+    Several,
+}
+
+impl Projects {
+    /// The command as it means this project wherever it is typed.
+    pub fn said(self, command: &str, project: &ProjectKey) -> String {
+        match self {
+            Projects::One => command.to_owned(),
+            Projects::Several => format!("{command} -p {project}"),
+        }
+    }
+}
+
+/// How many projects there are.
+pub fn projects(shared: &Shared) -> Result<Projects, Failure> {
+    let some = shared.reader.rows(Table::Project, "", None, 2)?;
+    Ok(if some.len() > 1 { Projects::Several } else { Projects::One })
+}
+
 /// The projects of a repository.
 pub fn projects_of(shared: &Shared, repository: &RepositoryKey) -> Result<Vec<ProjectRow>, Failure> {
     Ok(project_rows(shared)?.into_iter().filter(|row| row.repository == *repository).collect())
