@@ -29,6 +29,10 @@ const SPOOL: &str = "log";
 /// The slot's folder that is `TMPDIR`.
 const TEMPORARY: &str = "tmp";
 
+/// The slot's folder that is `/tmp` in a sandbox. Not the one that is `TMPDIR`: where the slot itself lies below `/tmp`, as
+/// in a local run, the way to its folders is made in here.
+const SHARED_TEMPORARY: &str = "shared-tmp";
+
 /// With less room than this a job may not get far.
 const SHORT_BYTES: u64 = 1 << 30;
 
@@ -140,15 +144,16 @@ impl Site<'_> {
     pub fn base_env(&self) -> Result<BTreeMap<String, String>, Failure> {
         let mut env = variables::base(self.subject, &self.slot.empty_folder(HOME)?, &self.slot.empty_folder(TEMPORARY)?);
         env.insert(MARKER_VARIABLE.to_owned(), self.marker.value().to_owned());
+        self.slot.empty_folder(SHARED_TEMPORARY)?;
         Ok(env)
     }
 
     /// A sandbox of this level for commands that start in `folder`, with the environment of [`Site::base_env`]. They may
     /// change what is in `write` and read what is in `read`; all of it exists.
     pub fn sandbox(&self, level: SandboxLevel, folder: &Path, write: &[&Path], read: &[&Path]) -> Sandbox {
-        let (home, temporary) = (self.slot.folder.join(HOME), self.slot.folder.join(TEMPORARY));
-        let mut room = Room { folder: folder.to_owned(), temporary: Some(temporary.clone()), ..Room::default() };
-        room.write.extend(write.iter().map(|path| path.to_path_buf()).chain([home, temporary]));
+        let own = [HOME, TEMPORARY, SHARED_TEMPORARY].map(|name| self.slot.folder.join(name));
+        let mut room = Room { folder: folder.to_owned(), temporary: own.last().cloned(), ..Room::default() };
+        room.write.extend(write.iter().map(|path| path.to_path_buf()).chain(own));
         room.read.extend(read.iter().map(|path| path.to_path_buf()));
         self.sandboxes.ready(level, &room)
     }

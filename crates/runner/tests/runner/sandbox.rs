@@ -369,3 +369,14 @@ fn a_folder_of_the_operators_is_opened_or_refused_at_the_start() {
         assert!(failure.to_string().starts_with(&format!("{} cannot be opened", closed.display())), "{failure}");
     }
 }
+
+/// The bench lies below `/tmp`, as a local run does.
+#[test]
+fn the_private_folders_of_a_job_are_empty() {
+    let bench = bench();
+    for level in walls(&bench) {
+        let (outcome, log) =
+            bench.fake.do_job(job_behind(level, &["ls -A \"$TMPDIR\" \"$HOME\"; test -z \"$(ls -A \"$TMPDIR\" \"$HOME\" | grep -v :)\""]));
+        assert_eq!(outcome.result, AttemptResult::Passed, "behind {level}: {log}");
+    }
+}
