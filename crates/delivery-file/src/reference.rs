@@ -91,10 +91,10 @@ itself; any other comes on top of the rule that everything needed has passed.\n\
 
 const SCRIPTS: &str = "\n## What scripts see\n\n\
 An environment of their own: `PATH`, an empty private `HOME` and `TMPDIR`, `CI=true`, the declared `env`, and\n\
-`TRUNKLINE_PROJECT`, `_RUN`, `_REVISION`, `_VERSION`; in a deployment also `_RELEASE`, `_RELEASE_DIGEST`, `_ENVIRONMENT`,\n\
-`_DEPLOYMENT`, `_FENCE`, `_PART`, and `_CONFIG`, which names a copy of the environment's configuration. A job says\n\
-something to later ones by writing `name=value` lines to the file named by `TRUNKLINE_OUTPUT`. A workspace holds no\n\
-`.git`.\n";
+`TRUNKLINE_PROJECT`, `_RUN`, `_REVISION`, and `_VERSION` where a release follows, which none does in `trunkline run`; in a\n\
+deployment also `_RELEASE`, `_RELEASE_DIGEST`, `_ENVIRONMENT`, `_DEPLOYMENT`, `_FENCE`, `_PART`, and `_CONFIG`, which names\n\
+a copy of the environment's configuration. A job says something to later ones by writing `name=value` lines to the file\n\
+named by `TRUNKLINE_OUTPUT`. A workspace holds no `.git`.\n";
 
 fn section(page: &mut String, title: &str, words: &str, shape: &Shape) {
     let _ = writeln!(page, "\n## {title}\n");
