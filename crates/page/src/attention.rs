@@ -96,7 +96,7 @@ fn gone<'a>(name: &str) -> Told<'a> {
         headline: format!("The repository of {name} is gone from the server"),
         look: STANDS_STILL,
         what: format!("{name}'s repository"),
-        why: html! { "Its folder is not in the data folder any more: nothing can be pushed, run or deployed. What runs is left running. Put it back from a backup, then start the server again." },
+        why: html! { "Its folder is not in the data folder any more: nothing can be pushed, run or deployed. What runs is left running. Put it back from a backup, and the server finds it." },
         release: None,
     }
 }

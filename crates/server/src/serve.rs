@@ -221,7 +221,7 @@ fn refs_follow_the_record(store: &SqliteStore, repositories: &Repositories) -> R
             Err(error) => {
                 // The others must not wait for it. What needs it fails and says so.
                 eprintln!("error[TL0524]: repository {key} cannot be read at {}: {error}", path.display());
-                eprintln!("  put the folder back from a backup, and start again; see trunkline explain TL0524");
+                eprintln!("  put the folder back from a backup; see trunkline explain TL0524");
                 continue;
             }
         };

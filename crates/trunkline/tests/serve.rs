@@ -274,7 +274,7 @@ fn a_repository_whose_folder_is_gone_is_said_and_holds_nobody_else_up() {
 }
 
 fn needs_its_folder(place: &Place, server: &Server) {
-    let words = "the server cannot read the folder of repository shop: put it back from a backup, then start the server again";
+    let words = "the server cannot read the folder of repository shop: put it back from a backup, and the next try finds it";
     for command in ["push trunkline main", "fetch trunkline", "-c protocol.version=0 fetch trunkline"] {
         let (code, said) = place.git(server, "shop", command);
         assert!(code == Some(128) && said.contains(&format!("remote error: {words}")), "{command}, {code:?}: {said}");

@@ -27,7 +27,7 @@ pub enum GitError {
     },
     /// The record knows the repository, but its folder is not there.
     #[error(
-        "the server cannot read the folder of repository {0}: put it back from a backup, then start the server again; see trunkline explain TL0524"
+        "the server cannot read the folder of repository {0}: put it back from a backup, and the next try finds it; see trunkline explain TL0524"
     )]
     Gone(RepositoryKey),
     /// There is no such object or path.
