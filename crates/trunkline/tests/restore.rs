@@ -161,7 +161,7 @@ fn a_restored_server_deploys_nothing_until_a_person_confirms_it() {
     let live = world.path("live");
     std::fs::write(world.path("shop/trunkline.yaml"), DELIVERY.replace("LIVE", &live.display().to_string())).unwrap();
     std::fs::write(world.path("shop/deploy.sh"), DEPLOY).unwrap();
-    let [back_up, pipe, restore, serve, resume] = documented()[..] else { panic!("{:?}", documented()) };
+    let [back_up, pipe, restore, serve, resume, repoint] = documented()[..] else { panic!("{:?}", documented()) };
     world.serve("data", "trunkline serve");
     world.run("data", "trunkline project add shop");
     for (text, release) in [("one", 1), ("two", 2)] {
@@ -173,6 +173,7 @@ fn a_restored_server_deploys_nothing_until_a_person_confirms_it() {
     assert_eq!(mode(&world.path("nightly.backup")), 0o600);
     assert!(world.tried("data", "trunkline backup ../nightly.backup").1.contains("TL0211"), "it is not overwritten");
     world.run_beside("data", pipe);
+    assert_eq!(mode(&world.path("piped.backup")), 0o600);
     world.push("data", "three");
     world.until("data", runs(3));
     let before = world.journal();
@@ -202,6 +203,10 @@ fn a_restored_server_deploys_nothing_until_a_person_confirms_it() {
     );
 
     world.run_beside("restored", &format!("{resume} --yes"));
+    let leads_to = |world: &World| world.run("restored", "git remote get-url trunkline").trim().to_owned();
+    assert!(!leads_to(&world).starts_with(&world.address), "{}", leads_to(&world));
+    world.run("restored", repoint);
+    assert_eq!(leads_to(&world), format!("{}/git/shop.git", world.address));
     world.until("restored", runs(3));
     let after = world.journal();
     let (last, lost) = (&after[after.len() - 1], &before[before.len() - 1]);
