@@ -141,8 +141,8 @@ fn put_back(view: &WhereView, now: Timestamp) -> Option<Answer> {
         @if let Some(reason) = &station.reason { (sentence(reason)) " " }
         @if let Some(at) = station.at { "It was verified there " (time::ago(now, at)) "." }
     };
-    let again = |version: &str| format!("trunkline promote {version} {}", station.name);
-    let commands = view.release.iter().map(|release| again(&release.release.version)).collect();
+    let again = |number: u32| format!("trunkline promote {number} {}", station.name);
+    let commands = view.release.iter().map(|release| again(release.release.number)).collect();
     Some(Answer { tone: Tone::Off, icon: Icon::Back, big: format!("Rolled back in {}", station.name), detail, commands })
 }
 

@@ -285,7 +285,7 @@ fn commands_name_the_project_where_there_are_several() {
         (failed_test(), vec!["trunkline log 4 unit", "trunkline log 4", "trunkline where "]),
         (more, vec!["trunkline tests 4 --failed"]),
         (vetoed(), vec!["trunkline log deployment/44"]),
-        (put_back(), vec!["trunkline promote 2026.11.4 production"]),
+        (put_back(), vec!["trunkline promote 4 production"]),
         (asking(), vec!["trunkline settle deployment/44 --live", "trunkline settle deployment/44 --old"]),
         (new, vec!["trunkline environments accept production"]),
         (refused(), vec!["trunkline where "]),
