@@ -3,9 +3,8 @@
 use super::look::{self, Icon, Tone, grouped};
 use super::part::{command, icon, refused_for, sentence};
 use super::time;
-use crate::view::Projects;
 use maud::{Markup, html};
-use trunkline_api::view::{StationKind, StationState, StationView, WhereView};
+use trunkline_api::view::{Projects, StationKind, StationState, StationView, WhereView};
 use trunkline_domain::foundation::Timestamp;
 use trunkline_domain::run::{ReleaseVerdict, RunResult};
 

@@ -5,9 +5,8 @@ use super::layout::{Frame, Place, Refresh, page};
 use super::look::{self, Icon};
 use super::part::{clip, command, digits, icon, pick, subject};
 use super::{evidence, line};
-use crate::view::Projects;
 use maud::{Markup, html};
-use trunkline_api::view::{CommitView, WhereView};
+use trunkline_api::view::{CommitView, Projects, WhereView};
 use trunkline_domain::foundation::{ProjectKey, Timestamp};
 
 /// Seconds between two looks at a change that moves.

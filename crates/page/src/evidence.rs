@@ -3,9 +3,8 @@
 use super::look::{self, Icon, Look, Tone, grouped};
 use super::part::{badge, command, pick, refused_for, state};
 use super::time;
-use crate::view::Projects;
 use maud::{Markup, html};
-use trunkline_api::view::{JobView, ReleaseView, StationKind, StationState, WhereView};
+use trunkline_api::view::{JobView, Projects, ReleaseView, StationKind, StationState, WhereView};
 use trunkline_domain::foundation::Timestamp;
 use trunkline_domain::report::TestFailure;
 

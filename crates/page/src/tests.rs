@@ -6,7 +6,6 @@
 use super::part::clip;
 use super::sample::*;
 use super::{Refresh, STYLE};
-use crate::view::Projects;
 use std::collections::BTreeSet;
 use trunkline_api::request::Refused;
 use trunkline_api::view::*;

@@ -1,7 +1,7 @@
 //! What a person may have to look at, by one rule for everyone who lists it: the board and `trunkline status`. How an entry
 //! is worded is theirs.
 
-use super::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, ReleaseRef, RunView, SafeMode, StatusView};
+use super::{DeploymentRef, DeploymentStatus, EnvironmentView, ProjectView, Projects, ReleaseRef, RunView, SafeMode, StatusView};
 use trunkline_domain::deployment::DeploymentResult;
 use trunkline_domain::run::RunResult;
 
@@ -63,7 +63,7 @@ pub fn attention(status: &StatusView) -> Vec<Entry<'_>> {
     entries.extend(status.disk_full.map(|free| every(Kind::Asks, About::DiskFull(free), "trunkline explain TL0522")));
     entries.extend(status.safe_mode.as_ref().map(|safe| every(Kind::Asks, About::SafeMode(safe), "trunkline resume")));
     for project in &status.projects {
-        let scope = Scope { project, several: status.projects.len() > 1 };
+        let scope = Scope { project, projects: Projects::of(status.projects.len()) };
         entries.extend(scope.repository());
         entries.extend(project.last_run.as_ref().and_then(|run| scope.run(run)));
         for environment in &project.environments {
@@ -79,7 +79,7 @@ pub fn attention(status: &StatusView) -> Vec<Entry<'_>> {
 /// A project, and whether commands have to name it.
 struct Scope<'a> {
     project: &'a ProjectView,
-    several: bool,
+    projects: Projects,
 }
 
 impl<'a> Scope<'a> {
@@ -89,7 +89,7 @@ impl<'a> Scope<'a> {
 
     /// A command that means this project wherever it is typed.
     fn said(&self, command: &str) -> Option<String> {
-        Some(if self.several { format!("{command} -p {}", self.project.name) } else { command.to_owned() })
+        Some(self.projects.said(command, &self.project.name))
     }
 
     fn repository(&self) -> Option<Entry<'a>> {

@@ -3,10 +3,12 @@
 pub mod attention;
 mod columns;
 mod deployment;
+mod projects;
 mod server;
 mod way;
 
 pub use deployment::{CheckView, DeploymentView, PartView};
+pub use projects::Projects;
 pub use server::{Lack, MissingLevel, RunnerView, ServerView};
 pub use way::{StationKind, StationState, StationView, TraceView, WhereView};
 

@@ -13,7 +13,7 @@ pub use change::where_is;
 pub use deployment::{deployment, deployments};
 pub use environment::{environment, environments};
 pub use log::log;
-pub use project::{Projects, position, project, project_rows, projects, projects_of, safe_mode, status};
+pub use project::{position, project, project_rows, projects, projects_of, safe_mode, status};
 pub use release::{find_release, intended, release, releases};
 pub use run::{run, runs};
 pub use trace::trace;

@@ -4,7 +4,7 @@ use super::{environments, runs};
 use crate::follow::Progress;
 use crate::shared::{Failure, Shared};
 use trunkline_api::request::Position;
-use trunkline_api::view::{ProjectView, SafeMode, SourceView, StatusView};
+use trunkline_api::view::{ProjectView, Projects, SafeMode, SourceView, StatusView};
 use trunkline_domain::foundation::{ProjectKey, RepositoryKey};
 use trunkline_domain::reading::{ProjectRow, Table};
 use trunkline_domain::record::{Key, State};
@@ -32,30 +32,10 @@ pub fn project_rows(shared: &Shared) -> Result<Vec<ProjectRow>, Failure> {
     }
 }
 
-/// How many projects the server has. With several, a command that people read has to name its own: nobody knows in which
-/// folder they type it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Projects {
-    /// At most one.
-    One,
-    /// More.
-    Several,
-}
-
-impl Projects {
-    /// The command as it means this project wherever it is typed.
-    pub fn said(self, command: &str, project: &ProjectKey) -> String {
-        match self {
-            Projects::One => command.to_owned(),
-            Projects::Several => format!("{command} -p {project}"),
-        }
-    }
-}
-
 /// How many projects there are.
 pub fn projects(shared: &Shared) -> Result<Projects, Failure> {
     let some = shared.reader.rows(Table::Project, "", None, 2)?;
-    Ok(if some.len() > 1 { Projects::Several } else { Projects::One })
+    Ok(Projects::of(some.len()))
 }
 
 /// The projects of a repository.
