@@ -9,6 +9,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 use std::fs;
+use std::io;
 use std::time::{Duration, Instant};
 
 /// The variable that marks an attempt's processes.
@@ -58,13 +59,29 @@ impl Marker {
 /// one counts only where the process's own record has none either.
 fn environment(pid: u32) -> Option<Vec<u8>> {
     for _ in 0..EXEC_LOOKS {
-        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-        if !environment.is_empty() || Stat::of(pid)?.has_no_environment() {
-            return Some(environment);
+        match fs::read(format!("/proc/{pid}/environ")) {
+            Ok(environment) if !environment.is_empty() => return Some(environment),
+            Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) => return None,
+            _ => {}
+        }
+        let stat = Stat::of(pid)?;
+        if stat.is_zombie() {
+            // Its first thread has ended. Others may go on, and then they have it.
+            return living_threads(pid).find_map(|thread| fs::read(format!("/proc/{pid}/task/{thread}/environ")).ok());
+        }
+        if stat.has_no_environment() {
+            return Some(Vec::new());
         }
         std::thread::sleep(Duration::from_millis(1));
     }
     None
+}
+
+/// The threads of a process that live, but for its first.
+fn living_threads(pid: u32) -> impl Iterator<Item = u32> {
+    let listing = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    let others = listing.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(move |thread| *thread != pid);
+    others.filter(move |thread| Stat::of_thread(pid, *thread).is_some_and(|stat| !stat.is_zombie()))
 }
 
 /// Who leads the group of a step.
@@ -194,8 +211,9 @@ pub fn signal_if(pid: u32, signal: rustix::process::Signal, is_it: impl Fn() -> 
 /// When a living process started, in clock ticks since boot; with the boot's id this names a process for ever.
 pub fn start_time(pid: u32) -> Option<u64> {
     let stat = Stat::of(pid)?;
-    // A zombie is dead for every purpose here.
-    (!stat.is_dead()).then(|| stat.number(22)).flatten()
+    // A zombie is dead for every purpose here, unless only its first thread is one.
+    let lives = !stat.is_zombie() || living_threads(pid).next().is_some();
+    lives.then(|| stat.number(22)).flatten()
 }
 
 /// `/proc/PID/stat`, its fields numbered as in `proc_pid_stat(5)`.
@@ -204,6 +222,10 @@ struct Stat(String);
 impl Stat {
     fn of(pid: u32) -> Option<Self> {
         fs::read_to_string(format!("/proc/{pid}/stat")).ok().map(Self)
+    }
+
+    fn of_thread(pid: u32, thread: u32) -> Option<Self> {
+        fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat")).ok().map(Self)
     }
 
     /// A field after the second, which is the program's name in parentheses and may hold anything.
@@ -215,17 +237,18 @@ impl Stat {
         self.field(number)?.parse().ok()
     }
 
-    fn is_dead(&self) -> bool {
+    /// Whether the thread that the record is of has ended.
+    fn is_zombie(&self) -> bool {
         matches!(self.field(3), None | Some("Z" | "X"))
     }
 
     /// Whether the process has none: as it was started, or as a thread of the kernel, or at its end. Not between two
-    /// programs, where the bounds are still zero.
+    /// programs, where the bounds are zero too.
     fn has_no_environment(&self) -> bool {
         const EXITING: u64 = 0x4;
         const OF_THE_KERNEL: u64 = 0x0020_0000;
         match (self.number(50), self.number(51)) {
-            (Some(0), Some(0)) => self.is_dead() || self.number(9).is_none_or(|flags| flags & (EXITING | OF_THE_KERNEL) != 0),
+            (Some(0), Some(0)) => self.number(9).is_none_or(|flags| flags & (EXITING | OF_THE_KERNEL) != 0),
             (start, end) => start == end,
         }
     }
@@ -262,6 +285,24 @@ mod tests {
             child.wait().unwrap();
             assert_eq!(found, [child.id()]);
         }
+    }
+
+    #[test]
+    fn a_process_whose_first_thread_has_ended_lives() {
+        let script = "import ctypes, threading, time\n\
+            threading.Thread(target=time.sleep, args=[60]).start()\n\
+            ctypes.CDLL(None).pthread_exit(None)";
+        let marker = Marker::fresh();
+        let mut child = Command::new("python3").args(["-c", script]).env(MARKER_VARIABLE, marker.value()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !Stat::of(child.id()).unwrap().is_zombie() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let (found, start) = (marked(&marker), start_time(child.id()));
+        let left = kill_marked(&marker);
+        assert_eq!((found, start.is_some(), left), (vec![child.id()], true, 0));
+        assert_eq!(start_time(child.id()), None, "now it is dead");
+        child.wait().unwrap();
     }
 
     #[test]
