@@ -186,10 +186,12 @@ enum Kind {
 }
 
 fn gather(root: &Path, relative: &Path, found: &mut BTreeMap<PathBuf, Kind>) -> Result<(), Error> {
-    if relative.components().count() > DEPTH_MAX || found.len() > ENTRIES_MAX {
-        return hostile(format!("more than {ENTRIES_MAX} entries or {DEPTH_MAX} levels"));
-    }
+    let is_deep = relative.components().count() > DEPTH_MAX;
     for entry in fs::read_dir(root.join(relative))? {
+        // Looked at for each entry: one folder may hold more than memory does.
+        if is_deep || found.len() > ENTRIES_MAX {
+            return hostile(format!("more than {ENTRIES_MAX} entries or {DEPTH_MAX} levels"));
+        }
         let entry = entry?;
         let place = relative.join(entry.file_name());
         let metadata = entry.metadata()?;

@@ -27,6 +27,7 @@ mod slot;
 mod step;
 mod supervisor;
 mod told;
+mod trash;
 mod variables;
 mod want;
 mod worker;
@@ -50,5 +51,5 @@ pub use supervisor::{
     supervise_main, supervise_stop,
 };
 pub use told::try_out;
+pub use trash::remove_tree;
 pub use worker::{Config, Runner};
-pub use workspace::remove_tree;

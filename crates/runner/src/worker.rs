@@ -12,7 +12,7 @@ use crate::sandbox::{Levels, Places, Sandboxes};
 use crate::slot::{Site, Slot, execute, not_begun};
 use crate::supervisor::supervise_revive;
 use crate::told;
-use crate::workspace::{discard, empty};
+use crate::trash::{discard, empty};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};

@@ -6,12 +6,13 @@
 //! because nothing of the former job lives by then; a job that runs as root could still forge times.
 
 use crate::failure::{Failure, While};
-use crate::lease::{Hold, boottime_ms, patiently};
+use crate::lease::{Hold, patiently};
 use crate::port::Port;
+use crate::trash::discard;
 use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use trunkline_domain::foundation::{ProjectKey, Revision};
 
@@ -108,7 +109,7 @@ fn stamps(root: &Path) -> io::Result<Option<BTreeMap<PathBuf, Stamp>>> {
             } else {
                 found.insert(entry.path(), Stamp::of(&metadata));
             }
-            if found.len() > ENTRIES_MAX {
+            if found.len() + folders.len() > ENTRIES_MAX {
                 return Ok(None);
             }
         }
@@ -125,52 +126,6 @@ impl Stamp {
             size: metadata.size(),
             modified_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
             changed_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
-
-/// Moves a folder out of the way; a thread of the runner removes it later.
-pub fn discard(path: &Path, trash: &Path) -> io::Result<()> {
-    fs::create_dir_all(trash)?;
-    let name = format!("{}-{}", boottime_ms(), crate::lease::random_bytes::<4>().iter().map(|b| format!("{b:02x}")).collect::<String>());
-    let away = trash.join(name);
-    match fs::rename(path, &away) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            // A folder without write permission cannot be moved to another parent.
-            fs::set_permissions(path, Permissions::from_mode(0o700))?;
-            fs::rename(path, &away)
-        }
-        other => other,
-    }
-}
-
-/// Removes what is in a folder. What cannot be removed stays: whoever needs the room says so, and several may be at it.
-pub fn empty(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let _ = if entry.file_type().is_ok_and(|kind| kind.is_dir()) { remove_tree(&path) } else { fs::remove_file(&path) };
-    }
-}
-
-/// Removes a tree even where a job took the write permission from its folders.
-pub fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_folders(path);
-            fs::remove_dir_all(path)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-fn open_folders(path: &Path) {
-    let _ = fs::set_permissions(path, Permissions::from_mode(0o700));
-    let Ok(listing) = fs::read_dir(path) else { return };
-    for entry in listing.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_folders(&entry.path());
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::log::Log;
 use crate::process_tree::MARKER_VARIABLE;
 use crate::slot::Site;
 use crate::supervisor::{self, Reply, Request, Spec, Status};
+use crate::trash::{discard, remove_tree};
 use crate::variables::{self, shown};
-use crate::workspace::{discard, remove_tree};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -206,17 +206,22 @@ fn unpack(site: &mut Site<'_>, work: &PartWork, folder: &Path, name: &str) -> Re
     Ok(place)
 }
 
+/// Flushes every file and folder. However deep a release is, one listing is open at a time.
 fn sync_tree(path: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            sync_tree(&entry.path())?;
-        } else if kind.is_file() {
-            File::open(entry.path())?.sync_all()?;
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                File::open(entry.path())?.sync_all()?;
+            }
         }
+        File::open(folder)?.sync_all()?;
     }
-    File::open(path)?.sync_all()
+    Ok(())
 }
 
 /// Copies what the service printed meanwhile into the deployment's log.

@@ -14,8 +14,8 @@ use crate::process_tree::{Marker, boot_id, leads_its_group, marked, pid_of, star
 use crate::sandbox::Sandbox;
 use crate::slot::{Site, stop_reason};
 use crate::step::{End, Leftovers, Output, Step};
+use crate::trash::discard;
 use crate::variables::shown;
-use crate::workspace::discard;
 use nix::sys::signal::{Signal, killpg};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

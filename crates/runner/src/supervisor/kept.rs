@@ -1,7 +1,7 @@
 //! Which releases' content stays on disk: the live one and two before it, and what was accepted last.
 
 use super::status::{Spec, Status};
-use crate::workspace::remove_tree;
+use crate::trash::remove_tree;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
