@@ -2,8 +2,9 @@
 
 use crate::archive;
 use crate::failure::{Failure, While};
-use crate::lease::{Hold, patiently};
+use crate::lease::{Hold, Standing, patiently};
 use crate::port::Port;
+use crate::slot::stop_reason;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -87,7 +88,7 @@ fn missing(rule: &ArtifactRule, root: &Path, relative: &Path) -> String {
 
 fn put(port: &dyn Port, hold: &Hold, path: &Path) -> Result<(Digest, u64), Failure> {
     let mut file = File::open(path).doing("open it")?;
-    let mut hash = Hashing::new(io::sink());
+    let mut hash = Hashing::new(io::sink(), hold);
     io::copy(&mut file, &mut hash).doing("read it")?;
     let (digest, size) = (hash.hash.finish(), hash.bytes);
     patiently(hold, || {
@@ -108,11 +109,12 @@ pub fn fetch(port: &dyn Port, hold: &Hold, digest: &Digest, path: &Path, mode: u
             Ok(file) => file,
             Err(error) => return Ok(Err(Failure(format!("{} cannot be written: {error}", path.display())))),
         };
-        let mut hashing = Hashing::new(BufWriter::new(file));
+        let mut hashing = Hashing::new(BufWriter::new(file), hold);
         let got = port.blob_get(digest, &mut hashing);
         let flushed = hashing.flush().map_err(|error| error.to_string());
         // A writer of ours that failed looks like a broken call from the port's side.
         match hashing.failed.take().map_or(flushed, Err) {
+            Err(_) if hold.standing() != Standing::Held => Ok(Err(Failure(stop_reason(hold.standing()).to_owned()))),
             Err(error) => Ok(Err(Failure(format!("{} cannot be written: {error}", path.display())))),
             Ok(()) => got.map(|_| Ok(hashing.hash.finish())),
         }
@@ -175,22 +177,28 @@ fn single_name(name: &str) -> Result<&str, Failure> {
     }
 }
 
-/// Hashes what passes through.
-struct Hashing<W> {
+/// Hashes what passes through, while its work is wanted.
+struct Hashing<'a, W> {
+    hold: &'a Hold,
     inner: W,
     hash: Sha256,
     bytes: u64,
     failed: Option<String>,
 }
 
-impl<W> Hashing<W> {
-    fn new(inner: W) -> Self {
-        Self { inner, hash: Sha256::default(), bytes: 0, failed: None }
+impl<'a, W> Hashing<'a, W> {
+    fn new(inner: W, hold: &'a Hold) -> Self {
+        Self { hold, inner, hash: Sha256::default(), bytes: 0, failed: None }
     }
 }
 
-impl<W: Write> Write for Hashing<W> {
+impl<W: Write> Write for Hashing<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.hold.standing() != Standing::Held {
+            let reason = stop_reason(self.hold.standing());
+            self.failed = Some(reason.to_owned());
+            return Err(io::Error::other(reason));
+        }
         let size = self.inner.write(bytes).inspect_err(|error| self.failed = Some(error.to_string()))?;
         self.hash.update(&bytes[..size]);
         self.bytes += size as u64;

@@ -158,6 +158,11 @@ pub enum Fact {
         /// Of which part.
         part: u32,
     },
+    /// An apply was not begun: somebody wanted the deployment to end before its first effect.
+    Spared {
+        /// Of which part.
+        part: u32,
+    },
     /// Nobody knows whether a part took effect.
     BecameUnknown {
         /// Which part.

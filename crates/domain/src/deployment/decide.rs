@@ -112,7 +112,7 @@ fn run(deployment: &Deployment, progress: &Progress, command: Command, context: 
         }
         Command::ReportApplied { work, epoch, outcome, log } => {
             held(progress, work, epoch)?;
-            Ok(applied(course, work, outcome, log))
+            Ok(applied(course, progress, work, outcome, log))
         }
         Command::ReportChecked { work, epoch, outcome, log } => {
             held(progress, work, epoch)?;
@@ -195,7 +195,7 @@ fn after_observation(deployment: &Deployment, progress: &Progress, part: u32, ob
 /// The reason that a runner gives where a part has no `observe`.
 pub const NO_OBSERVE: &str = "the part has no observe";
 
-fn applied(mut course: Course<'_>, work: WorkKey, outcome: ApplyOutcome, log: LogNote) -> Vec<Fact> {
+fn applied(mut course: Course<'_>, progress: &Progress, work: WorkKey, outcome: ApplyOutcome, log: LogNote) -> Vec<Fact> {
     let WorkKey::Apply(part) = work else { return course.facts };
     match outcome {
         ApplyOutcome::Applied => {
@@ -207,7 +207,12 @@ fn applied(mut course: Course<'_>, work: WorkKey, outcome: ApplyOutcome, log: Lo
             course.record(Fact::Disturbed { part });
             course.fail(FailureCause::Hindered, reason)
         }
-        // As where a target refuses: nothing has happened, also where somebody wanted it to end.
+        // Nothing has happened, and somebody wanted it so.
+        ApplyOutcome::Hindered { reason, touched: false } if progress.cancelling => {
+            course.record(Fact::Spared { part });
+            course.end(DeploymentResult::Cancelled, reason)
+        }
+        // As where a target refuses: nothing has happened.
         ApplyOutcome::Hindered { reason, touched: false } => course.end(DeploymentResult::Failed(FailureCause::Hindered), reason),
         ApplyOutcome::Stale { held } => {
             let reason = format!("the target holds fence {held}, which is higher");

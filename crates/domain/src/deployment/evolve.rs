@@ -97,6 +97,7 @@ fn advance(progress: &mut Progress, fact: &Fact, parts: u32, at: Timestamp) {
         Fact::Applied { part, .. } => place(progress, *part, parts, false, at),
         Fact::Found { part } => place(progress, *part, parts, true, at),
         Fact::Disturbed { .. } => progress.disturbed = true,
+        Fact::Spared { .. } => progress.applies = progress.applies.saturating_sub(1),
         Fact::BecameUnknown { part, .. } => {
             unknown(progress, *part, at);
         }

@@ -322,7 +322,7 @@ fn only_a_release_that_was_found_bad_on_a_target_is_vetoed() {
     for (case, before, command, result, touched, vetoes) in [
         ("refused by its target", applying(true), apply(ApplyOutcome::Stale { held: 9 }), failed(FailureCause::Stale), false, false),
         ("not even tried", over_old(), apply(hindered(false)), failed(FailureCause::Hindered), false, false),
-        ("not even tried, cancelled", cancelling(&over_old()), apply(hindered(false)), failed(FailureCause::Hindered), false, false),
+        ("not even tried, cancelled", cancelling(&over_old()), apply(hindered(false)), DeploymentResult::Cancelled, false, false),
         ("not even tried, where nothing runs", applying(true), apply(hindered(false)), failed(FailureCause::Hindered), true, false),
         ("hindered on the way", over_old(), apply(hindered(true)), failed(FailureCause::Hindered), true, false),
         ("not put in place", applying(true), apply(ApplyOutcome::Failed("full".into())), failed(FailureCause::Health), true, true),

@@ -8,9 +8,9 @@ mod process;
 mod run;
 
 use crate::failure::Failure;
-use crate::lease::{boottime_ms, patiently};
+use crate::lease::{Standing, boottime_ms, patiently};
 use crate::log::Log;
-use crate::slot::{Site, unknown};
+use crate::slot::{Site, stop_reason, unknown};
 use std::path::PathBuf;
 use trunkline_api::runner::{PartWork, RenewRequest};
 use trunkline_domain::deployment::{ApplyOutcome, Observed};
@@ -27,36 +27,60 @@ pub fn observe(site: &mut Site<'_>, work: &PartWork, log: &mut Log) -> Observed 
 
 /// Makes the release the state of the part's target.
 pub fn apply(site: &mut Site<'_>, work: &PartWork, log: &mut Log) -> ApplyOutcome {
-    if let Err(reason) = confirm(site) {
-        return ApplyOutcome::Unknown(format!("nothing was started: {reason}"));
-    }
     let applied = match &work.part.kind {
-        PartKind::Process(part) => process::apply(site, work, part, log),
-        PartKind::Run(part) => run::apply(site, work, part, log),
+        PartKind::Process(part) => {
+            let order = process::prepare(site, work, part, log);
+            confirmed(site, order).map(|order| process::switch(site, order, log))
+        }
+        PartKind::Run(part) => {
+            let script = run::prepare(site, work, part, log);
+            confirmed(site, script).map(|script| run::apply(site, part, &script, log))
+        }
     };
-    applied.unwrap_or_else(|failure| ApplyOutcome::Unknown(failure.0))
+    match applied {
+        Ok(begun) => begun.unwrap_or_else(|failure| ApplyOutcome::Unknown(failure.0)),
+        Err(failure) => not_begun(site, &failure.0),
+    }
 }
 
-/// Renews once more before the first effect. The answer that brought the lease may have been under way for long, so
+/// What lies ready, once the right to begin is confirmed. Fetching it may have taken long: asked before, the answer would
+/// be an old one by now.
+fn confirmed<T>(site: &Site<'_>, ready: Result<T, Failure>) -> Result<T, Failure> {
+    ready.and_then(|ready| confirm(site).map(|()| ready))
+}
+
+/// The outcome of an apply that had no effect yet. Where somebody wanted it to end, that is all there is to say; anything
+/// else leaves the server to look and to decide.
+fn not_begun(site: &Site<'_>, why: &str) -> ApplyOutcome {
+    let reason = format!("nothing was started: {why}");
+    match site.hold.standing() {
+        Standing::Cancelled => ApplyOutcome::Hindered { reason, touched: false },
+        Standing::Held | Standing::Abandoned | Standing::Lost => ApplyOutcome::Unknown(reason),
+    }
+}
+
+/// Renews once more right before the first effect. The answer that brought the lease may have been under way for long, so
 /// only a renewal that this runner itself has timed proves that nobody else holds the work (promise S6).
-fn confirm(site: &Site<'_>) -> Result<(), String> {
+fn confirm(site: &Site<'_>) -> Result<(), Failure> {
     let request = RenewRequest { runner: site.runner.clone(), leases: vec![site.hold.lease.clone()] };
     let mut sent_ms = 0;
     let reply = patiently(site.hold, || {
         sent_ms = boottime_ms();
         site.port.renew(&request).map(Ok)
-    })
-    .map_err(|failure| failure.0)?;
+    })?;
     if reply.lost.contains(&site.hold.lease) {
-        site.hold.worsen(crate::lease::Standing::Lost);
-        return Err("the lease was lost".to_owned());
+        site.hold.worsen(Standing::Lost);
+    } else {
+        site.hold.renewed(sent_ms);
     }
     if reply.cancel.contains(&site.hold.lease) {
-        site.hold.worsen(crate::lease::Standing::Cancelled);
-        return Err("it was cancelled".to_owned());
+        site.hold.worsen(Standing::Cancelled);
     }
-    site.hold.renewed(sent_ms);
-    if site.hold.is_quiet() { Err("the lease could not be renewed in time".to_owned()) } else { Ok(()) }
+    match site.hold.standing() {
+        Standing::Held if site.hold.is_quiet() => Err(Failure("the lease could not be renewed in time".to_owned())),
+        Standing::Held => Ok(()),
+        standing => Err(Failure(stop_reason(standing).to_owned())),
+    }
 }
 
 /// `<runner's folder>/<kind>/<project>/<environment>/<part>`.

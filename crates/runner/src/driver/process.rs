@@ -58,17 +58,29 @@ pub fn observe(site: &mut Site<'_>, work: &PartWork) -> Result<Observed, Failure
     Ok(Observed { live, fence, health, source })
 }
 
-/// Unpacks the release and has the supervisor switch to it.
-pub fn apply(site: &mut Site<'_>, work: &PartWork, part: &ProcessPart, log: &mut Log) -> Result<ApplyOutcome, Failure> {
-    let nothing = |failure: Failure| Failure(format!("nothing was started: {failure}"));
-    let folder = super::part_path(site, work, "process").map_err(nothing)?;
-    let spec = spec(site, work, part, &folder).map_err(nothing)?;
-    let (within, listen) = (apply_within(part), part.listen.clone());
+/// What a supervisor is to be told, its release unpacked.
+pub struct Order {
+    folder: PathBuf,
+    spec: Spec,
+    listen: Option<String>,
+    within: Duration,
+}
+
+/// Unpacks the release, which changes nothing of what runs.
+pub fn prepare(site: &mut Site<'_>, work: &PartWork, part: &ProcessPart, log: &mut Log) -> Result<Order, Failure> {
+    let folder = super::part_path(site, work, "process")?;
+    let spec = spec(site, work, part, &folder)?;
+    log.open_step(&format!("switch '{}' to {}", work.part.name, spec.version)).doing("keep the log")?;
+    Ok(Order { folder, spec, listen: part.listen.clone(), within: apply_within(part) })
+}
+
+/// Has the supervisor switch to the release.
+pub fn switch(site: &mut Site<'_>, order: Order, log: &mut Log) -> Result<ApplyOutcome, Failure> {
+    let Order { folder, spec, listen, within } = order;
     let (instances, version) = (spec.instances, spec.version.clone());
-    log.open_step(&format!("switch '{}' to {version}", work.part.name)).doing("keep the log").map_err(nothing)?;
     let printed = supervisor::service_log(&folder);
     let from = fs::metadata(&printed).map(|metadata| metadata.len()).unwrap_or(0);
-    let answer = order(site, &folder, &Request::Apply(Box::new(spec)), within);
+    let answer = tell(site, &folder, &Request::Apply(Box::new(spec)), within);
     show(&printed, from, log).doing("keep the log")?;
     match answer? {
         Reply::Applied { again } => {
@@ -97,11 +109,11 @@ pub fn apply(site: &mut Site<'_>, work: &PartWork, part: &ProcessPart, log: &mut
 }
 
 /// As [`ask`]. A supervisor may wait for long until a release is ready: it is told where that is not wanted any more.
-fn order(site: &Site<'_>, folder: &Path, apply: &Request, within: Duration) -> Result<Reply, Failure> {
+fn tell(site: &Site<'_>, folder: &Path, apply: &Request, within: Duration) -> Result<Reply, Failure> {
     let (supervise, fence) = (site.supervise, site.subject.fence);
     std::thread::scope(|scope| {
-        let (tell, told) = mpsc::channel();
-        scope.spawn(move || tell.send(ask(supervise, folder, apply, within)));
+        let (answer, told) = mpsc::channel();
+        scope.spawn(move || answer.send(ask(supervise, folder, apply, within)));
         let mut fence = fence;
         loop {
             match told.recv_timeout(LOOK_EVERY) {

@@ -88,17 +88,33 @@ fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().rev().find_map(|line| line.trim().strip_prefix(name)?.trim_start().strip_prefix('=').map(str::trim))
 }
 
-/// Runs `apply`, or `rollback` where an earlier release comes back and the part has one, then waits for `health`.
-pub fn apply(site: &mut Site<'_>, work: &PartWork, part: &RunPart, log: &mut Log) -> Result<ApplyOutcome, Failure> {
-    let nothing = |failure: Failure| Failure(format!("nothing was started: {failure}"));
-    let folder = part_folder(site, work).map_err(nothing)?;
-    await_earlier(site, &folder).map_err(nothing)?;
-    let stage = Stage::set(site, work, Place::Part(folder)).map_err(nothing)?;
+/// What an apply is to do, its release fetched.
+pub struct Script {
+    name: &'static str,
+    text: String,
+    stage: Stage,
+}
+
+/// Fetches what `apply` needs, or `rollback` where an earlier release comes back and the part has one. Beside what lies
+/// in place, so that nothing of it is changed.
+pub fn prepare(site: &mut Site<'_>, work: &PartWork, part: &RunPart, log: &mut Log) -> Result<Script, Failure> {
+    let folder = part_folder(site, work)?;
+    await_earlier(site, &folder)?;
+    let stage = Stage::set(site, work, Place::Part(folder))?;
     let (name, text) = match &part.rollback {
         Some(text) if work.rollback => ("rollback", text),
         _ => ("apply", &part.apply),
     };
-    log.open_step(name).doing("keep the log").map_err(nothing)?;
+    log.open_step(name).doing("keep the log")?;
+    Ok(Script { name, text: text.clone(), stage })
+}
+
+/// Runs the script, then waits for `health`.
+pub fn apply(site: &mut Site<'_>, part: &RunPart, script: &Script, log: &mut Log) -> Result<ApplyOutcome, Failure> {
+    let Script { name, text, stage } = script;
+    if let Some(next) = &stage.next {
+        next.put(&stage.content, &stage.configuration).doing("put the release's folder in place")?;
+    }
     match stage.script(site, part, text, log)? {
         End::Exited(0) => {}
         end @ End::Exited(_) => return Ok(ApplyOutcome::Failed(sentence(name, end, part.timeout) + &log.said())),
@@ -106,7 +122,7 @@ pub fn apply(site: &mut Site<'_>, work: &PartWork, part: &RunPart, log: &mut Log
         end => return Ok(ApplyOutcome::Unknown(sentence(name, end, part.timeout))),
     }
     match &part.health {
-        Some(text) => healthy(site, &stage, part, text, log),
+        Some(text) => healthy(site, stage, part, text, log),
         None => Ok(ApplyOutcome::Applied),
     }
 }
@@ -142,9 +158,54 @@ enum Place {
     Part(PathBuf),
 }
 
+/// A release's folder on its way to where scripts find it. What did not get there is thrown away.
+struct Next {
+    path: PathBuf,
+    trash: PathBuf,
+}
+
+/// How the names of such folders begin. The rest is the attempt's own: another attempt must never write into it.
+const NEXT: &str = "next-";
+
+impl Next {
+    fn of(site: &Site<'_>, folder: &Path) -> io::Result<Self> {
+        // What killed runners left.
+        for entry in fs::read_dir(folder)?.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(NEXT)) {
+            discard(&entry.path(), &site.slot.trash)?;
+        }
+        let next = Self { path: folder.join(format!("{NEXT}{}", site.marker.value())), trash: site.slot.trash.clone() };
+        fs::create_dir_all(next.content())?;
+        Ok(next)
+    }
+
+    fn content(&self) -> PathBuf {
+        self.path.join("content")
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.path.join("configuration")
+    }
+
+    /// Puts it where the scripts find it.
+    fn put(&self, content: &Path, configuration: &Path) -> io::Result<()> {
+        discard(content, &self.trash)?;
+        fs::rename(self.content(), content)?;
+        fs::rename(self.configuration(), configuration)
+    }
+}
+
+impl Drop for Next {
+    fn drop(&mut self) {
+        let _ = discard(&self.path, &self.trash);
+    }
+}
+
 /// A fresh folder of the release with its environment.
 struct Stage {
     content: PathBuf,
+    configuration: PathBuf,
+    /// Where both are until the first effect is allowed; none for scripts that change nothing.
+    next: Option<Next>,
     output: PathBuf,
     /// Where a running apply is noted; none for scripts that change nothing.
     note: Option<PathBuf>,
@@ -153,17 +214,17 @@ struct Stage {
 
 impl Stage {
     fn set(site: &mut Site<'_>, work: &PartWork, place: Place) -> Result<Self, Failure> {
-        let (content, configuration, output, note) = match place {
-            Place::Slot => {
-                (site.slot.empty_folder("content")?, site.slot.absent_file("configuration")?, site.slot.absent_file("printed")?, None)
-            }
+        let slot = &site.slot;
+        let (content, configuration, output, next, note) = match place {
+            Place::Slot => (slot.empty_folder("content")?, slot.absent_file("configuration")?, slot.absent_file("printed")?, None, None),
             Place::Part(folder) => {
-                let content = folder.join("content");
-                discard(&content, &site.slot.trash).and_then(|()| fs::create_dir_all(&content)).doing("make a fresh folder")?;
-                (content, folder.join("configuration"), folder.join("printed"), Some(folder.join("running.json")))
+                let next = Next::of(site, &folder).doing("make a fresh folder")?;
+                let place = |name: &str| folder.join(name);
+                (place("content"), place("configuration"), place("printed"), Some(next), Some(place("running.json")))
             }
         };
-        artifact::place_contents(&**site.port, site.hold, &work.contents, &content, &configuration)?;
+        let (into, beside) = next.as_ref().map_or((content.clone(), configuration.clone()), |next| (next.content(), next.configuration()));
+        artifact::place_contents(&**site.port, site.hold, &work.contents, &into, &beside)?;
         let mut env = site.base_env()?;
         if let Some(folder) = note.as_ref().and_then(|note| note.parent()) {
             // The slot's own folders may be given to other work while an orphaned apply still runs.
@@ -176,7 +237,7 @@ impl Stage {
         env.insert("TRUNKLINE_CONFIG".to_owned(), shown(&configuration));
         env.insert("TRUNKLINE_PART".to_owned(), work.part.name.clone());
         env.extend(work.env.iter().map(|(name, value)| (name.clone(), value.clone())));
-        Ok(Self { content, output, note, env })
+        Ok(Self { content, configuration, next, output, note, env })
     }
 
     fn script(&self, site: &Site<'_>, part: &RunPart, text: &str, log: &mut Log) -> Result<End, Failure> {

@@ -24,6 +24,8 @@ pub struct Fake {
     pub unreachable: AtomicBool,
     /// The server will be killed before the next report, and lose half of its log.
     pub forgetful: AtomicBool,
+    /// Blobs are under way for as long as this is set.
+    pub dawdling: AtomicBool,
     epoch: AtomicU64,
 }
 
@@ -74,6 +76,17 @@ impl Fake {
         let lease = Lease { work: format!("test/{epoch}"), epoch };
         self.state().held.insert(lease.clone());
         lease
+    }
+
+    /// Cancels the work of a lease while a blob is on its way to it, and tells no sooner than the blob has come.
+    pub fn cancel_while_fetching(&self, offer: impl FnOnce() -> Lease) -> ReportRequest {
+        self.state().calls.clear();
+        self.dawdling.store(true, Ordering::SeqCst);
+        let lease = offer();
+        eventually("a blob is asked for", || self.state().calls.contains(&"blob_get"));
+        self.state().cancel.insert(lease.clone());
+        self.dawdling.store(false, Ordering::SeqCst);
+        self.await_report(&lease)
     }
 
     pub fn await_report(&self, lease: &Lease) -> ReportRequest {
@@ -172,6 +185,10 @@ impl Port for Fake {
         let Some(bytes) = self.state().blobs.get(digest).cloned() else {
             return Err(CallError::Refused(CallRefusal::NotFound(digest.to_string())));
         };
+        self.state().calls.push("blob_get");
+        while self.dawdling.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         into.write_all(&bytes).map_err(|error| CallError::Unreachable(error.to_string()))?;
         Ok(bytes.len() as u64)
     }

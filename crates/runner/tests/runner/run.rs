@@ -2,6 +2,7 @@
 
 use crate::fake::*;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use trunkline_api::runner::*;
 use trunkline_domain::deployment::{ApplyOutcome, Health, Live, Observed};
 use trunkline_domain::foundation::*;
@@ -136,4 +137,26 @@ fn a_cancelled_deployment_ends_the_apply_that_outlived_its_runner() {
     bench.fake.state().cancel.insert(lease.clone());
     bench.fake.await_report(&lease);
     assert!(orphan.try_wait().unwrap().is_some(), "nobody may change the target once all believe that it is over");
+}
+
+/// An apply whose deployment is cancelled while its release is fetched: before its first effect.
+#[test]
+fn an_apply_that_was_cancelled_while_its_release_came_does_not_begin() {
+    let bench = Bench::with(|config| config.renew_every = Duration::from_secs(10));
+    let (target, folder) = (bench.folder.join("target"), bench.folder.join("deploy/shop/test/main"));
+    let work = |name: &str| {
+        let artifacts = vec![bench.fake.executable(name, name.as_bytes())];
+        PartWork { contents: Contents { artifacts, ..Contents::default() }, ..work(part(&target)) }
+    };
+    assert_eq!(bench.fake.do_work(Work::Apply(work("old")), deployment(1)).outcome, Outcome::Apply(ApplyOutcome::Applied));
+    std::fs::remove_file(&target).unwrap();
+    let report = bench.fake.cancel_while_fetching(|| bench.fake.offer(Work::Apply(work("new")), deployment(2), &[]));
+    let expected = ApplyOutcome::Hindered { reason: "nothing was started: it was cancelled".to_owned(), touched: false };
+    assert_eq!(report.outcome, Outcome::Apply(expected));
+    assert!(!target.exists(), "the script did not run");
+    assert!(folder.join("content/old").exists() && !folder.join("content/new").exists(), "what lies in place stays");
+    let left = std::fs::read_dir(&folder).unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("next-"));
+    assert_eq!(left.count(), 0);
+    let calls = bench.fake.state().calls.clone();
+    assert_eq!(calls, ["blob_get", "renew"], "asked once, and right before the first effect");
 }

@@ -118,3 +118,14 @@ fn what_was_cancelled_is_not_waited_for() {
     assert_eq!(outcome, hindered("it was cancelled, or a newer deployment came, before it was ready", true));
     assert!(asked.elapsed() < Duration::from_secs(30));
 }
+
+#[test]
+fn a_release_that_was_cancelled_on_its_way_does_not_replace_what_runs() {
+    let target = Target::new(1);
+    assert_eq!(target.apply(SERVICE, "1.0", 1, 1), ApplyOutcome::Applied);
+    let before = target.get().unwrap();
+    let fake = &target.bench.fake;
+    let report = fake.cancel_while_fetching(|| fake.offer(Work::Apply(target.work(SERVICE)), target.subject("2.0", 2, 2), &[]));
+    assert_eq!(report.outcome, Outcome::Apply(hindered("nothing was started: it was cancelled", false)));
+    assert_eq!(target.get().unwrap(), before, "the same process");
+}
