@@ -10,10 +10,12 @@ use crate::port::Port;
 use crate::process_tree::{MARKER_VARIABLE, Marker};
 use crate::sandbox::{Room, Sandbox, Sandboxes};
 use crate::trash::{discard, empty};
-use crate::workspace::Workspace;
+use crate::workspace::{Stamp, Workspace, has_fine_times};
 use crate::{check, driver, job, variables};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +49,9 @@ pub struct Slot {
     pub trash: PathBuf,
     folder: PathBuf,
     group: Option<Box<dyn Group>>,
+    /// What its folders looked like when they were made; only where a change of them would show.
+    made: RefCell<BTreeMap<String, Stamp>>,
+    shows_changes: bool,
 }
 
 impl Slot {
@@ -54,7 +59,9 @@ impl Slot {
     pub fn open(folder: PathBuf, note: &Path, trash: PathBuf) -> Result<Self, Failure> {
         fs::create_dir_all(&folder).doing(format!("make {}", folder.display()))?;
         let note = Note::open(note).doing(format!("open {}", note.display()))?;
-        Ok(Self { workspace: Workspace::new(folder.join("workspace"), trash.clone()), note, trash, folder, group: None })
+        let workspace = Workspace::new(folder.join("workspace"), trash.clone());
+        let shows_changes = has_fine_times(&folder);
+        Ok(Self { workspace, note, trash, folder, group: None, made: RefCell::default(), shows_changes })
     }
 
     /// Where the disk is short, what earlier work left goes at once: moved away, it would be removed too late for work
@@ -77,15 +84,33 @@ impl Slot {
         self.group.as_deref()
     }
 
-    /// A folder of this slot, made empty. One that was left empty is used as it is.
+    /// A folder of this slot, made anew, so that nobody who had rights to the last one has them to this one.
+    ///
+    /// It is used again only where no process of the last work can live, and where it is as it was made: its change time
+    /// tells of every file in it, of owner, mode and access list. Making one costs more than it seems on ext4, which looks
+    /// for an inode that was not freed just now.
     pub fn empty_folder(&self, name: &str) -> Result<PathBuf, Failure> {
         let path = self.folder.join(name);
-        let is_empty = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir())
-            && fs::read_dir(&path).is_ok_and(|mut listing| listing.next().is_none());
-        if !is_empty {
-            discard(&path, &self.trash).and_then(|()| fs::create_dir_all(&path)).doing(format!("make {}", path.display()))?;
-        }
+        let has_noted = self.group.is_some() && self.shows_changes;
+        let made = self.made.borrow_mut().remove(name).filter(|_| has_noted);
+        let stamp = || fs::symlink_metadata(&path).map(|metadata| Stamp::of(&metadata));
+        let stamp = match made {
+            Some(made) if stamp().is_ok_and(|found| found == made) => Some(made),
+            _ => {
+                self.make_folder(&path).doing(format!("make {}", path.display()))?;
+                has_noted.then(stamp).transpose().doing(format!("look at {}", path.display()))?
+            }
+        };
+        self.made.borrow_mut().extend(stamp.map(|stamp| (name.to_owned(), stamp)));
         Ok(path)
+    }
+
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        // An empty one goes at once, which is cheaper than by the trash.
+        if fs::remove_dir(path).is_err() {
+            discard(path, &self.trash)?;
+        }
+        fs::create_dir_all(path)
     }
 
     /// Where the log of the last piece of work lies, if it was long.
@@ -219,5 +244,76 @@ pub fn stop_reason(standing: Standing) -> &'static str {
         Standing::Abandoned => "the runner was stopped",
         Standing::Lost => "the lease was lost",
         Standing::Held => "its time ran out",
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::group::{Limits, Used};
+    use std::fs::{File, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::process::{Child, Command};
+
+    /// A group whose processes have all ended.
+    struct Over;
+
+    impl Group for Over {
+        fn begin(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn spawn(&self, mut command: Command, _: bool) -> io::Result<Child> {
+            command.spawn()
+        }
+        fn folder(&self) -> Option<PathBuf> {
+            None
+        }
+        fn end(&self) -> usize {
+            0
+        }
+        fn limits(&self) -> Limits {
+            Limits::default()
+        }
+        fn used(&self) -> io::Result<Used> {
+            Ok(Used::default())
+        }
+    }
+
+    fn slot(root: &Path) -> Slot {
+        Slot::open(root.join("slot"), &root.join("note"), root.join("trash")).unwrap()
+    }
+
+    /// Whether the folder stays the same one over what is done to it between two pieces of work.
+    fn stays(slot: &Slot, between: impl FnOnce(&Path)) -> bool {
+        let path = slot.empty_folder(HOME).unwrap();
+        // Open, so that its inode is nobody else's.
+        let before = File::open(&path).unwrap();
+        between(&path);
+        let after = fs::metadata(slot.empty_folder(HOME).unwrap()).unwrap();
+        assert_eq!((after.mode() & 0o700, fs::read_dir(&path).unwrap().count()), (0o700, 0));
+        after.ino() == before.metadata().unwrap().ino()
+    }
+
+    #[test]
+    fn a_folder_is_given_on_only_where_nobody_lives_who_has_rights_to_it() {
+        let root = tempfile::tempdir().unwrap();
+        let mut slot = slot(root.path());
+        assert!(!stays(&slot, |_| {}), "a process of the last work may live");
+        slot.join(Box::new(Over));
+        assert_eq!(stays(&slot, |_| {}), has_fine_times(root.path()));
+    }
+
+    #[test]
+    fn a_folder_that_was_changed_is_made_anew_even_where_it_looks_the_same() {
+        let root = tempfile::tempdir().unwrap();
+        let mut slot = slot(root.path());
+        slot.join(Box::new(Over));
+        let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        assert!(!stays(&slot, |path| mode(path, 0o500)));
+        assert!(!stays(&slot, |path| mode(path, 0o755)), "an access list may be among what was changed");
+        assert!(!stays(&slot, |path| fs::write(path.join("left"), b"").unwrap()));
+        assert!(!stays(&slot, |path| fs::write(path.join("gone"), b"").and_then(|()| fs::remove_file(path.join("gone"))).unwrap()));
+        assert!(!stays(&slot, |path| fs::remove_dir(path).and_then(|()| std::os::unix::fs::symlink("/", path)).unwrap()));
     }
 }

@@ -32,8 +32,9 @@ struct Known {
     entries: BTreeMap<PathBuf, Stamp>,
 }
 
+/// What an entry looks like, as far as a change of it shows.
 #[derive(PartialEq, Eq)]
-struct Stamp {
+pub struct Stamp {
     inode: u64,
     mode: u32,
     size: u64,
@@ -85,7 +86,7 @@ impl Workspace {
 
 /// Whether a change right after a look always shows in the change time: since Linux 6.13 these file systems give a
 /// changed entry a finer time once somebody has looked at it. Before, a write within the same tick (4 ms) is invisible.
-fn has_fine_times(path: &Path) -> bool {
+pub fn has_fine_times(path: &Path) -> bool {
     use nix::sys::statfs;
     let release = nix::sys::utsname::uname().ok().and_then(|name| name.release().to_str().map(str::to_owned)).unwrap_or_default();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
@@ -118,7 +119,8 @@ fn stamps(root: &Path) -> io::Result<Option<BTreeMap<PathBuf, Stamp>>> {
 }
 
 impl Stamp {
-    fn of(metadata: &fs::Metadata) -> Self {
+    /// Of this entry.
+    pub fn of(metadata: &fs::Metadata) -> Self {
         let nanoseconds = |seconds: i64, nanoseconds: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
         Self {
             inode: metadata.ino(),
