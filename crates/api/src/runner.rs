@@ -23,6 +23,8 @@ pub const INLINE_LOG_BYTES_MAX: usize = 16 << 10;
 pub const LOG_CHUNK_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a whole log; what comes after is counted, not kept, and marked.
 pub const LOG_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of a blob that a runner sends.
+pub const BLOB_BYTES_MAX: u64 = 8 << 30;
 
 /// The right to do one piece of work.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]

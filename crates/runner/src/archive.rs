@@ -140,8 +140,14 @@ pub fn link_stays(place: &Path, target: &Path) -> Result<(), Error> {
 
 /// Packs a folder: sorted, owner 0, time 0, modes 644 and 755, so that equal content gives equal bytes.
 pub fn pack(root: &Path, into: impl Write) -> Result<(), Error> {
+    pack_within(BYTES_MAX, root, into)
+}
+
+/// As [`pack`], to an archive of that many bytes at most. More is refused before any file is read.
+pub fn pack_within(bytes_max: u64, root: &Path, into: impl Write) -> Result<(), Error> {
     let mut found = BTreeMap::new();
     gather(root, Path::new(""), &mut found)?;
+    check_size(&found, bytes_max)?;
     let mut builder = tar::Builder::new(into);
     builder.mode(HeaderMode::Deterministic);
     for (relative, kind) in &found {
@@ -183,6 +189,23 @@ enum Kind {
     Folder,
     Link(PathBuf),
     File { executable: bool, size: u64 },
+}
+
+/// What it will be packed, more or less: a long name takes a block or two more.
+fn check_size(found: &BTreeMap<PathBuf, Kind>, bytes_max: u64) -> Result<(), Error> {
+    const BLOCK_BYTES: u64 = 512;
+    let mut bytes: u64 = 0;
+    let mut largest = (Path::new(""), 0);
+    for (path, kind) in found {
+        let size = if let Kind::File { size, .. } = kind { *size } else { 0 };
+        bytes = bytes.saturating_add(size.div_ceil(BLOCK_BYTES).saturating_add(1).saturating_mul(BLOCK_BYTES));
+        largest = if size > largest.1 { (path, size) } else { largest };
+    }
+    let (path, size) = largest;
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    hostile(format!("{bytes} bytes, more than {bytes_max}; most of it is '{}' with {size}", path.display()))
 }
 
 fn gather(root: &Path, relative: &Path, found: &mut BTreeMap<PathBuf, Kind>) -> Result<(), Error> {

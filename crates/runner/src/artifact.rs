@@ -4,12 +4,12 @@ use crate::archive;
 use crate::failure::{Failure, While};
 use crate::lease::{Hold, Standing, patiently};
 use crate::port::Port;
-use crate::slot::stop_reason;
+use crate::wanted::Wanted;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
-use trunkline_api::runner::Contents;
+use trunkline_api::runner::{BLOB_BYTES_MAX, Contents};
 use trunkline_domain::foundation::{Digest, Sha256};
 use trunkline_domain::pipeline::ArtifactRule;
 use trunkline_domain::run::{Artifact, ArtifactForm};
@@ -18,6 +18,8 @@ use trunkline_domain::run::{Artifact, ArtifactForm};
 pub enum KeepError {
     /// The job did not leave what its rule names; a sentence for people.
     Missing(String),
+    /// The job's time ran out on the way.
+    Late,
     /// The runner could not do it.
     Failure(Failure),
 }
@@ -29,13 +31,25 @@ impl From<Failure> for KeepError {
 }
 
 /// Hashes, packs where it is a folder, and stores what a rule names in the workspace.
-pub fn keep(port: &dyn Port, hold: &Hold, rule: &ArtifactRule, workspace: &Path, scratch: &Path) -> Result<Artifact, KeepError> {
+pub fn keep(port: &dyn Port, wanted: Wanted<'_>, rule: &ArtifactRule, workspace: &Path, scratch: &Path) -> Result<Artifact, KeepError> {
+    match keep_wanted(port, wanted, rule, workspace, scratch) {
+        Err(KeepError::Failure(_)) if wanted.hold.standing() == Standing::Held && wanted.is_late() => Err(KeepError::Late),
+        kept => kept,
+    }
+}
+
+fn keep_wanted(port: &dyn Port, wanted: Wanted<'_>, rule: &ArtifactRule, workspace: &Path, scratch: &Path) -> Result<Artifact, KeepError> {
     let path = found(rule, workspace)?;
     let metadata = fs::metadata(&path).doing(format!("read artifact '{}'", rule.name))?;
+    // A file with a hole may say any size, and be read for hours.
+    if metadata.is_file() && metadata.len() > BLOB_BYTES_MAX {
+        let reason = format!("'{}' has {} bytes, more than {BLOB_BYTES_MAX}", rule.path, metadata.len());
+        return Err(KeepError::Missing(format!("artifact '{}' cannot be kept: {reason}", rule.name)));
+    }
     let (form, source) = if metadata.is_dir() {
         let packed = scratch.join("packed.tar");
         let file = File::create(&packed).doing("pack a folder")?;
-        match archive::pack(&path, BufWriter::new(file)) {
+        match archive::pack_within(BLOB_BYTES_MAX, &path, wanted.pass(BufWriter::new(file))) {
             Ok(()) => (ArtifactForm::Folder, packed),
             Err(archive::Error::Hostile(what)) => {
                 return Err(KeepError::Missing(format!("artifact '{}' cannot be kept: '{}' holds {what}", rule.name, rule.path)));
@@ -47,7 +61,7 @@ pub fn keep(port: &dyn Port, hold: &Hold, rule: &ArtifactRule, workspace: &Path,
     } else {
         (ArtifactForm::File, path)
     };
-    let (digest, size) = put(port, hold, &source).doing(format!("store artifact '{}'", rule.name))?;
+    let (digest, size) = put(port, wanted, &source).doing(format!("store artifact '{}'", rule.name))?;
     Ok(Artifact { name: rule.name.clone(), digest, size, form })
 }
 
@@ -70,13 +84,14 @@ fn found(rule: &ArtifactRule, workspace: &Path) -> Result<PathBuf, KeepError> {
 /// Names what is missing and what is there instead, in the deepest folder of the path that exists.
 fn missing(rule: &ArtifactRule, root: &Path, relative: &Path) -> String {
     const SHOWN_MAX: usize = 8;
+    const LISTED_MAX: usize = 10_000;
     let mut folder = relative.parent();
     while folder.is_some_and(|folder| !root.join(folder).is_dir()) {
         folder = folder.and_then(Path::parent);
     }
     let folder = folder.unwrap_or(Path::new(""));
     let mut names: Vec<String> = fs::read_dir(root.join(folder))
-        .map(|listing| listing.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+        .map(|listing| listing.flatten().take(LISTED_MAX).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
         .unwrap_or_default();
     names.sort();
     let more = if names.len() > SHOWN_MAX { format!(" and {} more", names.len() - SHOWN_MAX) } else { String::new() };
@@ -86,16 +101,22 @@ fn missing(rule: &ArtifactRule, root: &Path, relative: &Path) -> String {
     format!("artifact '{}' is missing: no '{}'; {place} holds {there}{more}", rule.name, rule.path)
 }
 
-fn put(port: &dyn Port, hold: &Hold, path: &Path) -> Result<(Digest, u64), Failure> {
+fn put(port: &dyn Port, wanted: Wanted<'_>, path: &Path) -> Result<(Digest, u64), Failure> {
     let mut file = File::open(path).doing("open it")?;
-    let mut hash = Hashing::new(io::sink(), hold);
-    io::copy(&mut file, &mut hash).doing("read it")?;
+    let mut hash = Hashing::new(wanted.pass(io::sink()));
+    // It may have grown since it was looked at.
+    io::copy(&mut (&file).take(BLOB_BYTES_MAX), &mut hash).doing("read it")?;
     let (digest, size) = (hash.hash.finish(), hash.bytes);
-    patiently(hold, || {
-        if let Err(error) = file.rewind() {
-            return Ok(Err(Failure(error.to_string())));
+    patiently(wanted.hold, || {
+        if let Err(failure) = wanted.check().and_then(|()| file.rewind().doing("read it again")) {
+            return Ok(Err(failure));
         }
-        port.blob_put(&digest, size, &mut (&file).take(size)).map(Ok)
+        let sent = port.blob_put(&digest, size, &mut wanted.pass((&file).take(size)));
+        // A reader of ours that ends looks like a broken call from the port's side.
+        match wanted.check() {
+            Err(failure) if sent.is_err() => Ok(Err(failure)),
+            _ => sent.map(Ok),
+        }
     })
     .doing("send it")?;
     Ok((digest, size))
@@ -103,20 +124,21 @@ fn put(port: &dyn Port, hold: &Hold, path: &Path) -> Result<(Digest, u64), Failu
 
 /// Copies a blob into a new file and verifies it; the file is gone where the digest is wrong.
 pub fn fetch(port: &dyn Port, hold: &Hold, digest: &Digest, path: &Path, mode: u32) -> Result<(), Failure> {
+    let wanted = Wanted::held(hold);
     let actual = patiently(hold, || {
         let _ = fs::remove_file(path);
         let file = match OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
             Ok(file) => file,
             Err(error) => return Ok(Err(Failure(format!("{} cannot be written: {error}", path.display())))),
         };
-        let mut hashing = Hashing::new(BufWriter::new(file), hold);
+        let mut hashing = Hashing::new(wanted.pass(BufWriter::new(file)));
         let got = port.blob_get(digest, &mut hashing);
         let flushed = hashing.flush().map_err(|error| error.to_string());
         // A writer of ours that failed looks like a broken call from the port's side.
-        match hashing.failed.take().map_or(flushed, Err) {
-            Err(_) if hold.standing() != Standing::Held => Ok(Err(Failure(stop_reason(hold.standing()).to_owned()))),
-            Err(error) => Ok(Err(Failure(format!("{} cannot be written: {error}", path.display())))),
-            Ok(()) => got.map(|_| Ok(hashing.hash.finish())),
+        match (hashing.failed.take().map_or(flushed, Err), wanted.check()) {
+            (Err(_), Err(failure)) => Ok(Err(failure)),
+            (Err(error), Ok(())) => Ok(Err(Failure(format!("{} cannot be written: {error}", path.display())))),
+            (Ok(()), _) => got.map(|_| Ok(hashing.hash.finish())),
         }
     })
     .doing(format!("fetch {}", digest.short()))?;
@@ -138,7 +160,8 @@ pub fn place(port: &dyn Port, hold: &Hold, artifact: &Artifact, folder: &Path) -
             fetch(port, hold, &artifact.digest, &packed, 0o600)?;
             fs::create_dir(&path).doing(format!("make folder '{}'", artifact.name))?;
             let file = File::open(&packed).doing("read a packed folder")?;
-            archive::extract(io::BufReader::new(file), &path).doing(format!("unpack artifact '{}'", artifact.name))?;
+            archive::extract(Wanted::held(hold).pass(io::BufReader::new(file)), &path)
+                .doing(format!("unpack artifact '{}'", artifact.name))?;
             fs::remove_file(&packed).doing("remove a packed folder")
         }
     }
@@ -177,28 +200,22 @@ fn single_name(name: &str) -> Result<&str, Failure> {
     }
 }
 
-/// Hashes what passes through, while its work is wanted.
-struct Hashing<'a, W> {
-    hold: &'a Hold,
+/// Hashes what passes through.
+struct Hashing<W> {
     inner: W,
     hash: Sha256,
     bytes: u64,
     failed: Option<String>,
 }
 
-impl<'a, W> Hashing<'a, W> {
-    fn new(inner: W, hold: &'a Hold) -> Self {
-        Self { hold, inner, hash: Sha256::default(), bytes: 0, failed: None }
+impl<W> Hashing<W> {
+    fn new(inner: W) -> Self {
+        Self { inner, hash: Sha256::default(), bytes: 0, failed: None }
     }
 }
 
-impl<W: Write> Write for Hashing<'_, W> {
+impl<W: Write> Write for Hashing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.hold.standing() != Standing::Held {
-            let reason = stop_reason(self.hold.standing());
-            self.failed = Some(reason.to_owned());
-            return Err(io::Error::other(reason));
-        }
         let size = self.inner.write(bytes).inspect_err(|error| self.failed = Some(error.to_string()))?;
         self.hash.update(&bytes[..size]);
         self.bytes += size as u64;

@@ -12,6 +12,7 @@ use crate::sandbox::Sandbox;
 use crate::slot::{Site, stop_reason};
 use crate::step::{End, Leftovers, Output, Ran, Step};
 use crate::variables::shown;
+use crate::wanted::Wanted;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
@@ -58,7 +59,7 @@ fn attempt(site: &mut Site<'_>, work: &JobWork, log: &mut Log, outcome: &mut Job
     let (tests, problems) = report::read_all(&work.reports, &bench.workspace, head, site.mask)?;
     outcome.tests = tests;
     if outcome.result == AttemptResult::Passed {
-        keep_results(site, work, outcome, &bench)?;
+        keep_results(site, work, outcome, &bench, deadline)?;
     }
     if outcome.reason.is_none() && !problems.is_empty() {
         outcome.reason = Some(problems.join("; "));
@@ -174,7 +175,8 @@ fn shown_name(step: &pipeline::Step) -> String {
 }
 
 /// Reads the outputs and stores the artifacts of a job whose steps all passed.
-fn keep_results(site: &Site<'_>, work: &JobWork, outcome: &mut JobOutcome, bench: &Bench) -> Result<(), Failure> {
+fn keep_results(site: &Site<'_>, work: &JobWork, outcome: &mut JobOutcome, bench: &Bench, deadline: Instant) -> Result<(), Failure> {
+    let wanted = Wanted { hold: site.hold, deadline: Some(deadline) };
     match outputs(&bench.output, site.mask) {
         Ok(outputs) => outcome.outputs = outputs,
         Err(problem) => {
@@ -186,11 +188,16 @@ fn keep_results(site: &Site<'_>, work: &JobWork, outcome: &mut JobOutcome, bench
     for rule in &work.artifacts {
         // Beside the workspace, where no artifact rule can reach.
         let scratch = site.slot.empty_folder("packed")?;
-        match artifact::keep(&**site.port, site.hold, rule, &bench.workspace, &scratch) {
+        match artifact::keep(&**site.port, wanted, rule, &bench.workspace, &scratch) {
             Ok(kept) => outcome.artifacts.push(kept),
             Err(KeepError::Missing(reason)) => {
                 outcome.result = AttemptResult::Failed;
                 outcome.reason = Some(reason);
+                return Ok(());
+            }
+            Err(KeepError::Late) => {
+                outcome.result = AttemptResult::TimedOut;
+                outcome.reason = Some(format!("artifact '{}' was still being kept after {}", rule.name, work.timeout));
                 return Ok(());
             }
             Err(KeepError::Failure(failure)) => return Err(failure),

@@ -30,6 +30,7 @@ mod told;
 mod trash;
 mod variables;
 mod want;
+mod wanted;
 mod worker;
 mod workspace;
 

@@ -1,6 +1,7 @@
 //! Jobs: steps, exit codes, what they keep, what they leave behind.
 
 use crate::fake::*;
+use std::time::{Duration, Instant};
 use trunkline_api::runner::*;
 use trunkline_domain::foundation::*;
 use trunkline_domain::pipeline::{ArtifactRule, ReportFormat, ReportRule};
@@ -172,4 +173,45 @@ fn an_untouched_workspace_is_used_again_and_a_touched_one_is_not() {
     let (_, log) = bench.fake.do_job(job(&["ls"]));
     assert!(log.ends_with("ls\nsrc\n"), "{log}");
     assert!(!reuse_works || bench.fake.state().checkouts == before + 2, "{} checkouts", bench.fake.state().checkouts);
+}
+
+/// A job whose whole work is a file with one large hole.
+fn sparse(size: &str, folder: &str, timeout: Millis) -> JobWork {
+    let mut work = job(&[&format!("mkdir out && truncate -s {size} out/hole")]);
+    work.artifacts = vec![ArtifactRule { name: "hole".to_owned(), path: folder.to_owned() }];
+    work.timeout = timeout;
+    work
+}
+
+#[test]
+fn an_artifact_beyond_the_limit_is_refused_before_it_is_read() {
+    let bench = Bench::new();
+    let began = Instant::now();
+    for (path, what) in [
+        ("out/hole", "'out/hole' has 16492674416640 bytes, more than 8589934592"),
+        ("out", "'out' holds 16492674417152 bytes, more than 8589934592; most of it is 'hole' with 16492674416640"),
+    ] {
+        let (outcome, _) = bench.fake.do_job(sparse("15T", path, Millis::seconds(60)));
+        assert_eq!(outcome.reason, Some(format!("artifact 'hole' cannot be kept: {what}")));
+        assert_eq!(outcome.result, AttemptResult::Failed);
+    }
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn keeping_an_artifact_ends_with_the_time_of_the_job_or_its_cancel() {
+    let bench = Bench::new();
+    let began = Instant::now();
+    let (outcome, _) = bench.fake.do_job(sparse("4G", "out/hole", Millis::seconds(1)));
+    assert_eq!(outcome.result, AttemptResult::TimedOut);
+    assert_eq!(outcome.reason.as_deref(), Some("artifact 'hole' was still being kept after 1.0 s"));
+    for path in ["out/hole", "out"] {
+        let lease = bench.fake.offer(Work::Job(sparse("4G", path, Millis::seconds(60))), subject(), &[]);
+        let hole = |slot: u32| bench.folder.join(format!("slots/{slot}/workspace/out/hole"));
+        eventually("the file is there", || (1..=2).any(|slot| std::fs::metadata(hole(slot)).is_ok_and(|file| file.len() == 4 << 30)));
+        bench.fake.state().cancel.insert(lease.clone());
+        let Outcome::Job(outcome) = bench.fake.await_report(&lease).outcome else { panic!("a job's") };
+        assert_eq!(outcome.result, AttemptResult::Cancelled, "{path}: {:?}", outcome.reason);
+    }
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }

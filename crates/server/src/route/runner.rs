@@ -21,12 +21,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use trunkline_api::runner::{CallRefusal, ClaimRequest, LOG_CHUNK_BYTES_MAX, Lease, RenewReply, RenewRequest, ReportRequest, WorkReply};
+use trunkline_api::runner::{
+    BLOB_BYTES_MAX, CallRefusal, ClaimRequest, LOG_CHUNK_BYTES_MAX, Lease, RenewReply, RenewRequest, ReportRequest, WorkReply,
+};
 use trunkline_domain::foundation::{Digest, ProjectKey, Revision};
 use trunkline_runner::{CallError, Port};
 
-/// Bytes of a blob that travels in one request.
-const BLOB_BYTES_MAX: u64 = 8 << 30;
 /// Bytes of a report: outputs, failures and an inline log.
 const REPORT_BYTES_MAX: usize = 4 << 20;
 
