@@ -49,7 +49,7 @@ const SECTIONS: [(&str, &str, &Shape); 20] = [
     ),
     (
         "deploy, kind run",
-        "Your own scripts. Each deployment, and each look, gets a fresh folder that holds the release's artifacts by name and its files at their paths, and the scripts start in it; it is no checkout. With `release: { artifacts: [app], files: [deploy/] }`: `{ kind: run, apply: deploy/copy.sh ./app /srv/shop }`.",
+        "Your own scripts. Each deployment, and each look, gets a fresh folder that holds the release's artifacts by name and its files at their paths, and the scripts start in it; it is no checkout. What an `apply` leaves running stays; what it prints then is thrown away, at the latest when it is 16 MiB, so let a service write its own log. A script that prints more than 1 GiB is ended. With `release: { artifacts: [app], files: [deploy/] }`: `{ kind: run, apply: deploy/copy.sh ./app /srv/shop }`.",
         &keys::RUN,
     ),
     ("verify, http", "Asks until the answer is as it should be.", &keys::HTTP_CHECK),

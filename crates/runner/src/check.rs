@@ -187,7 +187,10 @@ fn run_script(site: &mut Site<'_>, work: &VerifyWork, script: &Script<'_>, log: 
     let said = if tests.as_ref().is_some_and(|tests| tests.failed > 0) { String::new() } else { log.said() };
     let outcome = match ran.end {
         End::Exited(0) => told(CheckVerdict::Passed, evidence("exit 0".to_owned()), tests.clone()),
-        End::Exited(code) => told(CheckVerdict::Failed, evidence(format!("exit {code}{}{said}", ran.want.words())), tests.clone()),
+        // Only a file floods, and a check prints into a pipe.
+        End::Exited(code) | End::Flooded(code) => {
+            told(CheckVerdict::Failed, evidence(format!("exit {code}{}{said}", ran.want.words())), tests.clone())
+        }
         End::TimedOut(_) => told(CheckVerdict::Failed, evidence(format!("still running after {timeout}{said}")), tests.clone()),
         End::Stopped(_, standing) => return Err(Failure(stop_reason(standing).to_owned())),
     };

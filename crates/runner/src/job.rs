@@ -128,7 +128,8 @@ fn steps(
         outcome.steps.push(StepOutcome { code: end.code(), took: Millis::from(since.elapsed()), usage: Some(usage) });
         match end {
             End::Exited(0) => {}
-            End::Exited(code) => {
+            // Only a file floods, and a job prints into a pipe.
+            End::Exited(code) | End::Flooded(code) => {
                 outcome.result = AttemptResult::Failed;
                 outcome.reason = Some(format!("step {} ('{}') exited with {code}{}", index + 1, shown_name(step), want.words()));
                 return Ok(());

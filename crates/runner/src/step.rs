@@ -37,13 +37,15 @@ pub enum End {
     TimedOut(i32),
     /// The lease said so.
     Stopped(i32, Standing),
+    /// The file of its output grew too large.
+    Flooded(i32),
 }
 
 impl End {
     /// The exit code in any case.
     pub fn code(self) -> i32 {
         match self {
-            End::Exited(code) | End::TimedOut(code) | End::Stopped(code, _) => code,
+            End::Exited(code) | End::TimedOut(code) | End::Stopped(code, _) | End::Flooded(code) => code,
         }
     }
 }
@@ -64,7 +66,20 @@ pub enum Output<'a> {
     /// One pipe for both streams, which keeps their exact order. The command dies with its reader.
     Pipe,
     /// Appended to a file that is followed. The command outlives its reader; for deployments.
-    File(&'a Path),
+    File {
+        /// Which.
+        path: &'a Path,
+        /// More ends the command: nobody holds a writer back as a pipe does.
+        bytes_max: u64,
+    },
+}
+
+/// Why a command is ended.
+#[derive(Clone, Copy)]
+enum Stop {
+    Lease(Standing),
+    Time,
+    Flood,
 }
 
 /// What becomes of processes that the command leaves running when it exits by itself.
@@ -106,7 +121,7 @@ impl Step<'_> {
         let tree = Tree { group: child.id(), marker: self.marker.clone(), since, leader: self.leader() };
         let watched = self.watch(&tree, hold, &mut source, log);
         // Whatever went wrong while watching, nobody may be left behind.
-        let stop = watched.as_ref().map_or(Some(Standing::Abandoned), |stop| *stop);
+        let stop = watched.as_ref().map_or(Some(Stop::Lease(Standing::Abandoned)), |stop| *stop);
         let left = if stop.is_some() || self.leftovers == Leftovers::End { self.end(&tree) } else { 0 };
         if left > 0 {
             // Not waited for: it may hang in the kernel for ever.
@@ -119,8 +134,9 @@ impl Step<'_> {
         let code = exit_code(ended.status);
         let end = match stop {
             None => End::Exited(code),
-            Some(Standing::Held) => End::TimedOut(code),
-            Some(standing) => End::Stopped(code, standing),
+            Some(Stop::Time) => End::TimedOut(code),
+            Some(Stop::Flood) => End::Flooded(code),
+            Some(Stop::Lease(standing)) => End::Stopped(code, standing),
         };
         let used = self.invocation.group.and_then(|group| group.used().ok());
         Ok(Ran { end, usage: used.map_or_else(|| usage(&ended.rusage), of_group), want: watch.end(code, used) })
@@ -144,37 +160,44 @@ impl Step<'_> {
                 let _ = fcntl(&reader, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
                 fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
                 let child = self.invocation.start(|| Ok((Stdio::from(writer.try_clone()?), Stdio::from(writer.try_clone()?))))?;
-                Ok((child, Source::new(Some(reader), None)))
+                Ok((child, Source::new(Some(reader), None, u64::MAX)))
             }
-            Output::File(path) => {
+            Output::File { path, bytes_max } => {
                 let file = OpenOptions::new().create(true).append(true).open(path)?;
                 file.set_len(0)?;
                 let child = self.invocation.start(|| Ok((Stdio::from(file.try_clone()?), Stdio::from(file.try_clone()?))))?;
-                Ok((child, Source::new(None, Some(File::open(path)?))))
+                let follow = OpenOptions::new().read(true).write(true).open(path)?;
+                Ok((child, Source::new(None, Some(follow), bytes_max)))
             }
         }
     }
 
-    /// Watches until the leader has exited (and is not reaped). Says whether it was stopped: by its lease, or, as
-    /// `Held`, by its time.
-    fn watch(&self, tree: &Tree, hold: &Hold, source: &mut Source, log: &mut Log) -> Result<Option<Standing>, Failure> {
+    /// Watches until the leader has exited (and is not reaped). Says whether it was stopped, and why.
+    fn watch(&self, tree: &Tree, hold: &Hold, source: &mut Source, log: &mut Log) -> Result<Option<Stop>, Failure> {
         let raw = rustix::process::Pid::from_raw(tree.group as i32).expect("a child's id is positive");
         let handle = pidfd_open(raw, PidfdFlags::empty()).map_err(io::Error::from).doing("watch the command")?;
-        let mut stop: Option<(Standing, Instant)> = None;
+        let mut stop: Option<(Stop, Instant)> = None;
         loop {
             let exited = source.wait(&handle).doing("watch the command")?;
             source.pump(log)?;
             if exited {
-                return Ok(stop.map(|(standing, _)| standing));
+                return Ok(stop.map(|(why, _)| why));
             }
             log.tick().doing("keep the log")?;
+            let floods = source.cut().doing("bound the command's output")?;
             let standing = hold.standing();
+            let why = match standing {
+                Standing::Held if Instant::now() >= self.deadline => Some(Stop::Time),
+                Standing::Held => floods.then_some(Stop::Flood),
+                standing => Some(Stop::Lease(standing)),
+            };
             match stop {
-                None if standing != Standing::Held || Instant::now() >= self.deadline => {
+                None => {
+                    let Some(why) = why else { continue };
                     tree.ask_to_end();
                     // A lost lease means that somebody else may start the same work any moment.
                     let grace = if standing == Standing::Lost { Duration::ZERO } else { self.grace };
-                    stop = Some((standing, Instant::now() + grace));
+                    stop = Some((why, Instant::now() + grace));
                 }
                 Some((_, kill_at)) if Instant::now() >= kill_at || standing == Standing::Lost => tree.signal_group(Signal::SIGKILL),
                 _ => {}
@@ -211,12 +234,14 @@ pub fn exit_code(status: ExitStatus) -> i32 {
 struct Source {
     pipe: Option<PipeReader>,
     file: Option<File>,
+    /// Of the file.
+    bytes_max: u64,
     buffer: Vec<u8>,
 }
 
 impl Source {
-    fn new(pipe: Option<PipeReader>, file: Option<File>) -> Self {
-        Self { pipe, file, buffer: vec![0; READ_BYTES] }
+    fn new(pipe: Option<PipeReader>, file: Option<File>, bytes_max: u64) -> Self {
+        Self { pipe, file, bytes_max, buffer: vec![0; READ_BYTES] }
     }
 
     /// Waits for output or the leader's exit, a short while at most. Says whether the leader has exited.
@@ -227,6 +252,16 @@ impl Source {
             Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(watched[0].any().unwrap_or(false)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Cuts off what the file has beyond its limit, and says whether it had. Writers append, and go on where it was cut.
+    fn cut(&self) -> io::Result<bool> {
+        let Some(file) = &self.file else { return Ok(false) };
+        let floods = file.metadata()?.len() > self.bytes_max;
+        if floods {
+            file.set_len(self.bytes_max)?;
+        }
+        Ok(floods)
     }
 
     /// Copies one buffer into the log. Says whether there may be more.
@@ -258,5 +293,41 @@ impl Source {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::sandbox::Sandbox;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use trunkline_api::runner::Lease;
+
+    #[test]
+    fn a_script_that_prints_without_end_is_ended_and_its_file_stays_small() {
+        const BYTES_MAX: u64 = 64 << 10;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("printed");
+        let hold = Hold::new(Lease { work: "dep/1".to_owned(), epoch: 1 });
+        let port = Arc::new(crate::http::HttpPort::new("http://127.0.0.1:1", "none"));
+        let mut log = Log::new(port, hold.clone(), folder.path().join("log"), &[]);
+        let env = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
+        // It does not listen either.
+        let text = "trap '' TERM; while :; do head -c 100000 /dev/zero; sleep 0.02; done";
+        let step = Step {
+            invocation: Invocation { text, folder: folder.path(), env: &env, sandbox: &Sandbox::HOST, group: None },
+            marker: &Marker::fresh(),
+            output: Output::File { path: &path, bytes_max: BYTES_MAX },
+            leftovers: Leftovers::Keep,
+            deadline: Instant::now() + Duration::from_secs(20),
+            grace: Duration::from_secs(1),
+        };
+        let ran = step.run(&hold, &mut log, |_| {}).unwrap();
+        assert_eq!(ran.end, End::Flooded(137));
+        let left = std::fs::metadata(&path).unwrap().len();
+        assert!(left < BYTES_MAX + 5_000_000, "{left} bytes are left of some that were printed for a second");
+        hold.worsen(Standing::Lost);
     }
 }

@@ -1,5 +1,6 @@
 //! The runner: slots that claim, work and report; one thread that renews; one that removes what was thrown away.
 
+use crate::driver::trim_left;
 use crate::failure::{Failure, While};
 use crate::group::{Groups, Limits};
 use crate::lease::{Hold, Leases, Pause, Standing, boottime_ms};
@@ -26,8 +27,6 @@ use trunkline_api::view::RunnerView;
 use trunkline_domain::foundation::RunnerKey;
 use trunkline_domain::pipeline::SandboxLevel;
 
-/// How often it is looked whether every supervisor answers.
-const REVIVE_EVERY: Duration = Duration::from_secs(10);
 /// How long `stop` waits for the answers to open claims. Work that comes later is reported as not begun.
 const CLAIM_END_WITHIN: Duration = Duration::from_millis(500);
 
@@ -62,6 +61,8 @@ pub struct Config {
     pub claim_wait: Duration,
     /// How often leases are renewed, at most [`RENEW_EVERY`]; a cancel is noticed no later than this.
     pub renew_every: Duration,
+    /// How often it is looked whether every supervisor answers, and what services print: 10 s.
+    pub watch_every: Duration,
 }
 
 impl Config {
@@ -82,6 +83,7 @@ impl Config {
             stop_within: Duration::from_secs(10),
             claim_wait: Duration::from_secs(30),
             renew_every: RENEW_EVERY.duration(),
+            watch_every: Duration::from_secs(10),
         }
     }
 }
@@ -357,12 +359,13 @@ fn renew(shared: &Shared) {
     }
 }
 
-/// Starts again what should run and does not: after a reboot, or when a supervisor was killed. It waits for nothing
+/// Looks after what deployments left running. Starts again what should run and does not: after a reboot, or when a supervisor was killed. It waits for nothing
 /// else: work goes on meanwhile.
 fn revive(shared: &Shared) {
     while !shared.is_stopping() {
         revive_once(shared);
-        shared.rest(REVIVE_EVERY);
+        trim_left(&shared.config.folder);
+        shared.rest(shared.config.watch_every);
     }
 }
 

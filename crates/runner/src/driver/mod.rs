@@ -7,6 +7,8 @@
 mod process;
 mod run;
 
+pub use run::trim_left;
+
 use crate::failure::Failure;
 use crate::lease::{Standing, boottime_ms, patiently};
 use crate::log::Log;

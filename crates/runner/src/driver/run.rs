@@ -19,11 +19,11 @@ use crate::variables::shown;
 use nix::sys::signal::{Signal, killpg};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use trunkline_api::runner::PartWork;
+use trunkline_api::runner::{LOG_BYTES_MAX, PartWork};
 use trunkline_domain::deployment::{ApplyOutcome, Health, Live, Observed};
 use trunkline_domain::foundation::{Digest, Millis, shortened};
 use trunkline_domain::pipeline::RunPart;
@@ -34,6 +34,13 @@ const HEALTHY_WITHIN: Duration = Duration::from_secs(30);
 const OBSERVED_BYTES_MAX: u64 = 64 << 10;
 /// Bytes kept of what a target calls itself.
 const NAMED_BYTES_MAX: usize = 200;
+
+/// Bytes that what an apply left running may print until they are thrown away. Nobody reads them.
+const LEFT_BYTES_MAX: u64 = 16 << 20;
+/// A file of what a script prints.
+const PRINTED: &str = "printed";
+/// A part's note of a running apply.
+const RUNNING: &str = "running.json";
 
 /// Asks the part's `observe` and `health`.
 pub fn observe(site: &mut Site<'_>, work: &PartWork, part: &RunPart, log: &mut Log) -> Result<Observed, Failure> {
@@ -149,6 +156,7 @@ fn sentence(script: &str, end: End, timeout: Millis) -> String {
         End::Exited(code) => format!("{script} exited with {code}"),
         End::TimedOut(_) => format!("{script} was still running after {timeout} and was ended"),
         End::Stopped(_, standing) => format!("{script} was ended because {}", stop_reason(standing)),
+        End::Flooded(_) => format!("{script} printed more than {} MiB and was ended", LOG_BYTES_MAX >> 20),
     }
 }
 
@@ -216,11 +224,11 @@ impl Stage {
     fn set(site: &mut Site<'_>, work: &PartWork, place: Place) -> Result<Self, Failure> {
         let slot = &site.slot;
         let (content, configuration, output, next, note) = match place {
-            Place::Slot => (slot.empty_folder("content")?, slot.absent_file("configuration")?, slot.absent_file("printed")?, None, None),
+            Place::Slot => (slot.empty_folder("content")?, slot.absent_file("configuration")?, slot.absent_file(PRINTED)?, None, None),
             Place::Part(folder) => {
                 let next = Next::of(site, &folder).doing("make a fresh folder")?;
                 let place = |name: &str| folder.join(name);
-                (place("content"), place("configuration"), place("printed"), Some(next), Some(place("running.json")))
+                (place("content"), place("configuration"), place(PRINTED), Some(next), Some(place(RUNNING)))
             }
         };
         let (into, beside) = next.as_ref().map_or((content.clone(), configuration.clone()), |next| (next.content(), next.configuration()));
@@ -244,7 +252,7 @@ impl Stage {
         let step = Step {
             invocation: Invocation { text, folder: &self.content, env: &self.env, sandbox: &Sandbox::HOST, group: None },
             marker: &site.marker,
-            output: Output::File(&self.output),
+            output: Output::File { path: &self.output, bytes_max: LOG_BYTES_MAX },
             leftovers: Leftovers::Keep,
             deadline: Instant::now() + part.timeout.duration(),
             grace: site.grace,
@@ -254,6 +262,8 @@ impl Stage {
         let ran = step.run(site.hold, log, |pid| drop(self.note_start(&site.marker, Some(pid), part.timeout)));
         if let Some(note) = &self.note {
             let _ = fs::remove_file(note);
+            // All of it is in the log. What the script started goes on from the beginning, as it appends.
+            let _ = OpenOptions::new().write(true).truncate(true).open(&self.output);
         }
         Ok(ran?.end)
     }
@@ -294,9 +304,10 @@ impl Earlier {
 
 /// Waits for an apply that an earlier runner left running; ends it when its time is over.
 fn await_earlier(site: &Site<'_>, folder: &Path) -> Result<(), Failure> {
-    let note = folder.join("running.json");
+    let note = folder.join(RUNNING);
     let Some(earlier) = fs::read(&note).ok().and_then(|bytes| serde_json::from_slice::<Earlier>(&bytes).ok()) else { return Ok(()) };
     while let Some(leader) = earlier.living() {
+        trim(&folder.join(PRINTED), LOG_BYTES_MAX);
         if boottime_ms() >= earlier.until_ms {
             // Its leader lives, so the group's number is its own.
             let _ = killpg(pid_of(leader), Signal::SIGKILL);
@@ -312,6 +323,25 @@ fn await_earlier(site: &Site<'_>, folder: &Path) -> Result<(), Failure> {
         // It ended just now, with its own runner to clean up.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         other => other.doing("remove the note of an earlier apply"),
+    }
+}
+
+/// Throws away what services that applies left running have printed meanwhile: they hold the file of their apply.
+/// A running apply's is followed, and has its own limit.
+pub fn trim_left(runner_folder: &Path) {
+    let inside = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    // deploy/<project>/<environment>/<part>
+    for part in inside(runner_folder.join("deploy")).flat_map(inside).flat_map(inside) {
+        if !part.join(RUNNING).exists() {
+            trim(&part.join(PRINTED), LEFT_BYTES_MAX);
+        }
+    }
+}
+
+/// Empties a file that is larger than this.
+fn trim(file: &Path, bytes_max: u64) {
+    if fs::symlink_metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.len() > bytes_max) {
+        let _ = OpenOptions::new().write(true).truncate(true).open(file);
     }
 }
 

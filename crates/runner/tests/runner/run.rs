@@ -160,3 +160,23 @@ fn an_apply_that_was_cancelled_while_its_release_came_does_not_begin() {
     let calls = bench.fake.state().calls.clone();
     assert_eq!(calls, ["blob_get", "renew"], "asked once, and right before the first effect");
 }
+
+#[test]
+fn what_a_service_prints_that_an_apply_left_running_does_not_fill_the_disk() {
+    let bench = Bench::with(|config| config.watch_every = Duration::from_millis(100));
+    let printed = bench.folder.join("deploy/shop/test/main/printed");
+    let size = || std::fs::metadata(&printed).unwrap().len();
+    let (pid, goes_on) = (bench.folder.join("pid"), bench.folder.join("goes-on"));
+    let service = format!("while :; do [ -e {} ] && head -c 20000000 /dev/zero; sleep 0.3; done", goes_on.display());
+    let text = format!("echo begun; sh -c '{service}' & echo $! > {}; exit 0", pid.display());
+    let report = bench.fake.do_work(Work::Apply(work(RunPart { apply: text, ..part(&pid) })), deployment(1));
+    assert_eq!(report.outcome, Outcome::Apply(ApplyOutcome::Applied));
+    assert!(bench.fake.log_text(&report).contains("begun\n"));
+    assert_eq!(size(), 0, "it is in the log");
+    std::fs::write(&goes_on, "").unwrap();
+    eventually("it prints", || size() >= 20_000_000);
+    std::fs::remove_file(&goes_on).unwrap();
+    eventually("it is thrown away", || size() == 0);
+    let pid: i32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+}
