@@ -169,7 +169,7 @@ fn what_a_service_prints_that_an_apply_left_running_does_not_fill_the_disk() {
     let (pid, goes_on) = (bench.folder.join("pid"), bench.folder.join("goes-on"));
     let service = format!("while :; do [ -e {} ] && head -c 20000000 /dev/zero; sleep 0.3; done", goes_on.display());
     let text = format!("echo begun; sh -c '{service}' & echo $! > {}; exit 0", pid.display());
-    let report = bench.fake.do_work(Work::Apply(work(RunPart { apply: text, ..part(&pid) })), deployment(1));
+    let report = bench.fake.do_work(Work::Apply(work(RunPart { apply: text, health: None, ..part(&pid) })), deployment(1));
     assert_eq!(report.outcome, Outcome::Apply(ApplyOutcome::Applied));
     assert!(bench.fake.log_text(&report).contains("begun\n"));
     assert_eq!(size(), 0, "it is in the log");
