@@ -71,6 +71,9 @@ pub enum Fact {
         old: Option<Revision>,
         /// Where it stands.
         new: Option<Revision>,
+        /// Whether it was the only one, and the repository has none now.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        last: bool,
     },
 }
 
@@ -137,7 +140,8 @@ fn move_ref(state: &Repository, name: String, old: Option<Revision>, new: Option
     {
         return Err(Refusal::NameClash { name, other });
     }
-    if old == new { Ok(Vec::new()) } else { Ok(vec![Fact::RefMoved { name, old, new }]) }
+    let last = new.is_none() && state.refs.len() == 1;
+    if old == new { Ok(Vec::new()) } else { Ok(vec![Fact::RefMoved { name, old, new, last }]) }
 }
 
 /// A ref that is a folder of this name, or below it.
@@ -158,9 +162,9 @@ pub fn evolve(state: Option<Repository>, fact: &Fact) -> Repository {
         Fact::RefMoved { name, new: Some(new), .. } => {
             state.refs.insert(name.clone(), new.clone());
         }
-        Fact::RefMoved { name, new: None, .. } => {
+        Fact::RefMoved { name, new: None, last, .. } => {
             state.refs.remove(name);
-            state.emptied |= state.refs.is_empty();
+            state.emptied |= last;
         }
     }
     state
@@ -201,6 +205,17 @@ mod tests {
         let old = state.refs.get(name).cloned();
         let new = new.map(|digit| digit.repeat(40).parse().unwrap());
         after(state, Command::MoveRef { name: name.to_owned(), old, new })
+    }
+
+    #[test]
+    fn facts_from_before_make_the_state_that_they_made() {
+        let removed =
+            Fact::RefMoved { name: "refs/heads/main".to_owned(), old: Some("1".repeat(40).parse().unwrap()), new: None, last: false };
+        let stored = serde_json::to_value(&removed).unwrap();
+        assert!(!stored.to_string().contains("last"), "written as ever: {stored}");
+        assert_eq!(serde_json::from_value::<Fact>(stored).unwrap(), removed);
+        let state = moved(&Repository::default(), "refs/heads/main", Some("1")).unwrap();
+        assert!(!evolve(Some(state), &removed).emptied);
     }
 
     #[test]

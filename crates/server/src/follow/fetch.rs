@@ -31,7 +31,7 @@ pub fn look(address: &str, token: Option<&str>) -> Result<Seen, GitError> {
         (Err(GitError::Refused { what, said }), Some(_)) if is_redirect(&said) => GitError::Refused { what, said },
         (seen, _) => return seen,
     };
-    let Some(to) = location(address) else { return Err(refused) };
+    let Some(to) = location(address, token) else { return Err(refused) };
     if host(&to) != host(address) {
         let said = format!("{address} leads to {to} now, which is another host: the token is not sent there");
         return Err(GitError::Refused { what: "ls-remote".to_owned(), said });
@@ -58,9 +58,10 @@ fn is_redirect(said: &str) -> bool {
     said.contains("The requested URL returned error: 30")
 }
 
-/// Where an address leads, as its host says to whoever has no token.
-fn location(address: &str) -> Option<String> {
-    let mut command = listing(address, None);
+/// Where an address leads, as its host says to whoever has this token: of a private repository it tells nobody else. Git
+/// follows no redirect while it has one, and writes none into a trace.
+fn location(address: &str, token: Option<&str>) -> Option<String> {
+    let mut command = listing(address, token);
     command.env("GIT_TRACE_CURL", "1").env("GIT_TRACE_CURL_NO_DATA", "1");
     match converse(&mut command, "ls-remote", &mut io::empty(), &mut io::sink()) {
         Ok(said) | Err(GitError::Refused { said, .. }) => located(&said),

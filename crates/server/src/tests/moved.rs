@@ -84,7 +84,7 @@ fn a_redirect_is_followed_and_said() {
     forge.clone.push();
     let informed = std::process::Command::new("git").arg("update-server-info").current_dir(forge.path()).status();
     assert!(informed.unwrap().success());
-    let host = Host::of(forge.path(), None).base;
+    let host = Host::of(forge.path(), None, false).base;
     let (old, new) = (format!("{host}/old.git"), format!("{host}/shop.git"));
     let (status, project) = server.post("projects", json!({ "name": "shop", "git": old }));
     assert_eq!((status, project["source"]["redirected"].as_str()), (200, Some(new.as_str())), "{project}");
@@ -103,22 +103,23 @@ fn a_token_is_not_sent_where_a_redirect_leads() {
     let informed = std::process::Command::new("git").arg("update-server-info").current_dir(forge.path()).status();
     assert!(informed.unwrap().success());
     // Renamed on the same host: the token goes along.
-    let one = Host::of(forge.path(), None);
+    let one = Host::of(forge.path(), None, true);
     let (old, new) = (format!("{}/old.git", one.base), format!("{}/shop.git", one.base));
     let (status, project) = server.post("projects", json!({ "name": "shop", "git": old, "token": "s3cret" }));
     assert_eq!((status, project["source"]["redirected"].as_str()), (200, Some(new.as_str())), "{project}");
     server.until("projects/shop/runs/1", |body| body["result"] == json!("passed"));
     assert!(one.tokens() > 0);
     // To another host it does not, and that host is not followed in silence either.
-    let two = Host::of(forge.path(), None);
-    let leading = Host::of(forge.path(), Some(two.base.clone()));
+    let two = Host::of(forge.path(), None, false);
+    let leading = Host::of(forge.path(), Some(two.base.clone()), true);
     let git = format!("{}/old.git", leading.base);
     let (status, body) = server.post("projects", json!({ "name": "astray", "git": git, "token": "s3cret" }));
     let said = body["message"].as_str().unwrap();
     assert!(status == 400 && said.contains(&format!("leads to {}/shop.git now, which is another host", two.base)), "{status} {body}");
     assert_eq!((leading.tokens() > 0, two.tokens()), (true, 0));
     // Without a token there is nothing to lose.
-    assert_eq!(server.post("projects", json!({ "name": "astray", "git": git })).0, 200);
+    let open = Host::of(forge.path(), Some(two.base.clone()), false);
+    assert_eq!(server.post("projects", json!({ "name": "astray", "git": format!("{}/old.git", open.base) })).0, 200);
 }
 
 /// Serves a repository's files as `/shop.git`, the way git's own simplest protocol wants them; `/old.git` leads there, or
@@ -129,7 +130,8 @@ struct Host {
 }
 
 impl Host {
-    fn of(repository: PathBuf, leads_to: Option<String>) -> Self {
+    /// A private one answers only who brings a token.
+    fn of(repository: PathBuf, leads_to: Option<String>, private: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let host = Self { base: base.clone(), tokens: Arc::default() };
@@ -142,6 +144,7 @@ impl Host {
                 let with_token = lines.iter().any(|line| line.to_lowercase().starts_with("authorization:"));
                 tokens.fetch_add(usize::from(with_token), Ordering::SeqCst);
                 let target = lines.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
+                let target = if private && !with_token { "/nothing" } else { target };
                 let _ = stream.write_all(&reply(&repository, leads_to.as_ref().unwrap_or(&base), target));
             }
         });
