@@ -191,14 +191,14 @@ enum Kind {
     File { executable: bool, size: u64 },
 }
 
-/// What it will be packed, more or less: a long name takes a block or two more.
+/// What it will be packed: a header and whole blocks for each entry, two more headers' worth at the end.
 fn check_size(found: &BTreeMap<PathBuf, Kind>, bytes_max: u64) -> Result<(), Error> {
-    const BLOCK_BYTES: u64 = 512;
-    let mut bytes: u64 = 0;
+    let mut bytes: u64 = 2 * BLOCK_BYTES;
     let mut largest = (Path::new(""), 0);
     for (path, kind) in found {
         let size = if let Kind::File { size, .. } = kind { *size } else { 0 };
-        bytes = bytes.saturating_add(size.div_ceil(BLOCK_BYTES).saturating_add(1).saturating_mul(BLOCK_BYTES));
+        let target = if let Kind::Link(target) = kind { long_name(target) } else { 0 };
+        bytes = bytes.saturating_add(BLOCK_BYTES + blocks(size) + long_name(path) + target);
         largest = if size > largest.1 { (path, size) } else { largest };
     }
     let (path, size) = largest;
@@ -206,6 +206,21 @@ fn check_size(found: &BTreeMap<PathBuf, Kind>, bytes_max: u64) -> Result<(), Err
         return Ok(());
     }
     hostile(format!("{bytes} bytes, more than {bytes_max}; most of it is '{}' with {size}", path.display()))
+}
+
+/// Bytes of tar's blocks.
+const BLOCK_BYTES: u64 = 512;
+
+/// Bytes of the blocks that hold so many.
+fn blocks(bytes: u64) -> u64 {
+    bytes.div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES)
+}
+
+/// What a name takes that does not fit into its header: an entry of its own, ended by a zero.
+fn long_name(path: &Path) -> u64 {
+    const NAME_BYTES: usize = 100;
+    let bytes = path.as_os_str().len();
+    if bytes > NAME_BYTES { BLOCK_BYTES + blocks(bytes as u64 + 1) } else { 0 }
 }
 
 fn gather(root: &Path, relative: &Path, found: &mut BTreeMap<PathBuf, Kind>) -> Result<(), Error> {
@@ -232,4 +247,26 @@ fn gather(root: &Path, relative: &Path, found: &mut BTreeMap<PathBuf, Kind>) -> 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_folder_packs_to_is_known_to_the_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["short", &"l".repeat(100), &"m".repeat(101), &"d/".repeat(60), &format!("{}/{}", "e".repeat(200), "f".repeat(250))] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            if name.ends_with('/') { fs::create_dir_all(&path).unwrap() } else { fs::write(&path, vec![b'x'; name.len() * 3]).unwrap() }
+        }
+        std::os::unix::fs::symlink("d/".repeat(59), folder.path().join("link")).unwrap();
+        let mut packed = Vec::new();
+        pack(folder.path(), &mut packed).unwrap();
+        let bytes = packed.len() as u64;
+        pack_within(bytes, folder.path(), io::sink()).unwrap();
+        assert!(pack_within(bytes - 1, folder.path(), io::sink()).unwrap_err().to_string().contains(&format!("{bytes} bytes")));
+    }
 }

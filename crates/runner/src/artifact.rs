@@ -42,9 +42,8 @@ fn keep_wanted(port: &dyn Port, wanted: Wanted<'_>, rule: &ArtifactRule, workspa
     let path = found(rule, workspace)?;
     let metadata = fs::metadata(&path).doing(format!("read artifact '{}'", rule.name))?;
     // A file with a hole may say any size, and be read for hours.
-    if metadata.is_file() && metadata.len() > BLOB_BYTES_MAX {
-        let reason = format!("'{}' has {} bytes, more than {BLOB_BYTES_MAX}", rule.path, metadata.len());
-        return Err(KeepError::Missing(format!("artifact '{}' cannot be kept: {reason}", rule.name)));
+    if metadata.is_file() {
+        check_size(rule, metadata.len())?;
     }
     let (form, source) = if metadata.is_dir() {
         let packed = scratch.join("packed.tar");
@@ -62,7 +61,17 @@ fn keep_wanted(port: &dyn Port, wanted: Wanted<'_>, rule: &ArtifactRule, workspa
         (ArtifactForm::File, path)
     };
     let (digest, size) = put(port, wanted, &source).doing(format!("store artifact '{}'", rule.name))?;
+    // No more than the limit was read, though it may have more by now.
+    check_size(rule, fs::metadata(&source).doing(format!("read artifact '{}'", rule.name))?.len())?;
     Ok(Artifact { name: rule.name.clone(), digest, size, form })
+}
+
+fn check_size(rule: &ArtifactRule, bytes: u64) -> Result<(), KeepError> {
+    if bytes <= BLOB_BYTES_MAX {
+        return Ok(());
+    }
+    let reason = format!("'{}' has {bytes} bytes, more than {BLOB_BYTES_MAX}", rule.path);
+    Err(KeepError::Missing(format!("artifact '{}' cannot be kept: {reason}", rule.name)))
 }
 
 /// The path that a rule names, if it is there and inside the workspace even after links are followed.

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::lease::{Standing, boottime_ms, patiently};
 use crate::log::Log;
 use crate::slot::{Site, stop_reason, unknown};
+use run::Past;
 use std::path::PathBuf;
 use trunkline_api::runner::{PartWork, RenewRequest};
 use trunkline_domain::deployment::{ApplyOutcome, Observed};
@@ -35,6 +36,11 @@ pub fn apply(site: &mut Site<'_>, work: &PartWork, log: &mut Log) -> ApplyOutcom
             confirmed(site, order).map(|order| process::switch(site, order, log))
         }
         PartKind::Run(part) => {
+            match run::await_earlier(site, work) {
+                Ok(Past::Over) => {}
+                Ok(Past::CutOff) => return ApplyOutcome::Unknown("an earlier apply was ended half-way".to_owned()),
+                Err(failure) => return not_begun(site, &failure.0),
+            }
             let script = run::prepare(site, work, part, log);
             confirmed(site, script).map(|script| run::apply(site, part, &script, log))
         }

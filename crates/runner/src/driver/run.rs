@@ -48,7 +48,7 @@ pub fn observe(site: &mut Site<'_>, work: &PartWork, part: &RunPart, log: &mut L
         let live = Live::Unknown("the part has no observe".to_owned());
         return Ok(Observed { live, fence: None, health: Health::Unknown, source: "no observe script".to_owned() });
     };
-    await_earlier(site, &part_folder(site, work)?)?;
+    await_earlier(site, work)?;
     let stage = Stage::set(site, work, Place::Slot)?;
     let output = stage.output.clone();
     let end = stage.script(site, part, text, log)?;
@@ -106,7 +106,6 @@ pub struct Script {
 /// in place, so that nothing of it is changed.
 pub fn prepare(site: &mut Site<'_>, work: &PartWork, part: &RunPart, log: &mut Log) -> Result<Script, Failure> {
     let folder = part_folder(site, work)?;
-    await_earlier(site, &folder)?;
     let stage = Stage::set(site, work, Place::Part(folder))?;
     let (name, text) = match &part.rollback {
         Some(text) if work.rollback => ("rollback", text),
@@ -290,6 +289,11 @@ struct Earlier {
 }
 
 impl Earlier {
+    /// The one that is noted in a part's folder.
+    fn noted(folder: &Path) -> Option<Self> {
+        fs::read(folder.join(RUNNING)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
+    }
+
     /// The leader, if it lives. Where its id was never noted, it is the one with the mark that leads its own group.
     fn living(&self) -> Option<u32> {
         if self.boot != boot_id() {
@@ -302,10 +306,20 @@ impl Earlier {
     }
 }
 
-/// Waits for an apply that an earlier runner left running; ends it when its time is over.
-fn await_earlier(site: &Site<'_>, folder: &Path) -> Result<(), Failure> {
-    let note = folder.join(RUNNING);
-    let Some(earlier) = fs::read(&note).ok().and_then(|bytes| serde_json::from_slice::<Earlier>(&bytes).ok()) else { return Ok(()) };
+/// What became of an apply that an earlier runner left running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Past {
+    /// There was none, or it has ended by itself, or its time was over.
+    Over,
+    /// Somebody wanted it to end, and it was ended: only the target knows how far it came.
+    CutOff,
+}
+
+/// Waits for an apply that an earlier runner left running; ends it when its time is over, or when it is not wanted any more.
+pub fn await_earlier(site: &Site<'_>, work: &PartWork) -> Result<Past, Failure> {
+    let folder = part_folder(site, work)?;
+    let Some(earlier) = Earlier::noted(&folder) else { return Ok(Past::Over) };
+    let mut past = Past::Over;
     while let Some(leader) = earlier.living() {
         trim(&folder.join(PRINTED), LOG_BYTES_MAX);
         if boottime_ms() >= earlier.until_ms {
@@ -315,14 +329,17 @@ fn await_earlier(site: &Site<'_>, folder: &Path) -> Result<(), Failure> {
         match site.hold.standing() {
             Standing::Held => std::thread::sleep(Duration::from_millis(50)),
             // Somebody wants it to end, and nobody else could: it must not change the target when all believe it over.
-            Standing::Cancelled => end_earlier(&earlier, leader, site.grace),
+            Standing::Cancelled => {
+                end_earlier(&earlier, leader, site.grace);
+                past = Past::CutOff;
+            }
             standing => return Err(Failure(format!("an earlier apply is still running, and {}", stop_reason(standing)))),
         }
     }
-    match fs::remove_file(&note) {
+    match fs::remove_file(folder.join(RUNNING)) {
         // It ended just now, with its own runner to clean up.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other.doing("remove the note of an earlier apply"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(past),
+        other => other.doing("remove the note of an earlier apply").map(|()| past),
     }
 }
 
@@ -332,7 +349,7 @@ pub fn trim_left(runner_folder: &Path) {
     let inside = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     // deploy/<project>/<environment>/<part>
     for part in inside(runner_folder.join("deploy")).flat_map(inside).flat_map(inside) {
-        if !part.join(RUNNING).exists() {
+        if Earlier::noted(&part).and_then(|earlier| earlier.living()).is_none() {
             trim(&part.join(PRINTED), LEFT_BYTES_MAX);
         }
     }

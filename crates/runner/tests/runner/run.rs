@@ -118,6 +118,11 @@ fn outlives(noted: bool) {
 
 #[test]
 fn a_cancelled_deployment_ends_the_apply_that_outlived_its_runner() {
+    ends(Work::Observe);
+    ends(Work::Apply);
+}
+
+fn ends(begun: fn(PartWork) -> Work) {
     use std::os::unix::process::CommandExt;
     let bench = Bench::new();
     let target = bench.folder.join("target");
@@ -133,9 +138,13 @@ fn a_cancelled_deployment_ends_the_apply_that_outlived_its_runner() {
     let kind = PartKind::Run(part(&target));
     let work =
         PartWork { part: Part { name: "main".to_owned(), kind }, env: Default::default(), contents: Contents::default(), rollback: false };
-    let lease = bench.fake.offer(Work::Observe(work), deployment(1), &[]);
+    let lease = bench.fake.offer(begun(work), deployment(1), &[]);
     bench.fake.state().cancel.insert(lease.clone());
-    bench.fake.await_report(&lease);
+    let outcome = bench.fake.await_report(&lease).outcome;
+    if let Outcome::Apply(outcome) = outcome {
+        let cut_off = ApplyOutcome::Unknown("an earlier apply was ended half-way".to_owned());
+        assert_eq!(outcome, cut_off, "only the target knows how far that one came");
+    }
     assert!(orphan.try_wait().unwrap().is_some(), "nobody may change the target once all believe that it is over");
 }
 
