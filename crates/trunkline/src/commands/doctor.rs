@@ -254,13 +254,13 @@ fn server(globals: &Globals) -> (Vec<Finding>, Option<RunnerView>) {
     }
 }
 
-/// A server at the usual address that is none of this user's: whoever starts one of their own is in its way.
+/// A server at the usual address that is not the one that is meant: whoever starts that one finds the port taken.
 fn another(globals: &Globals) -> Option<Finding> {
     let usual = Address::local();
     let Address::Http(base) = globals.server.is_none().then_some(&usual)? else { return None };
     let health = Client::new(base, base, None).health().ok()?;
-    let text = format!("another user's server answers at {usual}, version {}", health.version);
-    let help = "work as its user, of the package: sudo -u trunkline trunkline status --data /var/lib/trunkline; or set TRUNKLINE_TOKEN";
+    let text = format!("the server of another data folder answers at {usual}, version {}", health.version);
+    let help = "if it is yours: --data FOLDER; if it is another user's, work as that one (of the package: sudo -u trunkline trunkline status --data /var/lib/trunkline), or set TRUNKLINE_TOKEN";
     Some(Finding::note("another server", text, help))
 }
 

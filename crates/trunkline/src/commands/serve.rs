@@ -4,7 +4,6 @@ use crate::code::Code;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
-use crate::invocation::on_folder;
 use crate::render::paint::Mark;
 use crate::render::text::quoted;
 use crate::render::{Screen, words};
@@ -124,7 +123,7 @@ pub fn run(arguments: &Arguments, globals: &Globals) -> anyhow::Result<Exit> {
         let serving = serve(options).await.map_err(|error| failure(&error, &data))?;
         // Whoever is told that the server stands may end it at once.
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        greet(globals, &serving, &data.display().to_string(), slots)?;
+        greet(&screen, &serving, &Place::of(globals, &data), slots)?;
         notify_ready();
         let stop = async move {
             tokio::select! {
@@ -150,17 +149,36 @@ fn free(listen: SocketAddr, data: &Path) -> Result<(), Failure> {
     std::net::TcpListener::bind(listen).map(drop).map_err(|error| failure(&StartError::Listen(listen, error), data))
 }
 
-fn greet_briefly(screen: &Screen, serving: &Serving, base: &str, data: &str) -> anyhow::Result<()> {
-    screen.print(&format!("Trunkline {} listens on {base}, data in {data}; pages: {}", env!("CARGO_PKG_VERSION"), on_folder!("open")))?;
+fn greet_briefly(screen: &Screen, serving: &Serving, base: &str, place: &Place) -> anyhow::Result<()> {
+    let (data, open) = (&place.data, place.typed("open"));
+    screen.print(&format!("Trunkline {} listens on {base}, data in {data}; pages: {open}", env!("CARGO_PKG_VERSION")))?;
     if let Some(runner) = serving.runner() {
         screen.print(&format!("{}; limits: {}", words::reach(runner.sandbox), words::limits(runner)))?;
     }
-    if serving.safe_mode { screen.print(&safe_mode()) } else { Ok(()) }
+    if serving.safe_mode { screen.print(&place.safe_mode()) } else { Ok(()) }
 }
 
-/// That nothing is deployed, and what ends that.
-fn safe_mode() -> String {
-    format!("safe mode: the record was restored from a backup, nothing is deployed until you say {}", on_folder!("resume"))
+/// The data folder, as people in another terminal and another folder have to name it.
+struct Place {
+    data: String,
+    /// Whether commands find it by themselves.
+    is_usual: bool,
+}
+
+impl Place {
+    fn of(globals: &Globals, data: &Path) -> Self {
+        Self { data: data.display().to_string(), is_usual: globals.data_named().is_none() }
+    }
+
+    fn typed(&self, words: &str) -> String {
+        let data = if self.is_usual { String::new() } else { format!(" --data {}", quoted(&self.data)) };
+        format!("trunkline {words}{data}")
+    }
+
+    /// That nothing is deployed, and what ends that.
+    fn safe_mode(&self) -> String {
+        format!("safe mode: the record was restored from a backup, nothing is deployed until you say {}", self.typed("resume"))
+    }
 }
 
 /// Tells the service manager that the server answers (sd_notify(3)), where there is one that asks.
@@ -207,12 +225,12 @@ fn failure(error: &StartError, data: &Path) -> Failure {
     }
 }
 
-fn greet(globals: &Globals, serving: &Serving, data: &str, slots: usize) -> anyhow::Result<()> {
-    let screen = &globals.screen();
+fn greet(screen: &Screen, serving: &Serving, place: &Place, slots: usize) -> anyhow::Result<()> {
+    let data = &place.data;
     let base = format!("http://{}", serving.address);
     if !screen.json() && !screen.out_terminal {
         // A link that opens the pages does not belong into a journal that others may read.
-        return greet_briefly(screen, serving, &base, data);
+        return greet_briefly(screen, serving, &base, place);
     }
     let link = format!("{base}{}", serving.link()?);
     if screen.json() {
@@ -224,25 +242,25 @@ fn greet(globals: &Globals, serving: &Serving, data: &str, slots: usize) -> anyh
     }
     screen.print(&screen.out.paint.mark(Mark::Passed, &format!("Trunkline {} listens on {base}", env!("CARGO_PKG_VERSION"))))?;
     screen.print(&format!("  pages    {link}"))?;
-    screen.print(&format!("           opens once, within ten minutes; another: {}", on_folder!("open")))?;
+    screen.print(&format!("           opens once, within ten minutes; another: {}", place.typed("open")))?;
     screen.print(&format!("  data     {data}"))?;
     match serving.runner() {
         None => screen.print("  runner   none on this machine")?,
         Some(runner) => {
             let level = runner.sandbox;
-            let but = if level == SandboxLevel::Host { format!("; what helps: {}", on_folder!("doctor")) } else { String::new() };
+            let but = if level == SandboxLevel::Host { format!("; what helps: {}", place.typed("doctor")) } else { String::new() };
             screen.print(&format!("  runner   built-in, {slots} slots; {}{but}", words::reach(level)))?;
             screen.print(&format!("  limits   {}", words::limits(runner)))?;
         }
     }
     if serving.safe_mode {
-        screen.print(&format!("  {}", safe_mode()))?;
+        screen.print(&format!("  {}", place.safe_mode()))?;
     }
     if !serving.empty {
-        return screen.print(&format!("  next     {}", on_folder!("status")));
+        return screen.print(&format!("  next     {}", place.typed("status")));
     }
     screen.print("  next     in another terminal, in a git repository of yours:")?;
-    for step in first_steps(globals.data.as_ref().map(|_| data)) {
+    for step in first_steps((!place.is_usual).then_some(data)) {
         screen.print(&format!("             {step}"))?;
     }
     Ok(())

@@ -144,7 +144,12 @@ impl Scope {
 /// The data folder that a unit of ours starts the server with.
 fn data_of(unit: &str) -> Option<PathBuf> {
     let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart="))?;
-    start.split_once(" --data ").map(|(_, folder)| PathBuf::from(folder.trim()))
+    let mut words = start.split_whitespace();
+    let folder = words.find_map(|word| word.strip_prefix("--data").map(|rest| rest.strip_prefix('=').map(str::to_owned)))?;
+    let folder = folder.or_else(|| words.next().map(str::to_owned))?;
+    // What needs quotes is not read by halves.
+    let plain = !folder.is_empty() && !folder.contains(['"', '\'', '\\', '$', '%']);
+    plain.then(|| PathBuf::from(folder))
 }
 
 fn install(scope: &Scope, dry_run: bool, screen: &Screen) -> anyhow::Result<Exit> {
@@ -248,10 +253,13 @@ mod tests {
 
     #[test]
     fn a_unit_tells_the_data_folder_of_its_server() {
-        let unit = scope(false, "/srv/a b").render(Path::new("/usr/bin/trunkline"));
-        assert_eq!(data_of(&unit), Some(PathBuf::from("/srv/a b")));
+        for start in ["serve --data /srv/a", "serve --data=/srv/a --job-memory 64M", "serve --slots 2 --data /srv/a --job-memory 64M"] {
+            assert_eq!(data_of(&format!("[Service]\nExecStart=/usr/bin/trunkline {start}\n")), Some(PathBuf::from("/srv/a")), "{start}");
+        }
         assert_eq!(data_of(TEMPLATE), Some(PathBuf::from("/var/lib/trunkline")));
-        assert_eq!(data_of("[Service]\nExecStart=/usr/bin/other"), None);
+        for start in ["/usr/bin/other", "/usr/bin/trunkline serve --data \"/srv/a b\"", "/usr/bin/trunkline serve --data"] {
+            assert_eq!(data_of(&format!("[Service]\nExecStart={start}")), None, "{start}");
+        }
     }
 
     #[test]
