@@ -189,7 +189,7 @@ fn an_artifact_beyond_the_limit_is_refused_before_it_is_read() {
     let began = Instant::now();
     for (path, what) in [
         ("out/hole", "'out/hole' has 16492674416640 bytes, more than 8589934592"),
-        ("out", "'out' holds 16492674417152 bytes, more than 8589934592; most of it is 'hole' with 16492674416640"),
+        ("out", "'out' holds 16492674418176 bytes, more than 8589934592; most of it is 'hole' with 16492674416640"),
     ] {
         let (outcome, _) = bench.fake.do_job(sparse("15T", path, Millis::seconds(60)));
         assert_eq!(outcome.reason, Some(format!("artifact 'hole' cannot be kept: {what}")));
